@@ -1,0 +1,6 @@
+//! The application's side: what an application may say on the Unix socket, and hear.
+//!
+//! It knows nothing of Deepgram: it turns bytes into [`crate::session`]'s vocabulary and back. The
+//! contract is `docs/ipc-protocol.md`.
+
+pub mod frame;

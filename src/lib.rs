@@ -1,0 +1,12 @@
+//! A sidecar that holds an application's Deepgram streaming sockets.
+//!
+//! ```text
+//! app ──unix socket──▶ ipc ──▶ session ──▶ upstream ──wss──▶ Deepgram
+//!     ◀───results──────    ◀──         ◀──          ◀─────────
+//! ```
+//!
+//! `telemetry` watches from the side, `admin` shows it, `daemon` wires it. The library exists for
+//! the project's own binaries, tests and benchmarks; its interface is the IPC protocol.
+
+pub mod ipc;
+pub mod session;

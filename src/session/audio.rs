@@ -1,0 +1,76 @@
+//! What a run of audio bytes means in time.
+
+use std::time::Duration;
+
+/// An uncompressed encoding whose bytes tell time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AudioFormat {
+    /// Bytes of one sample of every channel: the unit that must not be cut.
+    pub block_bytes: u32,
+    /// Blocks a second.
+    pub sample_rate: u32,
+    /// Channels in a block.
+    pub channels: u32,
+    /// The byte that digital silence is made of.
+    pub silence: u8,
+}
+
+impl AudioFormat {
+    /// The format of Deepgram's `encoding`, `sample_rate` and `channels`; `None` where the
+    /// encoding is compressed or unknown, or the numbers make no sense.
+    pub fn new(encoding: &str, sample_rate: u32, channels: u32) -> Option<Self> {
+        let (sample_bytes, silence) = match encoding {
+            "linear16" => (2, 0),
+            "linear32" => (4, 0),
+            "mulaw" => (1, 0xff),
+            "alaw" => (1, 0xd5),
+            _ => return None,
+        };
+        let sane = (1..=768_000).contains(&sample_rate) && (1..=64).contains(&channels);
+        sane.then_some(Self { block_bytes: sample_bytes * channels, sample_rate, channels, silence })
+    }
+
+    /// Bytes a second.
+    pub fn bytes_per_second(self) -> u64 {
+        u64::from(self.block_bytes) * u64::from(self.sample_rate)
+    }
+
+    /// How long this many bytes play.
+    pub fn duration(self, bytes: u64) -> Duration {
+        let rate = self.bytes_per_second();
+        let nanos = u128::from(bytes) * 1_000_000_000 / u128::from(rate);
+        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+    }
+
+    /// How many bytes play for this long, rounded down to whole blocks.
+    pub fn bytes(self, duration: Duration) -> u64 {
+        let blocks = duration.as_nanos() * u128::from(self.sample_rate) / 1_000_000_000;
+        u64::try_from(blocks).unwrap_or(u64::MAX).saturating_mul(u64::from(self.block_bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_and_time_convert_both_ways() {
+        let format = AudioFormat::new("linear16", 16_000, 1).unwrap();
+        assert_eq!(format.bytes_per_second(), 32_000);
+        assert_eq!(format.duration(3_200), Duration::from_millis(100));
+        assert_eq!(format.bytes(Duration::from_millis(100)), 3_200);
+    }
+
+    #[test]
+    fn a_partial_block_is_not_counted() {
+        let format = AudioFormat::new("linear16", 8_000, 2).unwrap();
+        assert_eq!(format.bytes(Duration::from_micros(126)), 4, "one block is 125 us");
+    }
+
+    #[test]
+    fn compressed_and_absurd_formats_tell_no_time() {
+        assert_eq!(AudioFormat::new("opus", 48_000, 1), None);
+        assert_eq!(AudioFormat::new("linear16", 0, 1), None);
+        assert_eq!(AudioFormat::new("linear16", 16_000, 0), None);
+    }
+}

@@ -1,0 +1,151 @@
+//! How an attempt to reach Deepgram can end.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+/// Why an attempt failed: the `reason` of `connect_failed`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the HTTP variants say it all")]
+pub enum DialReason {
+    /// The name could not be resolved.
+    Dns,
+    /// No TCP connection.
+    Tcp,
+    /// The TLS handshake failed.
+    Tls,
+    /// `upstream.connect_timeout` passed.
+    Timeout,
+    /// The answer to the upgrade was not a sound HTTP or WebSocket one.
+    Protocol,
+    #[serde(rename = "http_400")]
+    Http400,
+    #[serde(rename = "http_401")]
+    Http401,
+    #[serde(rename = "http_402")]
+    Http402,
+    #[serde(rename = "http_403")]
+    Http403,
+    #[serde(rename = "http_429")]
+    Http429,
+    #[serde(rename = "http_4xx")]
+    Http4xx,
+    #[serde(rename = "http_5xx")]
+    Http5xx,
+    /// A redirect, which is never followed.
+    #[serde(rename = "http_3xx")]
+    Http3xx,
+}
+
+impl DialReason {
+    /// Every reason, in declaration order.
+    pub const ALL: [Self; 13] = [
+        Self::Dns,
+        Self::Tcp,
+        Self::Tls,
+        Self::Timeout,
+        Self::Protocol,
+        Self::Http400,
+        Self::Http401,
+        Self::Http402,
+        Self::Http403,
+        Self::Http429,
+        Self::Http4xx,
+        Self::Http5xx,
+        Self::Http3xx,
+    ];
+
+    /// The reason that an HTTP status other than 101 stands for.
+    pub fn of_status(status: u16) -> Self {
+        match status {
+            400 => Self::Http400,
+            401 => Self::Http401,
+            402 => Self::Http402,
+            403 => Self::Http403,
+            429 => Self::Http429,
+            300..=399 => Self::Http3xx,
+            404..=499 => Self::Http4xx,
+            500..=599 => Self::Http5xx,
+            _ => Self::Protocol,
+        }
+    }
+
+    /// The label value.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Dns => "dns",
+            Self::Tcp => "tcp",
+            Self::Tls => "tls",
+            Self::Timeout => "timeout",
+            Self::Protocol => "protocol",
+            Self::Http400 => "http_400",
+            Self::Http401 => "http_401",
+            Self::Http402 => "http_402",
+            Self::Http403 => "http_403",
+            Self::Http429 => "http_429",
+            Self::Http4xx => "http_4xx",
+            Self::Http5xx => "http_5xx",
+            Self::Http3xx => "http_3xx",
+        }
+    }
+}
+
+/// An attempt that failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DialFailure {
+    /// Why.
+    pub reason: DialReason,
+    /// The HTTP status, where an answer came.
+    pub status: Option<u16>,
+    /// Deepgram's own message or the error, up to 1 KiB; never key, header or query.
+    pub detail: String,
+    /// Deepgram's `dg-request-id`.
+    pub request_id: Option<String>,
+}
+
+impl DialFailure {
+    /// A failure before any HTTP answer came.
+    pub fn before_answer(reason: DialReason, detail: impl Into<String>) -> Self {
+        Self { reason, status: None, detail: detail.into(), request_id: None }
+    }
+
+    /// Whether another attempt may help: 408, 429, 5xx and everything below HTTP. All other
+    /// statuses are Deepgram's last word (contract, section 7).
+    pub fn is_retryable(&self) -> bool {
+        match self.reason {
+            DialReason::Http429 | DialReason::Http5xx => true,
+            DialReason::Http4xx => self.status == Some(408),
+            DialReason::Http400
+            | DialReason::Http401
+            | DialReason::Http402
+            | DialReason::Http403
+            | DialReason::Http3xx => false,
+            DialReason::Dns
+            | DialReason::Tcp
+            | DialReason::Tls
+            | DialReason::Timeout
+            | DialReason::Protocol => true,
+        }
+    }
+}
+
+/// How long each phase of a successful dial took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DialPhases {
+    /// Name resolution.
+    pub dns: Duration,
+    /// TCP connect.
+    pub tcp: Duration,
+    /// TLS handshake; zero on a plain connection.
+    pub tls: Duration,
+    /// HTTP upgrade.
+    pub upgrade: Duration,
+}
+
+impl DialPhases {
+    /// The whole dial.
+    pub fn total(&self) -> Duration {
+        self.dns + self.tcp + self.tls + self.upgrade
+    }
+}
