@@ -11,8 +11,10 @@ pub mod death;
 pub mod dial;
 pub mod fact;
 pub mod live;
+pub mod machine;
 pub mod registry;
 pub mod summary;
+pub mod timestamps;
 
 use std::fmt;
 use std::sync::Arc;
@@ -130,7 +132,7 @@ pub enum AppInput {
     /// An UPDATE that changes nothing in this build; already checked.
     Update,
     /// The application broke the contract: this ends the session.
-    Breach(Refusal),
+    Breach(Box<Refusal>),
     /// The application shut its writing side.
     Eof,
     /// The application's socket is gone: nothing can be delivered any more.
@@ -288,7 +290,7 @@ pub enum AppFrame {
         event: Event,
     },
     /// ERROR: always fatal.
-    Error(Refusal),
+    Error(Box<Refusal>),
     /// FINISHED: the last frame of an opened session.
     Finished(Box<Summary>),
 }
@@ -383,7 +385,7 @@ pub struct Refusal {
     pub field: Option<String>,
     /// More, for `connect_failed` alone.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
-    pub connect: Option<ConnectRefusal>,
+    pub connect: Option<Box<ConnectRefusal>>,
 }
 
 impl Refusal {

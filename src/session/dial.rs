@@ -71,6 +71,29 @@ impl DialReason {
         }
     }
 
+    /// What the reader of a refusal can do.
+    pub fn advice(self) -> &'static str {
+        match self {
+            Self::Dns => "its name could not be resolved; check upstream.url and the pod's DNS",
+            Self::Tcp => "no TCP connection; check upstream.url, network policies and egress",
+            Self::Tls => "the TLS handshake failed; check upstream.ca_file and any proxy between",
+            Self::Timeout => "upstream.connect_timeout passed; check the network path",
+            Self::Protocol => "the answer was no WebSocket upgrade; check what upstream.url serves",
+            Self::Http400 => "Deepgram refused the parameters; see detail and correct params",
+            Self::Http401 => {
+                "Deepgram refused the API key; check the key that the sidecar was given"
+            }
+            Self::Http402 => "the Deepgram project has no credit",
+            Self::Http403 => "the Deepgram project may not use this model or feature",
+            Self::Http429 => "the Deepgram project is at its concurrency limit; try again later",
+            Self::Http4xx => "Deepgram refused the request; see status and detail",
+            Self::Http5xx => "Deepgram failed; try again later",
+            Self::Http3xx => {
+                "it answered with a redirect, which is never followed; correct upstream.url"
+            }
+        }
+    }
+
     /// The label value.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -31,7 +31,7 @@ pub enum Fact {
     AudioLost(AudioLost),
     AppStalled(AppStalled),
     BinaryDropped(BinaryDropped),
-    SessionEnded(Box<SessionEnded>),
+    SessionEnded(SessionEnded),
 }
 
 /// An attempt to reach Deepgram failed.
@@ -249,11 +249,14 @@ pub enum EndCause {
     AppStalled,
     /// The application broke the contract.
     AppProtocol,
+    /// The session was parked and no new connection could be had.
+    ResumeFailed,
 }
 
 impl EndCause {
     /// Every cause, in declaration order.
-    pub const ALL: [Self; 3] = [Self::AppLeft, Self::AppStalled, Self::AppProtocol];
+    pub const ALL: [Self; 4] =
+        [Self::AppLeft, Self::AppStalled, Self::AppProtocol, Self::ResumeFailed];
 
     /// The label value.
     pub fn as_str(self) -> &'static str {
@@ -261,6 +264,7 @@ impl EndCause {
             Self::AppLeft => "app_left",
             Self::AppStalled => "app_stalled",
             Self::AppProtocol => "app_protocol",
+            Self::ResumeFailed => "resume_failed",
         }
     }
 }

@@ -1,0 +1,72 @@
+//! What the application sends while no connection is up, in its order and bounded.
+
+use std::collections::VecDeque;
+
+use crate::session::{Outgoing, SessionConfig};
+
+/// Bound on what is kept, whatever the encoding (contract, section 2).
+const BYTES_MAX: u64 = 1 << 20;
+
+/// What one entry costs beside its payload, so that a flood of empty ones is bounded as well.
+const ENTRY_BYTES: u64 = 64;
+
+/// A queue that is filled while dialling and emptied when connected.
+#[derive(Debug)]
+pub(super) struct Backlog {
+    entries: VecDeque<Outgoing>,
+    audio_bytes: u64,
+    bytes: u64,
+    audio_bytes_max: u64,
+}
+
+impl Backlog {
+    pub(super) fn new(config: &SessionConfig) -> Self {
+        let audio_bytes_max =
+            config.audio.map_or(BYTES_MAX, |format| format.bytes(config.connect_buffer));
+        Self { entries: VecDeque::new(), audio_bytes: 0, bytes: 0, audio_bytes_max }
+    }
+
+    /// Whether the bound is reached. What is handed in all the same is kept: the one frame that was
+    /// already read when the bound was reached.
+    pub(super) fn is_full(&self) -> bool {
+        self.audio_bytes >= self.audio_bytes_max || self.bytes >= BYTES_MAX
+    }
+
+    pub(super) fn has_audio(&self) -> bool {
+        self.audio_bytes > 0
+    }
+
+    pub(super) fn push(&mut self, entry: Outgoing) {
+        let (payload, audio) = payload_bytes(&entry);
+        self.bytes += payload + ENTRY_BYTES;
+        self.audio_bytes += audio;
+        self.entries.push_back(entry);
+    }
+
+    /// The oldest entry. The last one gives the memory back.
+    pub(super) fn pop(&mut self) -> Option<Outgoing> {
+        let entry = self.entries.pop_front();
+        if let Some(entry) = &entry {
+            let (payload, audio) = payload_bytes(entry);
+            self.bytes -= payload + ENTRY_BYTES;
+            self.audio_bytes -= audio;
+        }
+        if self.entries.is_empty() {
+            self.entries = VecDeque::new();
+        }
+        entry
+    }
+}
+
+/// Bytes of the payload, and how many of them are the application's audio.
+fn payload_bytes(entry: &Outgoing) -> (u64, u64) {
+    match entry {
+        Outgoing::Audio(audio) => (audio.len() as u64, audio.len() as u64),
+        Outgoing::Text(text) => (text.len() as u64, 0),
+        Outgoing::Silence(silence) => (silence.len() as u64, 0),
+        Outgoing::KeepAlive
+        | Outgoing::Finalize { .. }
+        | Outgoing::CloseStream
+        | Outgoing::Ping => (0, 0),
+    }
+}

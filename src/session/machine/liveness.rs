@@ -1,0 +1,65 @@
+//! Whether the other end is still there: evidence first, then a verdict.
+
+use std::time::{Duration, Instant};
+
+use super::{Phase, Session, Timer, millis};
+use crate::session::Outgoing;
+use crate::session::death::{Reason, Trigger};
+use crate::session::fact::{Fact, TimerLate};
+
+/// A verdict that comes later than this says more about our own pause (CPU throttling, a stopped
+/// process) than about the peer, so it is put off until a fresh probe has had its time.
+const LATENESS_MAX: Duration = Duration::from_secs(1);
+
+impl Session {
+    /// Asks for a sign of life after an interval without one.
+    pub(super) fn arm_ping(&mut self, now: Instant) {
+        if self.phase == Phase::Open && self.wants_upstream_input() {
+            self.timers.set(Timer::Ping, now + self.config.ping_interval);
+        }
+    }
+
+    pub(super) fn ping_due(&mut self, now: Instant) {
+        let Some(connection) = &self.connection else { return };
+        if connection.unwritten.is_empty() {
+            self.send(now, Outgoing::Ping);
+        } else {
+            // Behind what waits it would measure the wait. The write deadline watches that.
+            self.arm_ping(now);
+        }
+    }
+
+    pub(super) fn pings_written(&mut self, now: Instant, count: u64) {
+        if count > 0 && self.phase == Phase::Open && self.wants_upstream_input() {
+            self.timers.set(Timer::Pong, now + self.config.ping_timeout);
+        }
+    }
+
+    pub(super) fn pong_deadline(&mut self, now: Instant, lateness: Duration) {
+        if self.is_too_late(lateness) {
+            self.ping_due(now);
+        } else {
+            let timeout = millis(self.config.ping_timeout);
+            let detail = format!("nothing received within {timeout} ms of a ping");
+            self.die(now, Reason::PingTimeout, Trigger::Ping, detail);
+        }
+    }
+
+    pub(super) fn write_deadline(&mut self, now: Instant, lateness: Duration) {
+        if self.is_too_late(lateness) {
+            self.timers.set(Timer::Write, now + self.config.write_timeout);
+        } else {
+            let timeout = millis(self.config.write_timeout);
+            let detail = format!("the kernel took nothing for {timeout} ms");
+            self.die(now, Reason::WriteStalled, Trigger::Watchdog, detail);
+        }
+    }
+
+    fn is_too_late(&mut self, lateness: Duration) -> bool {
+        let late = lateness > LATENESS_MAX;
+        if late {
+            self.record(Fact::TimerLate(TimerLate { lateness }));
+        }
+        late
+    }
+}

@@ -1,0 +1,48 @@
+//! Audio goes in and nothing comes out: noticing it, once per episode.
+
+use std::time::{Duration, Instant};
+
+/// A pause between two writes of audio counts as audio up to this long.
+const GAP_MAX: Duration = Duration::from_secs(2);
+
+/// What has been sent since Deepgram last said anything.
+#[derive(Debug, Default)]
+pub(super) struct Stall {
+    unanswered: Option<Unanswered>,
+}
+
+#[derive(Debug)]
+struct Unanswered {
+    since: Instant,
+    last_audio: Instant,
+    /// How much of the time since then audio was flowing.
+    flowing: Duration,
+    told: bool,
+}
+
+impl Stall {
+    /// Audio was written. Tells for how long nothing came out when that makes a stall: silent for
+    /// `stall_after`, and audio flowed for at least half of it, so that an application that pauses
+    /// is not taken for a Deepgram that hangs.
+    pub(super) fn audio_written(
+        &mut self,
+        now: Instant,
+        stall_after: Duration,
+    ) -> Option<Duration> {
+        let fresh =
+            Unanswered { since: now, last_audio: now, flowing: Duration::ZERO, told: false };
+        let unanswered = self.unanswered.get_or_insert(fresh);
+        unanswered.flowing += now.duration_since(unanswered.last_audio).min(GAP_MAX);
+        unanswered.last_audio = now;
+        let silent = now.duration_since(unanswered.since);
+        let stalled =
+            !unanswered.told && silent >= stall_after && unanswered.flowing >= stall_after / 2;
+        unanswered.told |= stalled;
+        stalled.then_some(silent)
+    }
+
+    /// A message came: the episode, if there was one, is over.
+    pub(super) fn message_received(&mut self) {
+        self.unanswered = None;
+    }
+}
