@@ -4,3 +4,8 @@
 //! contract is `docs/ipc-protocol.md`.
 
 pub mod frame;
+pub mod json;
+pub mod open;
+pub mod payload;
+pub mod socket;
+pub mod traceparent;

@@ -10,3 +10,4 @@
 
 pub mod ipc;
 pub mod session;
+pub mod upstream;

@@ -9,6 +9,7 @@ pub mod audio;
 pub mod clock;
 pub mod death;
 pub mod dial;
+pub mod driver;
 pub mod fact;
 pub mod live;
 pub mod machine;
@@ -78,6 +79,15 @@ impl Endpoint {
             Self::V2Listen => "/v2/listen",
         }
     }
+}
+
+/// Longest text that Deepgram or the network can put into an event, in bytes.
+const DETAIL_BYTES_MAX: usize = 1 << 10;
+
+/// Cuts a text for people to its bound.
+pub fn bounded(mut detail: String) -> String {
+    detail.truncate(detail.floor_char_boundary(DETAIL_BYTES_MAX));
+    detail
 }
 
 /// All that the session machine needs to know to run one session; validated, never changed.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::death::{Death, Reason, Trigger};
 use super::dial::{DialFailure, DialPhases};
+use super::live::State;
 use super::summary::Summary;
 use super::{Endpoint, LossCause};
 
@@ -32,6 +33,16 @@ pub enum Fact {
     AppStalled(AppStalled),
     BinaryDropped(BinaryDropped),
     SessionEnded(SessionEnded),
+}
+
+/// Whoever is told what happens in a session. Called from the session's own task, so it must
+/// neither block nor wait.
+pub trait Observer {
+    /// One thing happened.
+    fn record(&self, fact: &Fact);
+
+    /// The session is doing something else now.
+    fn state_changed(&self, from: State, to: State);
 }
 
 /// An attempt to reach Deepgram failed.

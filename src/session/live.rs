@@ -3,10 +3,12 @@
 //! Single-writer atomics instead of a lock: the driver pays a few plain stores per wake-up, and a
 //! reader never delays a session.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
 use std::time::Instant;
 
+use futures_util::task::AtomicWaker;
 use serde::Serialize;
 
 use super::{Endpoint, SessionId};
@@ -91,6 +93,15 @@ pub struct LiveSession {
     /// What it has done so far.
     pub counters: Counters,
     state: AtomicU8,
+    drain: DrainRequest,
+}
+
+/// How shutdown reaches a session: a flag and a waker of its own, so that a session that is only
+/// streaming never touches a lock that others touch.
+#[derive(Debug, Default)]
+struct DrainRequest {
+    deadline: OnceLock<Instant>,
+    waker: AtomicWaker,
 }
 
 impl LiveSession {
@@ -102,7 +113,29 @@ impl LiveSession {
         tags: Vec<(String, String)>,
     ) -> Arc<Self> {
         let state = AtomicU8::new(State::Connecting as u8);
-        Arc::new(Self { id, endpoint, opened_at, tags, counters: Counters::default(), state })
+        Arc::new(Self {
+            id,
+            endpoint,
+            opened_at,
+            tags,
+            counters: Counters::default(),
+            state,
+            drain: DrainRequest::default(),
+        })
+    }
+
+    /// Tells the session that shutdown has begun and cuts at `deadline`. The first call counts.
+    pub fn begin_drain(&self, deadline: Instant) {
+        let _ = self.drain.deadline.set(deadline);
+        self.drain.waker.wake();
+    }
+
+    /// Shutdown's deadline, once it has begun. The driver's alone.
+    pub(super) fn poll_drain(&self, cx: &mut Context<'_>) -> Poll<Instant> {
+        if self.drain.deadline.get().is_none() {
+            self.drain.waker.register(cx.waker());
+        }
+        self.drain.deadline.get().map_or(Poll::Pending, |deadline| Poll::Ready(*deadline))
     }
 
     /// What it is doing now.

@@ -1,0 +1,284 @@
+//! OPEN: what an application may ask of a session, judged member by member.
+
+use std::time::Duration;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::{Map, Number, Value};
+
+use super::{json, traceparent};
+use crate::session::audio::AudioFormat;
+use crate::session::{Endpoint, ErrorCode, Refusal, SessionId, is_name_byte};
+
+/// The protocol version that this build speaks.
+pub const PROTOCOL: u64 = 1;
+
+/// Most bytes of the encoded query.
+const QUERY_BYTES_MAX: usize = 16 << 10;
+const TAGS_MAX: usize = 16;
+const TAG_KEY_BYTES_MAX: usize = 64;
+const TAG_VALUE_BYTES_MAX: usize = 256;
+
+/// RFC 3986's unreserved characters stay as they are; all others are percent-encoded.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// An OPEN that can be served, its defaults not yet filled in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Open {
+    /// The application's name for the session.
+    pub session_id: Option<SessionId>,
+    /// Deepgram's endpoint.
+    pub endpoint: Endpoint,
+    /// The query string for Deepgram, encoded, without `?`.
+    pub query: String,
+    /// What the audio is, where the parameters say it and it tells time.
+    pub audio: Option<AudioFormat>,
+    /// The application's own keepalive interval.
+    pub keepalive_interval: Option<Duration>,
+    /// The application's trace context, as it came.
+    pub traceparent: Option<String>,
+    /// Whether [`Open::traceparent`] is missing because what came was malformed.
+    pub traceparent_malformed: bool,
+    /// The application's tags, in its order.
+    pub tags: Vec<(String, String)>,
+}
+
+/// Judges the payload of an OPEN frame.
+pub fn parse(payload: &[u8]) -> Result<Open, Refusal> {
+    let object = json::parse_object(payload)
+        .map_err(|message| Refusal::new(ErrorCode::InvalidOpen, message))?;
+    let mut members = Members { path: "", object, null_is_absent: true };
+    check_protocol(&mut members)?;
+    let session_id = members.take("session_id").map(session_id).transpose()?;
+    let endpoint = members.take("path").map_or(Ok(Endpoint::V1Listen), endpoint)?;
+    let params = members.take_object("params")?;
+    let keepalive_interval =
+        members.take_object("keepalive")?.map(keepalive).transpose()?.flatten();
+    check_mode(members.take_object("vad")?, &["off"], &["shadow", "active"])?;
+    check_mode(members.take_object("recovery")?, &["latch"], &["reconnect"])?;
+    let traceparent = members.take("traceparent").map(trace_context).transpose()?;
+    let tags = members.take_object("tags")?.map(tags).transpose()?.unwrap_or_default();
+    if members.take("prelude").is_some() {
+        return Err(invalid("prelude", "a prelude is not available in this version; leave it out"));
+    }
+    members.finish()?;
+    let audio = params.as_ref().and_then(|params| audio_format(&params.object));
+    Ok(Open {
+        session_id,
+        endpoint,
+        query: params.map(query).transpose()?.unwrap_or_default(),
+        audio,
+        keepalive_interval,
+        traceparent_malformed: matches!(traceparent, Some(None)),
+        traceparent: traceparent.flatten(),
+        tags,
+    })
+}
+
+/// The protocol is judged before anything else.
+fn check_protocol(members: &mut Members) -> Result<(), Refusal> {
+    let asked = members.take("protocol");
+    match asked.as_ref().and_then(integer_text) {
+        Some(number) if number == PROTOCOL.to_string() => Ok(()),
+        Some(_) => Err(Refusal::of_field(
+            ErrorCode::UnsupportedProtocol,
+            "protocol",
+            format!("this sidecar speaks protocol {PROTOCOL}; send \"protocol\": {PROTOCOL}"),
+        )),
+        None => Err(invalid("protocol", "must be there and an integer")),
+    }
+}
+
+/// The digits of a number that is written as an integer, of whatever size.
+fn integer_text(value: &Value) -> Option<String> {
+    let text = value.as_number()?.to_string();
+    let digits = text.strip_prefix('-').unwrap_or(&text);
+    digits.bytes().all(|byte| byte.is_ascii_digit()).then_some(text)
+}
+
+fn session_id(value: Value) -> Result<SessionId, Refusal> {
+    value
+        .as_str()
+        .and_then(SessionId::parse)
+        .ok_or_else(|| invalid("session_id", "must be a string of 1 to 64 of A-Z a-z 0-9 . _ : -"))
+}
+
+fn endpoint(value: Value) -> Result<Endpoint, Refusal> {
+    match value.as_str() {
+        Some("/v1/listen") => Ok(Endpoint::V1Listen),
+        Some("/v2/listen") => Ok(Endpoint::V2Listen),
+        _ => Err(invalid("path", "must be \"/v1/listen\" or \"/v2/listen\"")),
+    }
+}
+
+fn keepalive(mut members: Members) -> Result<Option<Duration>, Refusal> {
+    let interval = members.take("interval_ms");
+    members.finish()?;
+    let Some(interval) = interval else { return Ok(None) };
+    match interval.as_u64().filter(|ms| (100..=9999).contains(ms)) {
+        Some(ms) => Ok(Some(Duration::from_millis(ms))),
+        None => Err(invalid("keepalive.interval_ms", "must be an integer from 100 to 9999")),
+    }
+}
+
+/// A mode that is known but not available says so in words.
+fn check_mode(
+    members: Option<Members>,
+    available: &[&str],
+    not_yet: &[&str],
+) -> Result<(), Refusal> {
+    let Some(mut members) = members else { return Ok(()) };
+    let field = members.path_of("mode");
+    let mode = members.take("mode");
+    members.finish()?;
+    match mode.as_ref().map(Value::as_str) {
+        None => Ok(()),
+        Some(Some(mode)) if available.contains(&mode) => Ok(()),
+        Some(Some(mode)) if not_yet.contains(&mode) => Err(invalid(
+            &field,
+            &format!("\"{mode}\" is not available in this version; use \"{}\"", available[0]),
+        )),
+        Some(_) => {
+            let known = [available, not_yet].concat().join("\", \"");
+            Err(invalid(&field, &format!("must be one of \"{known}\"")))
+        }
+    }
+}
+
+fn trace_context(value: Value) -> Result<Option<String>, Refusal> {
+    match value {
+        Value::String(text) => Ok(Some(text).filter(|text| traceparent::is_valid(text))),
+        _ => Err(invalid("traceparent", "must be a string in W3C form")),
+    }
+}
+
+fn tags(members: Members) -> Result<Vec<(String, String)>, Refusal> {
+    if members.object.len() > TAGS_MAX {
+        return Err(invalid("tags", &format!("at most {TAGS_MAX} tags are kept")));
+    }
+    members.object.into_iter().map(tag).collect()
+}
+
+fn tag((key, value): (String, Value)) -> Result<(String, String), Refusal> {
+    let field = format!("tags.{key}");
+    if !(1..=TAG_KEY_BYTES_MAX).contains(&key.len()) || !key.bytes().all(is_name_byte) {
+        return Err(invalid(&field, "a tag's key must be 1 to 64 of A-Z a-z 0-9 . _ : -"));
+    }
+    match value {
+        Value::String(value) if value.len() <= TAG_VALUE_BYTES_MAX => Ok((key, value)),
+        _ => Err(invalid(&field, "a tag's value must be a string of up to 256 bytes")),
+    }
+}
+
+/// The query string: members in order, a list repeats its key.
+fn query(params: Members) -> Result<String, Refusal> {
+    let mut query = String::new();
+    for (key, value) in &params.object {
+        let field = params.path_of(key);
+        if key.is_empty() {
+            return Err(invalid(&field, "a parameter needs a name"));
+        }
+        if key.starts_with("sidecar_") {
+            return Err(invalid(&field, "names that start with sidecar_ are not Deepgram's"));
+        }
+        let values = match value {
+            Value::Array(values) => values.as_slice(),
+            single => std::slice::from_ref(single),
+        };
+        for value in values {
+            push_parameter(&mut query, key, &parameter_text(&field, value)?);
+            if query.len() > QUERY_BYTES_MAX {
+                return Err(invalid("params", "the encoded parameters are over 16 KiB"));
+            }
+        }
+    }
+    Ok(query)
+}
+
+fn push_parameter(query: &mut String, key: &str, value: &str) {
+    if !query.is_empty() {
+        query.push('&');
+    }
+    query.extend(utf8_percent_encode(key, RESERVED));
+    query.push('=');
+    query.extend(utf8_percent_encode(value, RESERVED));
+}
+
+fn parameter_text(field: &str, value: &Value) -> Result<String, Refusal> {
+    match value {
+        Value::String(text) => Ok(text.clone()),
+        Value::Bool(flag) => Ok(flag.to_string()),
+        Value::Number(number) => number_text(field, number),
+        Value::Null | Value::Array(_) | Value::Object(_) => {
+            Err(invalid(field, "must be a string, a number, a boolean or a list of those"))
+        }
+    }
+}
+
+/// Integers of 64 bits in decimal, other numbers in their shortest form.
+fn number_text(field: &str, number: &Number) -> Result<String, Refusal> {
+    if number.is_i64() || number.is_u64() {
+        return Ok(number.as_i64().map_or_else(|| number.to_string(), |it| it.to_string()));
+    }
+    if integer_text(&Value::Number(number.clone())).is_some() {
+        return Err(invalid(field, "an integer must fit into 64 bits"));
+    }
+    match number.as_f64().filter(|it| it.is_finite()) {
+        Some(float) if float == 0.0 || (1e-6..1e21).contains(&float.abs()) => Ok(float.to_string()),
+        Some(float) => Ok(format!("{float:e}")),
+        None => Err(invalid(field, "is out of a double's range")),
+    }
+}
+
+/// What the parameters say of the audio; numbers may stand there as strings.
+fn audio_format(params: &Map<String, Value>) -> Option<AudioFormat> {
+    let number = |key: &str| match params.get(key)? {
+        Value::String(text) => text.parse().ok(),
+        value => value.as_u64().and_then(|it| u32::try_from(it).ok()),
+    };
+    let channels = if params.contains_key("channels") { number("channels")? } else { 1 };
+    AudioFormat::new(params.get("encoding")?.as_str()?, number("sample_rate")?, channels)
+}
+
+/// The members of an object that are still to be judged.
+struct Members {
+    /// The object's own name; empty for OPEN itself.
+    path: &'static str,
+    object: Map<String, Value>,
+    null_is_absent: bool,
+}
+
+impl Members {
+    fn take(&mut self, key: &str) -> Option<Value> {
+        let value = self.object.shift_remove(key)?;
+        (!(self.null_is_absent && value.is_null())).then_some(value)
+    }
+
+    fn take_object(&mut self, key: &'static str) -> Result<Option<Members>, Refusal> {
+        match self.take(key) {
+            None => Ok(None),
+            Some(Value::Object(object)) => {
+                Ok(Some(Members { path: key, object, null_is_absent: false }))
+            }
+            Some(_) => Err(invalid(key, "must be an object")),
+        }
+    }
+
+    fn path_of(&self, key: &str) -> String {
+        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+    }
+
+    /// Whatever has not been taken is unknown.
+    fn finish(self) -> Result<(), Refusal> {
+        match self.object.keys().next() {
+            None => Ok(()),
+            Some(key) => Err(invalid(&self.path_of(key), "is not known here; remove it")),
+        }
+    }
+}
+
+fn invalid(field: &str, message: &str) -> Refusal {
+    Refusal::of_field(ErrorCode::InvalidOpen, field, format!("{field}: {message}"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,187 @@
+//! Payloads of frames to and from inputs and outputs of the session.
+
+use bytes::{Bytes, BytesMut};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::frame::{self, AppFrameType, SidecarFrameType};
+use super::{json, open};
+use crate::session::{AppFrame, AppInput, ErrorCode, Event, Refusal, SessionId};
+
+/// Text messages that the sidecar alone sends.
+const RESERVED_TYPES: [&str; 3] = ["KeepAlive", "Finalize", "CloseStream"];
+
+/// What a frame on an open session says. Its header has been judged already.
+pub(super) fn read(kind: AppFrameType, payload: Bytes) -> Result<AppInput, Refusal> {
+    match kind {
+        AppFrameType::Audio => Ok(AppInput::Audio(payload)),
+        AppFrameType::Finalize => finalize(&payload),
+        AppFrameType::Finish if payload.is_empty() => Ok(AppInput::Finish),
+        AppFrameType::Finish => Err(bad_frame("FINISH has no payload; send length 0")),
+        AppFrameType::Text => text(payload),
+        AppFrameType::Update => update(&payload),
+        AppFrameType::Open | AppFrameType::Prelude => {
+            unreachable!("the header's judge refuses OPEN and PRELUDE on an open session")
+        }
+    }
+}
+
+fn finalize(payload: &[u8]) -> Result<AppInput, Refusal> {
+    if payload.is_empty() {
+        return Ok(AppInput::Finalize { channel: None });
+    }
+    let object = json::parse_object(payload).map_err(bad_frame)?;
+    match (object.len(), object.get("channel").and_then(Value::as_u64)) {
+        (1, Some(channel)) => Ok(AppInput::Finalize { channel: Some(channel) }),
+        _ => Err(Refusal::of_field(
+            ErrorCode::BadFrame,
+            "channel",
+            "FINALIZE's payload is empty or an object of exactly \"channel\", an unsigned integer",
+        )),
+    }
+}
+
+fn text(payload: Bytes) -> Result<AppInput, Refusal> {
+    let object = json::parse_object(&payload).map_err(bad_frame)?;
+    match object.get("type").and_then(Value::as_str) {
+        Some(kind) if RESERVED_TYPES.contains(&kind) => Err(Refusal::of_field(
+            ErrorCode::ReservedMessage,
+            "type",
+            format!("{kind} is the sidecar's to send; use FINALIZE or FINISH, or nothing at all"),
+        )),
+        _ => Ok(AppInput::Text(payload)),
+    }
+}
+
+/// Nothing can be changed in this build, so only what changes nothing is taken.
+fn update(payload: &[u8]) -> Result<AppInput, Refusal> {
+    let invalid = |field: &str, message: &str| {
+        Refusal::of_field(ErrorCode::InvalidUpdate, field, format!("{field}: {message}"))
+    };
+    let object = json::parse_object(payload)
+        .map_err(|message| Refusal::new(ErrorCode::InvalidUpdate, message))?;
+    for (key, value) in &object {
+        match (key.as_str(), value) {
+            ("vad", Value::Object(vad)) => {
+                check_vad(vad).map_err(|(key, message)| invalid(&format!("vad.{key}"), message))?
+            }
+            ("vad", _) => return Err(invalid("vad", "must be an object")),
+            _ => return Err(invalid(key, "is not known here; remove it")),
+        }
+    }
+    Ok(AppInput::Update)
+}
+
+fn check_vad(vad: &serde_json::Map<String, Value>) -> Result<(), (String, &'static str)> {
+    for (key, value) in vad {
+        let message = match (key.as_str(), value.as_str()) {
+            ("mode", Some("off")) => continue,
+            ("mode", Some("shadow" | "active")) => "is not available in this version; use \"off\"",
+            ("mode", _) => "must be one of \"off\", \"shadow\", \"active\"",
+            _ => "is not known here; remove it",
+        };
+        return Err((key.clone(), message));
+    }
+    Ok(())
+}
+
+/// A `bad_frame` refusal.
+pub(super) fn bad_frame(message: impl Into<String>) -> Refusal {
+    Refusal::new(ErrorCode::BadFrame, message)
+}
+
+/// Appends a frame for the application to `buffer`.
+pub(super) fn write(frame: &AppFrame, session_id: &SessionId, buffer: &mut BytesMut) {
+    match frame {
+        AppFrame::Opened { request_id } => {
+            let opened = Opened {
+                session_id,
+                protocol: open::PROTOCOL,
+                request_id: request_id.as_deref(),
+                traceparent: None,
+            };
+            write_json(SidecarFrameType::Opened, &opened, buffer);
+        }
+        AppFrame::Message(text) => frame::encode(SidecarFrameType::Message as u8, text, buffer),
+        AppFrame::Event { at_ms, event } => {
+            write_json(SidecarFrameType::Event, &TimedEvent { event, at_ms: *at_ms }, buffer);
+        }
+        AppFrame::Error(refusal) => write_json(SidecarFrameType::Error, refusal, buffer),
+        AppFrame::Finished(summary) => write_json(SidecarFrameType::Finished, summary, buffer),
+    }
+}
+
+#[derive(Serialize)]
+struct Opened<'a> {
+    session_id: &'a SessionId,
+    protocol: u64,
+    request_id: Option<&'a str>,
+    traceparent: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct TimedEvent<'a> {
+    #[serde(flatten)]
+    event: &'a Event,
+    at_ms: u64,
+}
+
+fn write_json(kind: SidecarFrameType, payload: &impl Serialize, buffer: &mut BytesMut) {
+    let json = serde_json::to_vec(payload).expect("string keys and plain values always serialise");
+    frame::encode(kind as u8, &json, buffer);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code(kind: AppFrameType, payload: &str) -> ErrorCode {
+        read(kind, Bytes::from(payload.to_owned())).unwrap_err().code
+    }
+
+    #[test]
+    fn finalize_takes_nothing_or_exactly_a_channel() {
+        for good in ["", r#"{"channel":0}"#] {
+            assert!(read(AppFrameType::Finalize, Bytes::from(good)).is_ok(), "{good}");
+        }
+        for bad in ["{}", r#"{"channel":-1}"#, r#"{"channel":0,"x":1}"#, r#"{"channel":1.5}"#, "7"]
+        {
+            assert_eq!(code(AppFrameType::Finalize, bad), ErrorCode::BadFrame, "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_sidecars_own_messages_are_reserved_however_they_are_escaped() {
+        for bad in [
+            r#"{"type":"KeepAlive"}"#,
+            r#"{"x":1,"type":"Finalize"}"#,
+            r#"{"\u0074ype":"Close\u0053tream"}"#,
+        ] {
+            assert_eq!(code(AppFrameType::Text, bad), ErrorCode::ReservedMessage, "{bad}");
+        }
+        assert_eq!(code(AppFrameType::Text, r#"{"type":"a","type":"b"}"#), ErrorCode::BadFrame);
+        assert_eq!(code(AppFrameType::Text, "[]"), ErrorCode::BadFrame);
+        for good in [r#"{"type":"Configure"}"#, r#"{"a":{"type":"KeepAlive"}}"#, "{}"] {
+            assert!(read(AppFrameType::Text, Bytes::from(good)).is_ok(), "{good}");
+        }
+    }
+
+    #[test]
+    fn an_update_that_changes_nothing_is_taken() {
+        for good in ["{}", r#"{"vad":{"mode":"off"}}"#, r#"{"vad":{}}"#] {
+            assert!(read(AppFrameType::Update, Bytes::from(good)).is_ok(), "{good}");
+        }
+        for bad in ["", r#"{"vad":{"mode":"active"}}"#, r#"{"vad":1}"#, r#"{"keepalive":{}}"#] {
+            assert_eq!(code(AppFrameType::Update, bad), ErrorCode::InvalidUpdate, "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_event_carries_its_name_its_members_and_its_time() {
+        let mut buffer = BytesMut::new();
+        let event = Event::Draining { deadline_ms: 25_000 };
+        let id = SessionId::parse("s").unwrap();
+        write(&AppFrame::Event { at_ms: 7, event }, &id, &mut buffer);
+        assert_eq!(&buffer[5..], br#"{"event":"draining","deadline_ms":25000,"at_ms":7}"#);
+    }
+}

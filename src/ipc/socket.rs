@@ -1,0 +1,312 @@
+//! An application's socket: frames in, frames out, and the state of both buffers.
+//!
+//! It never waits: reading and writing are polled by the session's driver, in its own task, so a
+//! write that blocks stops nothing else.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::io::poll_read_buf;
+
+use super::frame::{AppFrameType, Decoder, Frame, Header};
+use super::payload::{self, bad_frame};
+use crate::session::{AppFrame, AppInput, Endpoint, ErrorCode, Refusal, SessionId};
+
+/// Room made for a read: two frames of 100 ms at 16 kHz and their headers.
+const READ_BYTES: usize = 8 << 10;
+
+/// Most room made at once for a large frame, so that memory follows what has really come.
+const READ_BYTES_MAX: usize = 64 << 10;
+
+/// A written buffer that has grown beyond this is given back.
+const WRITE_BYTES_KEPT: usize = 16 << 10;
+
+/// Why an application's connection ended before its OPEN was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PreOpen {
+    /// It broke the contract; it is to be told so.
+    Refused(Refusal),
+    /// It left.
+    Left,
+    /// Its first byte begins an HTTP request.
+    Http,
+}
+
+/// One application's connection.
+#[derive(Debug)]
+pub struct AppSocket<S> {
+    stream: S,
+    frame_bytes_max: u32,
+    inbound: BytesMut,
+    decoder: Decoder,
+    stage: Stage,
+    reader: Reader,
+    outbound: BytesMut,
+    writer: Writer,
+}
+
+/// How far the application is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Its OPEN has not come.
+    BeforeOpen,
+    /// It may say anything that its endpoint knows.
+    Open(Endpoint),
+    /// After FINISH: what it says is dropped, so its payloads are not judged.
+    Finished(Endpoint),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reader {
+    Open,
+    /// It broke the contract: what it says is thrown away, and only its leaving is noticed.
+    Deaf,
+    Eof,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Writer {
+    /// All that was handed in is with the kernel, and that has been told.
+    Drained,
+    /// Something waits that has not been tried yet.
+    Pending,
+    /// The kernel refused some of it, and that has been told.
+    Blocked,
+    /// Nothing can be written any more.
+    Gone,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AppSocket<S> {
+    /// A connection that has just been accepted.
+    pub fn new(stream: S, frame_bytes_max: u32) -> Self {
+        Self {
+            stream,
+            frame_bytes_max,
+            inbound: BytesMut::new(),
+            decoder: Decoder::default(),
+            stage: Stage::BeforeOpen,
+            reader: Reader::Open,
+            outbound: BytesMut::new(),
+            writer: Writer::Drained,
+        }
+    }
+
+    /// The payload of the first frame, which must be OPEN.
+    pub async fn read_open(&mut self) -> Result<Bytes, PreOpen> {
+        loop {
+            if let Some(first) = self.inbound.first() {
+                check_first_byte(*first, self.stage, &self.decoder, &self.inbound)?;
+            }
+            if let Some(frame) = self.decode().map_err(PreOpen::Refused)? {
+                return Ok(frame.payload);
+            }
+            match poll_fn(|cx| self.poll_read(cx)).await {
+                Ok(0) | Err(_) => return Err(PreOpen::Left),
+                Ok(_) => {}
+            }
+        }
+    }
+
+    /// OPEN was accepted: from now on frames are the session's.
+    pub fn opened(&mut self, endpoint: Endpoint) {
+        self.stage = Stage::Open(endpoint);
+    }
+
+    /// What happens next on this socket. Reads only while `wants_input`.
+    pub fn poll_input(&mut self, cx: &mut Context<'_>, wants_input: bool) -> Poll<AppInput> {
+        if let Poll::Ready(input) = self.poll_write(cx) {
+            return Poll::Ready(input);
+        }
+        loop {
+            if !wants_input {
+                return Poll::Pending;
+            }
+            if let Some(input) = self.next_buffered() {
+                return Poll::Ready(input);
+            }
+            if self.reader == Reader::Eof {
+                return Poll::Pending;
+            }
+            match ready!(self.poll_read(cx)) {
+                Ok(0) => return Poll::Ready(self.end_of_input(AppInput::Eof)),
+                Ok(_) => {}
+                // A reset tells that the whole socket is gone, not one direction of it.
+                Err(_) => return Poll::Ready(self.end_of_input(AppInput::Gone)),
+            }
+        }
+    }
+
+    /// The next frame that has been read already.
+    pub fn next_buffered(&mut self) -> Option<AppInput> {
+        match self.reader {
+            Reader::Open => match self.decode_input() {
+                Ok(input) => input,
+                Err(refusal) => {
+                    self.reader = Reader::Deaf;
+                    Some(AppInput::Breach(Box::new(refusal)))
+                }
+            },
+            Reader::Deaf | Reader::Eof => {
+                self.inbound.clear();
+                None
+            }
+        }
+    }
+
+    /// Hands a frame in for writing.
+    pub fn send(&mut self, frame: &AppFrame, session_id: &SessionId) {
+        if self.writer != Writer::Gone {
+            payload::write(frame, session_id, &mut self.outbound);
+            if self.writer == Writer::Drained {
+                self.writer = Writer::Pending;
+            }
+        }
+    }
+
+    /// Throws away what waits to be written: the application does not read.
+    pub fn abandon(&mut self) {
+        self.outbound = BytesMut::new();
+        self.writer = Writer::Gone;
+    }
+
+    /// The stream, once the session is over.
+    pub fn into_stream(self) -> S {
+        self.stream
+    }
+
+    fn end_of_input(&mut self, input: AppInput) -> AppInput {
+        self.reader = Reader::Eof;
+        self.inbound = BytesMut::new();
+        input
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<usize>> {
+        let missing = self.decoder.bytes_missing(&self.inbound);
+        self.inbound.reserve(missing.clamp(READ_BYTES, READ_BYTES_MAX));
+        poll_read_buf(Pin::new(&mut self.stream), cx, &mut self.inbound)
+    }
+
+    fn decode(&mut self) -> Result<Option<Frame>, Refusal> {
+        let (stage, frame_bytes_max) = (self.stage, self.frame_bytes_max);
+        self.decoder.decode(&mut self.inbound, |header| judge(header, stage, frame_bytes_max))
+    }
+
+    fn decode_input(&mut self) -> Result<Option<AppInput>, Refusal> {
+        let Some(frame) = self.decode()? else { return Ok(None) };
+        let kind = AppFrameType::from_byte(frame.kind).expect("judged when its header came");
+        let input = match (self.stage, kind) {
+            (Stage::Finished(_), AppFrameType::Finalize) => AppInput::Finalize { channel: None },
+            (Stage::Finished(_), AppFrameType::Text) => AppInput::Text(frame.payload),
+            (Stage::Finished(_), AppFrameType::Update) => AppInput::Update,
+            _ => payload::read(kind, frame.payload)?,
+        };
+        if let (AppInput::Finish, Stage::Open(endpoint)) = (&input, self.stage) {
+            self.stage = Stage::Finished(endpoint);
+        }
+        Ok(Some(input))
+    }
+
+    /// Writes what waits, and tells when that stops, goes on, or is done.
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<AppInput> {
+        if !matches!(self.writer, Writer::Pending | Writer::Blocked) {
+            return Poll::Pending;
+        }
+        let before = self.outbound.len();
+        while !self.outbound.is_empty() {
+            match Pin::new(&mut self.stream).poll_write(cx, &self.outbound) {
+                Poll::Ready(Ok(written @ 1..)) => self.outbound.advance(written),
+                Poll::Ready(Ok(0) | Err(_)) => {
+                    self.abandon();
+                    return Poll::Ready(AppInput::Gone);
+                }
+                Poll::Pending => return self.write_pending(before),
+            }
+        }
+        if self.outbound.capacity() > WRITE_BYTES_KEPT {
+            self.outbound = BytesMut::new();
+        }
+        self.writer = Writer::Drained;
+        Poll::Ready(AppInput::WriteDrained)
+    }
+
+    fn write_pending(&mut self, before: usize) -> Poll<AppInput> {
+        match self.writer {
+            Writer::Blocked if self.outbound.len() < before => Poll::Ready(AppInput::WriteProgress),
+            Writer::Blocked => Poll::Pending,
+            _ => {
+                self.writer = Writer::Blocked;
+                Poll::Ready(AppInput::WriteBlocked)
+            }
+        }
+    }
+}
+
+/// The first byte of a connection decides its dialect, before the rest of a header has come.
+fn check_first_byte(
+    first: u8,
+    stage: Stage,
+    decoder: &Decoder,
+    inbound: &BytesMut,
+) -> Result<(), PreOpen> {
+    let header_taken = decoder.bytes_missing(inbound) > 0;
+    match AppFrameType::from_byte(first) {
+        _ if header_taken || stage != Stage::BeforeOpen => Ok(()),
+        Some(AppFrameType::Open) => Ok(()),
+        Some(_) => Err(PreOpen::Refused(open_first())),
+        None if first == b'G' => Err(PreOpen::Http),
+        None => Err(PreOpen::Refused(bad_frame(format!(
+            "byte 0x{first:02x} begins no frame of this protocol; the first frame is OPEN (0x01)"
+        )))),
+    }
+}
+
+/// Judges a header in the contract's order: type, length, state.
+fn judge(header: Header, stage: Stage, frame_bytes_max: u32) -> Result<(), Refusal> {
+    let kind = match AppFrameType::from_byte(header.kind) {
+        None | Some(AppFrameType::Prelude) => return Err(unknown_type(header.kind)),
+        Some(kind) => kind,
+    };
+    if header.length > frame_bytes_max {
+        return Err(Refusal::new(
+            ErrorCode::FrameTooLarge,
+            format!(
+                "a payload of {} bytes is over the bound of {frame_bytes_max}; send smaller frames \
+                 or raise ipc.max_frame_bytes",
+                header.length
+            ),
+        ));
+    }
+    match (stage, kind) {
+        (Stage::BeforeOpen, AppFrameType::Open) => Ok(()),
+        (Stage::BeforeOpen, _) => Err(open_first()),
+        (_, AppFrameType::Open) => Err(unexpected(
+            "OPEN stands once, at the start; use another connection for another session",
+        )),
+        (Stage::Open(Endpoint::V2Listen), AppFrameType::Finalize) => {
+            Err(unexpected("/v2/listen has no Finalize; it would end the stream there"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn open_first() -> Refusal {
+    unexpected("the first frame must be OPEN")
+}
+
+fn unexpected(message: &str) -> Refusal {
+    Refusal::new(ErrorCode::UnexpectedFrame, message)
+}
+
+fn unknown_type(kind: u8) -> Refusal {
+    let message = match AppFrameType::from_byte(kind) {
+        Some(AppFrameType::Prelude) => "PRELUDE is not available in this version".to_owned(),
+        _ => format!("0x{kind:02x} is no type of a frame to the sidecar"),
+    };
+    Refusal::new(ErrorCode::UnknownFrameType, message)
+}
+
+#[cfg(test)]
+mod tests;

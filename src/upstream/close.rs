@@ -1,0 +1,130 @@
+//! What an end of a connection means: close codes, their texts, and errors, as causes of death.
+
+use std::io;
+
+use tokio_rustls::rustls;
+use tokio_tungstenite::tungstenite::{Error, error::ProtocolError};
+
+use crate::session::death::Reason;
+
+/// Words in a close's text that point at the account.
+const ACCOUNT_WORDS: [&str; 9] =
+    ["credit", "credits", "balance", "key", "keys", "limit", "limits", "quota", "payment"];
+
+/// The cause that a close frame names. Deepgram tells its own causes by a link in an English
+/// sentence; older texts hold the bare code.
+pub fn reason_of_close(code: Option<u16>, text: &str) -> Reason {
+    let text = text.to_ascii_lowercase();
+    let names = |code: &str| text.contains(code) || text.contains(&code.replacen('0', "-0", 1));
+    if names("net0001") {
+        Reason::Net0001Idle
+    } else if names("net0000") {
+        Reason::Net0000NoResult
+    } else if names("data0000") {
+        Reason::Data0000Undecodable
+    } else if text.split(|it: char| !it.is_alphanumeric()).any(|it| ACCOUNT_WORDS.contains(&it)) {
+        Reason::ClosedAccount
+    } else {
+        reason_of_code(code, &text)
+    }
+}
+
+fn reason_of_code(code: Option<u16>, text: &str) -> Reason {
+    match code {
+        None | Some(1000) => Reason::ClosedEarly,
+        Some(1001 | 1012 | 1013) => Reason::ClosedGoingAway,
+        Some(1011) => Reason::ProviderError,
+        // What the WebSocket library puts in the place of a code that RFC 6455 forbids on the wire.
+        Some(1002) if text == "protocol violation" => Reason::WsProtocol,
+        Some(_) => Reason::ClosedOther,
+    }
+}
+
+/// The cause that an error on the socket names.
+pub fn reason_of_error(error: &Error) -> Reason {
+    match error {
+        Error::Io(error) => reason_of_io(error),
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) | Error::ConnectionClosed => {
+            Reason::EofWithoutClose
+        }
+        Error::Protocol(ProtocolError::SendAfterClosing)
+        | Error::AlreadyClosed
+        | Error::WriteBufferFull(_) => Reason::InternalError,
+        Error::Protocol(_) | Error::Capacity(_) | Error::Utf8(_) | Error::AttackAttempt => {
+            Reason::WsProtocol
+        }
+        Error::Tls(_) => Reason::TlsFailed,
+        Error::Url(_) | Error::Http(_) | Error::HttpFormat(_) => Reason::InternalError,
+    }
+}
+
+fn reason_of_io(error: &io::Error) -> Reason {
+    if error.get_ref().is_some_and(|it| it.is::<rustls::Error>()) {
+        return Reason::TlsFailed;
+    }
+    match error.kind() {
+        io::ErrorKind::BrokenPipe => Reason::BrokenPipe,
+        // rustls' word for a peer that left without close_notify.
+        io::ErrorKind::UnexpectedEof => Reason::EofWithoutClose,
+        // TCP_USER_TIMEOUT: what was sent was never acknowledged.
+        io::ErrorKind::TimedOut => Reason::WriteStalled,
+        io::ErrorKind::InvalidData => Reason::TlsFailed,
+        _ => Reason::ConnectionReset,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deepgrams_sentences_and_bare_codes_are_both_understood() {
+        let sentence = "Deepgram did not receive audio data or a text message within the timeout \
+                        window. See https://dpgr.am/net0001";
+        assert_eq!(reason_of_close(Some(1011), sentence), Reason::Net0001Idle);
+        assert_eq!(reason_of_close(Some(1011), "NET-0001"), Reason::Net0001Idle);
+        assert_eq!(
+            reason_of_close(Some(1011), "See https://dpgr.am/net0000"),
+            Reason::Net0000NoResult
+        );
+        assert_eq!(reason_of_close(Some(1008), "DATA-0000"), Reason::Data0000Undecodable);
+        assert_eq!(reason_of_close(Some(1008), "dpgr.am/data0000"), Reason::Data0000Undecodable);
+    }
+
+    #[test]
+    fn codes_decide_where_the_text_does_not() {
+        for (code, reason) in [
+            (None, Reason::ClosedEarly),
+            (Some(1000), Reason::ClosedEarly),
+            (Some(1001), Reason::ClosedGoingAway),
+            (Some(1012), Reason::ClosedGoingAway),
+            (Some(1013), Reason::ClosedGoingAway),
+            (Some(1011), Reason::ProviderError),
+            (Some(1002), Reason::ClosedOther),
+            (Some(1008), Reason::ClosedOther),
+            (Some(4000), Reason::ClosedOther),
+        ] {
+            assert_eq!(reason_of_close(code, "bye"), reason, "{code:?}");
+        }
+    }
+
+    #[test]
+    fn an_account_is_named_by_whole_words_only() {
+        assert_eq!(reason_of_close(Some(1008), "Invalid API key."), Reason::ClosedAccount);
+        assert_eq!(reason_of_close(Some(1011), "out of credits"), Reason::ClosedAccount);
+        assert_eq!(reason_of_close(Some(1011), "keepalive ping timeout"), Reason::ProviderError);
+    }
+
+    #[test]
+    fn errors_name_their_cause() {
+        let io = |kind: io::ErrorKind| reason_of_error(&Error::Io(kind.into()));
+        assert_eq!(io(io::ErrorKind::ConnectionReset), Reason::ConnectionReset);
+        assert_eq!(io(io::ErrorKind::BrokenPipe), Reason::BrokenPipe);
+        assert_eq!(io(io::ErrorKind::UnexpectedEof), Reason::EofWithoutClose);
+        assert_eq!(io(io::ErrorKind::TimedOut), Reason::WriteStalled);
+        let tls = io::Error::new(io::ErrorKind::InvalidData, rustls::Error::DecryptError);
+        assert_eq!(reason_of_error(&Error::Io(tls)), Reason::TlsFailed);
+        let reserved = Error::Protocol(ProtocolError::NonZeroReservedBits);
+        assert_eq!(reason_of_error(&reserved), Reason::WsProtocol);
+    }
+}

@@ -1,0 +1,198 @@
+//! Reaching Deepgram: name, TCP, TLS, upgrade, each timed and each failing under its own name.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use http::HeaderValue;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::pki_types::ServerName;
+
+use super::link::Link;
+use super::meter::{Meter, Metered};
+use super::transport::Transport;
+use super::upgrade::{Ask, upgrade};
+use crate::session::Endpoint;
+use crate::session::clock;
+use crate::session::dial::{DialFailure, DialPhases, DialReason};
+
+/// A connection that has just come up.
+#[derive(Debug)]
+pub struct Dialed<S> {
+    /// The connection.
+    pub link: Link<S>,
+    /// Deepgram's `dg-request-id`.
+    pub request_id: Option<String>,
+    /// How long each phase took.
+    pub phases: DialPhases,
+}
+
+/// Something that can reach Deepgram; tests reach the emulator without a network.
+pub trait Dial: Send + Sync + 'static {
+    /// The byte stream under its links.
+    type Stream: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static;
+
+    /// One attempt. `query` is encoded, without `?`.
+    fn dial(
+        self: Arc<Self>,
+        endpoint: Endpoint,
+        query: Arc<str>,
+    ) -> impl Future<Output = Result<Dialed<Self::Stream>, DialFailure>> + Send + 'static;
+}
+
+/// Where Deepgram is, and how to get there.
+pub struct Dialer<K> {
+    /// Host name or address, without brackets.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// `None` for plain `ws://`.
+    pub tls: Option<TlsConnector>,
+    /// Bound on one whole attempt.
+    pub connect_timeout: Duration,
+    /// How long sent bytes may stay unacknowledged before the kernel gives up.
+    pub user_timeout: Duration,
+    /// Gives the `Authorization` of the moment, which follows a key file.
+    pub authorization: K,
+}
+
+impl<K> Dial for Dialer<K>
+where
+    K: Fn() -> Option<HeaderValue> + Send + Sync + 'static,
+{
+    type Stream = Transport;
+
+    async fn dial(
+        self: Arc<Self>,
+        endpoint: Endpoint,
+        query: Arc<str>,
+    ) -> Result<Dialed<Transport>, DialFailure> {
+        let progress = Progress::default();
+        match timeout(self.connect_timeout, self.attempt(endpoint, &query, &progress)).await {
+            Ok(result) => result,
+            Err(_) => Err(DialFailure::before_answer(
+                DialReason::Timeout,
+                format!("no connection within {:?}: {}", self.connect_timeout, progress.phase()),
+            )),
+        }
+    }
+}
+
+impl<K> Dialer<K>
+where
+    K: Fn() -> Option<HeaderValue> + Send + Sync + 'static,
+{
+    async fn attempt(
+        &self,
+        endpoint: Endpoint,
+        query: &str,
+        progress: &Progress,
+    ) -> Result<Dialed<Transport>, DialFailure> {
+        let mut stopwatch = Stopwatch::start();
+        let addresses = self.resolve().await?;
+        let dns = stopwatch.lap();
+        progress.advance();
+        let tcp_stream = self.connect(&addresses).await?;
+        let tcp = stopwatch.lap();
+        progress.advance();
+        let (stream, meter) = self.secure(tcp_stream).await?;
+        let tls = if self.tls.is_some() { stopwatch.lap() } else { Duration::ZERO };
+        progress.advance();
+        let authority = self.authority();
+        let path_and_query = match query {
+            "" => endpoint.path().to_owned(),
+            query => format!("{}?{query}", endpoint.path()),
+        };
+        let ask = Ask {
+            authority: &authority,
+            path_and_query: &path_and_query,
+            authorization: (self.authorization)(),
+        };
+        let upgraded = upgrade(stream, ask).await?;
+        let phases = DialPhases { dns, tcp, tls, upgrade: stopwatch.lap() };
+        let link = Link::new(upgraded.stream, upgraded.early, meter, endpoint).await;
+        Ok(Dialed { link, request_id: upgraded.request_id, phases })
+    }
+
+    async fn resolve(&self) -> Result<Vec<std::net::SocketAddr>, DialFailure> {
+        let failed = |detail: String| DialFailure::before_answer(DialReason::Dns, detail);
+        let found = lookup_host((self.host.as_str(), self.port))
+            .await
+            .map_err(|error| failed(format!("{}: {error}", self.host)))?;
+        let addresses: Vec<_> = found.collect();
+        if addresses.is_empty() {
+            return Err(failed(format!("{} has no address", self.host)));
+        }
+        Ok(addresses)
+    }
+
+    async fn connect(&self, addresses: &[std::net::SocketAddr]) -> Result<TcpStream, DialFailure> {
+        let failed = |error: std::io::Error| {
+            let detail = format!("{}:{}: {error}", self.host, self.port);
+            DialFailure::before_answer(DialReason::Tcp, detail)
+        };
+        let stream = TcpStream::connect(addresses).await.map_err(failed)?;
+        stream.set_nodelay(true).map_err(failed)?;
+        let socket = SockRef::from(&stream);
+        socket.set_tcp_user_timeout(Some(self.user_timeout)).map_err(failed)?;
+        let keepalive = TcpKeepalive::new().with_time(self.user_timeout);
+        socket.set_tcp_keepalive(&keepalive).map_err(failed)?;
+        Ok(stream)
+    }
+
+    async fn secure(&self, stream: TcpStream) -> Result<(Transport, Meter), DialFailure> {
+        let (stream, meter) = Metered::new(stream);
+        let Some(connector) = &self.tls else { return Ok((Transport::Plain(stream), meter)) };
+        let failed = |detail: String| DialFailure::before_answer(DialReason::Tls, detail);
+        let name = ServerName::try_from(self.host.clone()).map_err(|it| failed(it.to_string()))?;
+        let stream =
+            connector.connect(name, stream).await.map_err(|error| failed(error.to_string()))?;
+        Ok((Transport::Tls(Box::new(stream)), meter))
+    }
+
+    /// `Host`, without the scheme's own port.
+    fn authority(&self) -> String {
+        let host =
+            if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        let default_port = if self.tls.is_some() { 443 } else { 80 };
+        if self.port == default_port { host } else { format!("{host}:{}", self.port) }
+    }
+}
+
+/// Laps of one attempt.
+struct Stopwatch(Instant);
+
+impl Stopwatch {
+    fn start() -> Self {
+        Self(clock::now())
+    }
+
+    fn lap(&mut self) -> Duration {
+        let now = clock::now();
+        now.duration_since(std::mem::replace(&mut self.0, now))
+    }
+}
+
+/// How far an attempt has come, for the words of its timeout.
+#[derive(Default)]
+struct Progress(AtomicUsize);
+
+impl Progress {
+    fn advance(&self) {
+        self.0.fetch_add(1, Relaxed);
+    }
+
+    fn phase(&self) -> &'static str {
+        const PHASES: [&str; 4] = [
+            "the name was not resolved",
+            "TCP did not connect",
+            "the TLS handshake did not end",
+            "the upgrade was not answered",
+        ];
+        PHASES[self.0.load(Relaxed).min(PHASES.len() - 1)]
+    }
+}

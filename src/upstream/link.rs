@@ -1,0 +1,242 @@
+//! The I/O of one connection to Deepgram.
+//!
+//! There is no writer task: reading and writing are polled by the session's driver in its own
+//! task, and a write that blocks is a state of the link, not an await. That keeps timers running
+//! as a writer task would, without its memory and without waking another core for each frame.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker, ready};
+
+use bytes::Bytes;
+use futures_util::{Sink, Stream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
+
+use super::close::{reason_of_close, reason_of_error};
+use super::message::kind_of;
+use super::meter::Meter;
+use crate::session::death::Trigger;
+use crate::session::{Endpoint, Outgoing, UpstreamInput, Written, bounded};
+
+/// Room made for a read; the library's default of 128 KiB is zero-filled at every read.
+const READ_BYTES: usize = 4 << 10;
+
+/// Messages are gathered up to this size, so that what was read together becomes one TLS record.
+const WRITE_BYTES: usize = 16 << 10;
+
+/// Largest message from Deepgram (contract, section 5).
+const MESSAGE_BYTES_MAX: usize = 4 << 20;
+
+/// One connection that is up.
+#[derive(Debug)]
+pub struct Link<S> {
+    socket: WebSocketStream<S>,
+    endpoint: Endpoint,
+    meter: Meter,
+    pending: Option<Pending>,
+    failure: Option<UpstreamInput>,
+    ended: bool,
+}
+
+/// What was sent and is not known to be with the kernel.
+#[derive(Debug)]
+struct Pending {
+    written: Written,
+    /// The oldest of it: what a failing write is blamed on.
+    trigger: Trigger,
+    /// What the meter said when the kernel last refused; `None` before that.
+    blocked_at: Option<u64>,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
+    /// A link over a stream whose upgrade is done; `early` is what came behind the answer.
+    pub async fn new(stream: S, early: Bytes, meter: Meter, endpoint: Endpoint) -> Self {
+        let config = WebSocketConfig::default()
+            .read_buffer_size(READ_BYTES)
+            .write_buffer_size(WRITE_BYTES)
+            .max_message_size(Some(MESSAGE_BYTES_MAX))
+            .max_frame_size(Some(MESSAGE_BYTES_MAX));
+        let socket =
+            WebSocketStream::from_partially_read(stream, early.into(), Role::Client, Some(config))
+                .await;
+        Self { socket, endpoint, meter, pending: None, failure: None, ended: false }
+    }
+
+    /// Hands a message in for writing. A failure shows at the next poll.
+    pub fn send(&mut self, outgoing: Outgoing) {
+        if self.ended || self.failure.is_some() {
+            return;
+        }
+        let trigger = trigger_of(&outgoing);
+        let pending = self.pending.get_or_insert_with(|| Pending {
+            written: Written::default(),
+            trigger,
+            blocked_at: None,
+        });
+        count(&mut pending.written, &outgoing);
+        let sent = message_of(outgoing, self.endpoint)
+            .and_then(|message| Pin::new(&mut self.socket).start_send(message));
+        if let Err(error) = sent {
+            self.fail(&error, trigger);
+        }
+    }
+
+    /// What happens next on this connection. Reads only while `wants_messages`.
+    pub fn poll_input(
+        &mut self,
+        cx: &mut Context<'_>,
+        wants_messages: bool,
+    ) -> Poll<UpstreamInput> {
+        if self.ended {
+            return Poll::Pending;
+        }
+        if self.failure.is_none()
+            && let Poll::Ready(input) = self.poll_write(cx)
+        {
+            return Poll::Ready(input);
+        }
+        // What Deepgram said before a write failed comes first: it may name the true cause.
+        if wants_messages && let Poll::Ready(input) = self.poll_read(cx) {
+            return Poll::Ready(input);
+        }
+        match self.failure.take() {
+            Some(failure) => {
+                self.ended = true;
+                Poll::Ready(failure)
+            }
+            None => Poll::Pending,
+        }
+    }
+
+    /// Lets go, after one try to hand the kernel what is still due, such as the answer to a close.
+    pub fn hang_up(mut self) {
+        let mut cx = Context::from_waker(Waker::noop());
+        let _ = Pin::new(&mut self.socket).poll_flush(&mut cx);
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<UpstreamInput> {
+        let Some(pending) = &mut self.pending else { return Poll::Pending };
+        match Pin::new(&mut self.socket).poll_flush(cx) {
+            Poll::Ready(Ok(())) => {
+                let written = pending.written;
+                self.pending = None;
+                Poll::Ready(UpstreamInput::Written(written))
+            }
+            Poll::Ready(Err(error)) => {
+                let trigger = pending.trigger;
+                self.fail(&error, trigger);
+                Poll::Pending
+            }
+            Poll::Pending => {
+                let taken = self.meter.bytes_written();
+                match pending.blocked_at.replace(taken) {
+                    None => Poll::Ready(UpstreamInput::WriteBlocked),
+                    Some(before) if taken > before => Poll::Ready(UpstreamInput::WriteProgress),
+                    Some(_) => Poll::Pending,
+                }
+            }
+        }
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<UpstreamInput> {
+        loop {
+            let input = match ready!(Pin::new(&mut self.socket).poll_next(cx)) {
+                Some(Ok(Message::Text(text))) => {
+                    let text = Bytes::from(text);
+                    UpstreamInput::Message { kind: kind_of(&text), text }
+                }
+                Some(Ok(Message::Binary(bytes))) => UpstreamInput::Binary { length: bytes.len() },
+                Some(Ok(Message::Ping(_) | Message::Pong(_))) => UpstreamInput::Pong,
+                Some(Ok(Message::Close(frame))) => self.closed(frame),
+                // The library gives whole frames to writers alone.
+                Some(Ok(Message::Frame(_))) => continue,
+                // The write failed first, and nothing that came in names another cause.
+                Some(Err(_)) | None if self.failure.is_some() => return Poll::Pending,
+                Some(Err(error)) => self.failed(&error, Trigger::Read),
+                None => self.failed(&Error::ConnectionClosed, Trigger::Read),
+            };
+            return Poll::Ready(input);
+        }
+    }
+
+    fn closed(&mut self, frame: Option<CloseFrame>) -> UpstreamInput {
+        self.ended = true;
+        let code = frame.as_ref().map(|it| u16::from(it.code)).filter(|code| *code != 1005);
+        let text = frame.as_ref().map_or("", |it| it.reason.as_str());
+        let detail = match code {
+            Some(code) => format!("close {code}: {text}"),
+            None => "close without a code".to_owned(),
+        };
+        UpstreamInput::Closed { code, reason: reason_of_close(code, text), detail: bounded(detail) }
+    }
+
+    fn failed(&mut self, error: &Error, trigger: Trigger) -> UpstreamInput {
+        self.ended = true;
+        failure(error, trigger)
+    }
+
+    fn fail(&mut self, error: &Error, trigger: Trigger) {
+        self.pending = None;
+        self.failure = Some(failure(error, trigger));
+    }
+}
+
+fn failure(error: &Error, trigger: Trigger) -> UpstreamInput {
+    let reason = reason_of_error(error);
+    // A cause that no operation on the wire can have is a bug of ours.
+    let trigger = if reason.triggers().contains(&trigger) { trigger } else { reason.triggers()[0] };
+    UpstreamInput::Failed { reason, trigger, detail: bounded(error.to_string()) }
+}
+
+fn trigger_of(outgoing: &Outgoing) -> Trigger {
+    match outgoing {
+        Outgoing::Audio(_) | Outgoing::Silence(_) => Trigger::AudioWrite,
+        Outgoing::Text(_) => Trigger::TextWrite,
+        Outgoing::KeepAlive => Trigger::KeepaliveWrite,
+        Outgoing::Finalize { .. } => Trigger::FinalizeWrite,
+        Outgoing::CloseStream => Trigger::CloseWrite,
+        Outgoing::Ping => Trigger::Ping,
+    }
+}
+
+fn count(written: &mut Written, outgoing: &Outgoing) {
+    match outgoing {
+        Outgoing::Audio(audio) => {
+            written.audio_frames += 1;
+            written.audio_bytes += audio.len() as u64;
+        }
+        Outgoing::Silence(silence) => written.silence_bytes += silence.len() as u64,
+        Outgoing::Text(_) => written.texts += 1,
+        Outgoing::KeepAlive => written.keepalives += 1,
+        Outgoing::Finalize { .. } => written.finalizes += 1,
+        Outgoing::CloseStream => written.close_streams += 1,
+        Outgoing::Ping => written.pings += 1,
+    }
+}
+
+/// The message on the wire. Type names are Deepgram's, to the letter.
+fn message_of(outgoing: Outgoing, endpoint: Endpoint) -> Result<Message, Error> {
+    Ok(match outgoing {
+        Outgoing::Audio(bytes) | Outgoing::Silence(bytes) => Message::Binary(bytes),
+        Outgoing::Text(text) => Message::Text(Utf8Bytes::try_from(text)?),
+        Outgoing::KeepAlive => match endpoint {
+            Endpoint::V1Listen => fixed(r#"{"type":"KeepAlive"}"#),
+            Endpoint::V2Listen => Message::Ping(Bytes::new()),
+        },
+        Outgoing::Finalize { channel: None } => fixed(r#"{"type":"Finalize"}"#),
+        Outgoing::Finalize { channel: Some(channel) } => {
+            Message::Text(format!(r#"{{"type":"Finalize","channel":{channel}}}"#).into())
+        }
+        Outgoing::CloseStream => fixed(r#"{"type":"CloseStream"}"#),
+        Outgoing::Ping => Message::Ping(Bytes::new()),
+    })
+}
+
+fn fixed(text: &'static str) -> Message {
+    Message::Text(Utf8Bytes::from_static(text))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,95 @@
+//! What the session needs to know of a message from Deepgram; tolerant of everything else in it.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+
+use crate::session::MessageKind;
+
+/// The members that decide, of all message types together, so that one pass is enough. Unknown
+/// members are skipped; a known one of another type than documented makes the message
+/// [`MessageKind::Other`], since nothing in it can be relied on then.
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(rename = "type", borrow)]
+    kind: Cow<'a, str>,
+    #[serde(default)]
+    is_final: bool,
+    #[serde(default)]
+    from_finalize: bool,
+    #[serde(default)]
+    start: f64,
+    #[serde(default)]
+    duration: f64,
+    #[serde(default)]
+    channel_index: Vec<u32>,
+    #[serde(default, borrow)]
+    event: Option<Cow<'a, str>>,
+    #[serde(default)]
+    audio_window_end: f64,
+}
+
+/// Tells what kind a text message is; one that is not JSON is [`MessageKind::Other`].
+pub fn kind_of(text: &[u8]) -> MessageKind {
+    let Ok(envelope) = serde_json::from_slice::<Envelope<'_>>(text) else {
+        return MessageKind::Other;
+    };
+    match &*envelope.kind {
+        "Results" => MessageKind::Results {
+            is_final: envelope.is_final,
+            from_finalize: envelope.from_finalize,
+            end: envelope.start + envelope.duration,
+            channel: envelope.channel_index.first().copied().unwrap_or(0),
+            channels: envelope.channel_index.get(1).copied().unwrap_or(1),
+        },
+        "Metadata" => MessageKind::Metadata,
+        "TurnInfo" => MessageKind::TurnInfo {
+            end_of_turn: envelope.event.as_deref() == Some("EndOfTurn"),
+            end: envelope.audio_window_end,
+        },
+        "Error" => MessageKind::Error,
+        _ => MessageKind::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_captured_result_is_understood() {
+        let text = br#"{"type":"Results","channel_index":[1,2],"duration":2.3,"start":1.0,
+            "is_final":true,"speech_final":true,"channel":{"alternatives":[{"transcript":"x",
+            "words":[{"word":"x","start":0.0,"end":0.39999998}]}]},"from_finalize":true}"#;
+        let MessageKind::Results { is_final, from_finalize, end, channel, channels } =
+            kind_of(text)
+        else {
+            panic!("not taken for a result")
+        };
+        assert!(is_final && from_finalize);
+        assert!((end - 3.3).abs() < 1e-9);
+        assert_eq!((channel, channels), (1, 2));
+    }
+
+    #[test]
+    fn reordered_missing_and_unknown_members_do_no_harm() {
+        let text = br#"{"new":{"a":[1]},"is_final":false,"type":"Results"}"#;
+        assert!(matches!(kind_of(text), MessageKind::Results { is_final: false, .. }));
+        let error = br#"{"type":"Error","variant":"SchemaError","message":"{\"type\":1}"}"#;
+        assert_eq!(kind_of(error), MessageKind::Error);
+        assert_eq!(kind_of(br#"{"type":"UtteranceEnd","channel":[0,1]}"#), MessageKind::Other);
+    }
+
+    #[test]
+    fn flux_turns_are_understood() {
+        let text = br#"{"type":"TurnInfo","event":"EndOfTurn","audio_window_end":6.8}"#;
+        assert_eq!(kind_of(text), MessageKind::TurnInfo { end_of_turn: true, end: 6.8 });
+    }
+
+    #[test]
+    fn what_is_not_json_is_other() {
+        for text in [&b"hello"[..], b"", b"[]", b"{}", b"{\"type\":7}", b"\xff"] {
+            assert_eq!(kind_of(text), MessageKind::Other);
+        }
+    }
+}

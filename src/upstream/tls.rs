@@ -1,0 +1,62 @@
+//! The TLS client: the system's roots, and those of a self-hosted Deepgram.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::pki_types::CertificateDer;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
+
+/// Why there is no TLS client.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// The file of extra roots cannot be used.
+    #[error("upstream.ca_file {path}: {error}; give a PEM file with at least one certificate")]
+    CaFile {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        error: String,
+    },
+    /// There is nothing to trust.
+    #[error(
+        "no root certificates: the system has none{0}; install ca-certificates or set upstream.ca_file"
+    )]
+    NoRoots(String),
+}
+
+/// Makes a TLS client that trusts the system's roots and those in `ca_file`.
+pub fn connector(ca_file: Option<&Path>) -> Result<TlsConnector, TlsError> {
+    let mut roots = RootCertStore::empty();
+    let native = rustls_native_certs::load_native_certs();
+    roots.add_parsable_certificates(native.certs);
+    if let Some(path) = ca_file {
+        add_file(&mut roots, path)?;
+    }
+    if roots.is_empty() {
+        let errors: String = native.errors.iter().map(|error| format!(" ({error})")).collect();
+        return Err(TlsError::NoRoots(errors));
+    }
+    let provider = Arc::new(crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("ring serves both TLS 1.2 and 1.3")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(TlsConnector::from(Arc::new(config)))
+}
+
+fn add_file(roots: &mut RootCertStore, path: &Path) -> Result<(), TlsError> {
+    let wrong = |error: String| TlsError::CaFile { path: path.display().to_string(), error };
+    let certificates = CertificateDer::pem_file_iter(path).map_err(|it| wrong(it.to_string()))?;
+    let before = roots.len();
+    for certificate in certificates {
+        let certificate = certificate.map_err(|it| wrong(it.to_string()))?;
+        roots.add(certificate).map_err(|it| wrong(it.to_string()))?;
+    }
+    if roots.len() == before {
+        return Err(wrong("it holds no certificate".to_owned()));
+    }
+    Ok(())
+}

@@ -1,0 +1,176 @@
+//! The WebSocket upgrade over any byte stream, its refusals read to the end.
+//!
+//! hyper does the HTTP: a refusal's body often comes after its head, and the WebSocket library's
+//! own client keeps only what happened to come with the head.
+
+use std::future::Future;
+use std::pin::pin;
+
+use bytes::Bytes;
+use http::header::{self, HeaderMap, HeaderValue};
+use http::{Request, StatusCode};
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use serde::Deserialize;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_tungstenite::tungstenite::handshake::client::generate_key;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+
+use crate::session::bounded;
+use crate::session::dial::{DialFailure, DialReason};
+
+/// Most of a refusal's body that is read.
+const BODY_BYTES_MAX: usize = 64 << 10;
+
+/// Largest head of an answer; the smallest bound that hyper takes is 8 KiB.
+const HEAD_BYTES_MAX: usize = 16 << 10;
+
+/// An upgraded stream.
+#[derive(Debug)]
+pub struct Upgraded<S> {
+    /// The stream, now WebSocket's.
+    pub stream: S,
+    /// What came behind the answer's head.
+    pub early: Bytes,
+    /// Deepgram's `dg-request-id`; proxies in between may drop it.
+    pub request_id: Option<String>,
+}
+
+/// What an upgrade asks for.
+#[derive(Debug)]
+pub struct Ask<'a> {
+    /// `host[:port]`.
+    pub authority: &'a str,
+    /// Path and query.
+    pub path_and_query: &'a str,
+    /// `Authorization`, marked sensitive; `None` for a self-hosted Deepgram that needs none.
+    pub authorization: Option<HeaderValue>,
+}
+
+/// Upgrades a connected byte stream.
+pub async fn upgrade<S>(stream: S, ask: Ask<'_>) -> Result<Upgraded<S>, DialFailure>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let key = generate_key();
+    let request = request(ask, &key)?;
+    let (mut sender, connection) = http1::Builder::new()
+        .max_buf_size(HEAD_BYTES_MAX)
+        .handshake::<_, Empty<Bytes>>(TokioIo::new(stream))
+        .await
+        .map_err(broken)?;
+    let exchange = async {
+        let response = sender.send_request(request).await.map_err(broken)?;
+        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            return Err(refusal(response).await);
+        }
+        let request_id = check(response.headers(), &key)?;
+        let upgraded = hyper::upgrade::on(response).await.map_err(broken)?;
+        let parts =
+            upgraded.downcast::<TokioIo<S>>().expect("the stream that was handed in comes back");
+        Ok(Upgraded { stream: parts.io.into_inner(), early: parts.read_buf, request_id })
+    };
+    alongside(exchange, connection.with_upgrades()).await
+}
+
+/// Runs `exchange` to its end while `connection` moves its bytes.
+async fn alongside<T>(
+    exchange: impl Future<Output = T>,
+    connection: impl Future<Output = hyper::Result<()>>,
+) -> T {
+    let (mut exchange, mut connection) = (pin!(exchange), pin!(connection));
+    let mut moving = true;
+    loop {
+        tokio::select! {
+            biased;
+            result = &mut exchange => return result,
+            // Its error is the exchange's error too, which tells it better.
+            _ = &mut connection, if moving => moving = false,
+        }
+    }
+}
+
+fn request(ask: Ask<'_>, key: &str) -> Result<Request<Empty<Bytes>>, DialFailure> {
+    let mut builder = Request::get(ask.path_and_query)
+        .header(header::HOST, ask.authority)
+        .header(header::CONNECTION, "Upgrade")
+        .header(header::UPGRADE, "websocket")
+        .header(header::SEC_WEBSOCKET_VERSION, "13")
+        .header(header::SEC_WEBSOCKET_KEY, key)
+        .header(header::USER_AGENT, concat!("deepgram-sidecar/", env!("CARGO_PKG_VERSION")));
+    if let Some(authorization) = ask.authorization {
+        builder = builder.header(header::AUTHORIZATION, authorization);
+    }
+    builder.body(Empty::new()).map_err(|error| protocol(error.to_string()))
+}
+
+/// Checks that a 101 is really ours, and takes Deepgram's request id from it.
+fn check(headers: &HeaderMap, key: &str) -> Result<Option<String>, DialFailure> {
+    let accept = derive_accept_key(key.as_bytes());
+    if headers.get(header::SEC_WEBSOCKET_ACCEPT).is_none_or(|it| it != accept.as_str()) {
+        return Err(protocol("the upgrade was answered with a wrong Sec-WebSocket-Accept"));
+    }
+    if headers.contains_key(header::SEC_WEBSOCKET_EXTENSIONS) {
+        return Err(protocol("the upgrade was answered with an extension that nobody asked for"));
+    }
+    Ok(request_id(headers))
+}
+
+async fn refusal(response: http::Response<Incoming>) -> DialFailure {
+    let status = response.status().as_u16();
+    let request_id = request_id(response.headers());
+    let dg_error = text_of(response.headers(), "dg-error");
+    let body = Limited::new(response.into_body(), BODY_BYTES_MAX).collect().await;
+    let body = body.map(|it| it.to_bytes()).unwrap_or_default();
+    let detail = detail_of(&body).or(dg_error).unwrap_or_else(|| format!("HTTP {status}"));
+    DialFailure {
+        reason: DialReason::of_status(status),
+        status: Some(status),
+        detail: bounded(detail),
+        request_id: request_id
+            .or_else(|| serde_json::from_slice(&body).ok().and_then(|it: Body| it.request_id)),
+    }
+}
+
+/// Both shapes of Deepgram's error bodies; its documents spell the code's name in two ways.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Body {
+    #[serde(alias = "error_code", alias = "category")]
+    err_code: Option<String>,
+    #[serde(alias = "message")]
+    err_msg: Option<String>,
+    details: Option<String>,
+    request_id: Option<String>,
+}
+
+/// Deepgram's own words; a body that is not JSON is taken as it is.
+fn detail_of(body: &[u8]) -> Option<String> {
+    let parsed: Body = serde_json::from_slice(body).unwrap_or_default();
+    let words: Vec<String> =
+        [parsed.err_code, parsed.err_msg, parsed.details].into_iter().flatten().collect();
+    let text = match words.is_empty() {
+        false => words.join(": "),
+        true => String::from_utf8_lossy(body).trim().to_owned(),
+    };
+    (!text.is_empty()).then_some(text)
+}
+
+fn request_id(headers: &HeaderMap) -> Option<String> {
+    text_of(headers, "dg-request-id").filter(|id| id.len() <= 128)
+}
+
+fn text_of(headers: &HeaderMap, name: &str) -> Option<String> {
+    headers.get(name).map(|it| String::from_utf8_lossy(it.as_bytes()).into_owned())
+}
+
+fn broken(error: hyper::Error) -> DialFailure {
+    let cause = std::error::Error::source(&error).map(|it| format!(": {it}")).unwrap_or_default();
+    protocol(format!("{error}{cause}"))
+}
+
+fn protocol(detail: impl Into<String>) -> DialFailure {
+    DialFailure::before_answer(DialReason::Protocol, detail)
+}
