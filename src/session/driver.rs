@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Sleep, sleep_until};
 
 use super::fact::{Fact, Observer};
-use super::live::{LiveSession, State};
+use super::live::LiveSession;
 use super::machine::{Output, Session};
 use super::registry::Slot;
 use super::{AppInput, Endpoint, Outgoing, UpstreamInput, clock};

@@ -36,6 +36,13 @@ impl Backlog {
         self.audio_bytes > 0
     }
 
+    /// Frames and bytes of audio that wait.
+    #[cfg(test)]
+    pub(super) fn audio(&self) -> (u64, u64) {
+        let frames = self.entries.iter().filter(|it| matches!(it, Outgoing::Audio(_))).count();
+        (frames as u64, self.audio_bytes)
+    }
+
     pub(super) fn push(&mut self, entry: Outgoing) {
         let (payload, audio) = payload_bytes(&entry);
         self.bytes += payload + ENTRY_BYTES;

@@ -21,11 +21,11 @@ impl Session {
 
     pub(super) fn ping_due(&mut self, now: Instant) {
         let Some(connection) = &self.connection else { return };
-        if connection.unwritten.is_empty() {
-            self.send(now, Outgoing::Ping);
-        } else {
+        if connection.write_blocked {
             // Behind what waits it would measure the wait. The write deadline watches that.
             self.arm_ping(now);
+        } else {
+            self.send(now, Outgoing::Ping);
         }
     }
 

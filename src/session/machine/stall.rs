@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-/// A pause between two writes of audio counts as audio up to this long.
-const GAP_MAX: Duration = Duration::from_secs(2);
+/// A pause between two writes of audio counts as audio up to this long: the longest chunk that
+/// Deepgram advises is 250 ms, and an application may be late with it.
+const GAP_MAX: Duration = Duration::from_millis(500);
 
 /// What has been sent since Deepgram last said anything.
 #[derive(Debug, Default)]

@@ -17,14 +17,14 @@ pub enum Timer {
     AppWrite,
     /// The oldest Finalize must have been answered.
     Finalize,
+    /// The keepalive budget is spent.
+    Park,
     /// A keepalive goes out.
     Keepalive,
     /// A ping goes out.
     Ping,
     /// Priming silence goes out.
     Prime,
-    /// The keepalive budget is spent.
-    Park,
     /// The next dial attempt begins.
     Redial,
 }
@@ -38,10 +38,10 @@ impl Timer {
         Self::Pong,
         Self::AppWrite,
         Self::Finalize,
+        Self::Park,
         Self::Keepalive,
         Self::Ping,
         Self::Prime,
-        Self::Park,
         Self::Redial,
     ];
 
