@@ -46,15 +46,10 @@ pub struct Sources {
     pub overrides: Vec<String>,
 }
 
-/// The environment holds the API key, so only its names are shown.
+/// The environment holds the API key, so no values are shown.
 impl fmt::Debug for Sources {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<_> = self.environment.iter().map(|(name, _)| name).collect();
-        f.debug_struct("Sources")
-            .field("file", &self.file)
-            .field("environment", &names)
-            .field("overrides", &self.overrides)
-            .finish()
+        f.debug_struct("Sources").field("file", &self.file).finish_non_exhaustive()
     }
 }
 

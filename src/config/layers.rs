@@ -113,6 +113,8 @@ impl Layers {
         }
     }
 
+    /// Takes our own variables alone. Those of OpenTelemetry, which would stand below the file,
+    /// have nothing to set while there are no traces.
     fn take_environment(
         &mut self,
         environment: &[(String, String)],
@@ -161,19 +163,16 @@ impl Layers {
 }
 
 /// Kubernetes describes every service of the namespace in variables. Those of a service called
-/// `deepgram-sidecar`, or `deepgram-sidecar-metrics`, begin as ours do.
+/// `deepgram-sidecar`, or `deepgram-sidecar-metrics`, begin as ours do:
+/// `…_SERVICE_HOST`, `…_SERVICE_PORT`, `…_PORT=tcp://…`, `…_PORT_80_TCP`, `…_PORT_80_TCP_ADDR`.
 fn is_service_link(name: &str, text: &str) -> bool {
-    const PROTOCOLS: [&str; 3] = ["tcp", "udp", "sctp"];
-    name.ends_with("_SERVICE_HOST")
-        || name.ends_with("_SERVICE_PORT")
-        || name.contains("_SERVICE_PORT_")
-        || PROTOCOLS.iter().any(|protocol| text.starts_with(&format!("{protocol}://")))
-        || PROTOCOLS.iter().any(|protocol| {
-            ["PROTO", "PORT", "ADDR"].iter().any(|part| {
-                name.contains("_PORT_")
-                    && name.ends_with(&format!("_{}_{part}", protocol.to_uppercase()))
-            })
-        })
+    let is_service = |suffix| name.contains("_SERVICE_") && name.contains(suffix);
+    let is_port = |protocol: &str| {
+        let link = format!("_{}_", protocol.to_uppercase());
+        text.starts_with(&format!("{protocol}://"))
+            || name.contains("_PORT_") && name.contains(&link)
+    };
+    is_service("_HOST") || is_service("_PORT") || ["tcp", "udp", "sctp"].into_iter().any(is_port)
 }
 
 fn open(file: &Path) -> Result<Document, Finding> {

@@ -86,14 +86,14 @@ fn read_value<T: Setting + 'static>(
     given: &Given<'_>,
     rule: &Rule<T>,
 ) -> Result<T, Vec<Complaint>> {
-    let about = |message| vec![Complaint { item: None, message }];
+    let whole = |message| vec![Complaint { item: None, message }];
     let value = match given {
         Given::Yaml(node) => T::read(node).map_err(|wrong| mistyped(node, wrong, rule))?,
         Given::Text(text) => {
-            T::parse(text).ok_or_else(|| about(must_be(&takes(rule), &shown_text(text))))?
+            T::parse(text).ok_or_else(|| whole(must_be(&takes(rule), &shown_text::<T>(text))))?
         }
     };
-    rule.check(&value).map_err(about)?;
+    rule.check(&value).map_err(whole)?;
     Ok(value)
 }
 
@@ -102,11 +102,11 @@ fn mistyped<T: Setting>(node: &Node, wrong: Wrong, rule: &Rule<T>) -> Vec<Compla
         (Wrong::Items(indices), Node::List(items)) => {
             let complaint = |index: usize| Complaint {
                 item: Some(index),
-                message: must_be(&T::wants_item(), &shown(&items[index])),
+                message: must_be(&T::wants_item(), &shown::<T>(&items[index])),
             };
             indices.into_iter().map(complaint).collect()
         }
-        _ => vec![Complaint { item: None, message: must_be(&takes(rule), &shown(node)) }],
+        _ => vec![Complaint { item: None, message: must_be(&takes(rule), &shown::<T>(node)) }],
     }
 }
 
@@ -114,13 +114,14 @@ fn must_be(wanted: &str, found: &str) -> String {
     format!("must be {wanted}; it is {found}")
 }
 
-fn shown(node: &Node) -> String {
+/// A value as a message shows it, where a `T` was wanted.
+fn shown<T: Setting>(node: &Node) -> String {
     match node {
         Node::Null => "null".into(),
         Node::Bool(value) => value.to_string(),
         Node::Integer(value) => value.to_string(),
         Node::Float(value) => value.to_string(),
-        Node::Text(text) => shown_text(text),
+        Node::Text(text) => shown_text::<T>(text),
         Node::List(_) => "a list".into(),
         Node::Map(_) => "a mapping".into(),
         Node::Tagged => "a value with a tag".into(),
@@ -129,11 +130,11 @@ fn shown(node: &Node) -> String {
 
 /// Longer texts are not shown: an API key has 40 characters, and one that slipped into the wrong
 /// place must not reach a terminal or a log from here.
-fn shown_text(text: &str) -> String {
+fn shown_text<T: Setting>(text: &str) -> String {
     const CHARS_MAX: usize = 24;
-    if text.chars().count() <= CHARS_MAX {
+    if !T::IS_PRIVATE && text.chars().count() <= CHARS_MAX {
         format!("the text {text:?}")
     } else {
-        "another text, too long to be shown".into()
+        "another text".into()
     }
 }

@@ -1,6 +1,6 @@
 //! What a key allows beyond its type.
 
-use std::ops::RangeInclusive;
+use std::ops::{Bound, RangeBounds};
 
 use serde_yaml::Value;
 
@@ -10,23 +10,42 @@ use super::setting::Setting;
 pub(super) struct Rule<T> {
     /// The bound in words, for messages and the reference; empty where the type says it all.
     pub(super) allows: String,
-    check: Box<dyn Fn(&T) -> Result<(), String>>,
+    check: Check<T>,
 }
+
+/// Judges a value; the complaint is a sentence for the operator.
+type Check<T> = Box<dyn Fn(&T) -> Result<(), String>>;
 
 /// Every value of the type.
 pub(super) fn any<T>() -> Rule<T> {
     Rule { allows: String::new(), check: Box::new(|_| Ok(())) }
 }
 
-/// Values from the first to the last of `range`, both included.
-pub(super) fn within<T: Setting + PartialOrd + 'static>(range: RangeInclusive<T>) -> Rule<T> {
-    let allows = format!("{} to {}", plain(range.start()), plain(range.end()));
+/// Values in `range`, which has a start and an end.
+pub(super) fn within<T>(range: impl RangeBounds<T> + 'static) -> Rule<T>
+where
+    T: Setting + PartialOrd + 'static,
+{
+    let allows = range_text(&range);
     let must = format!("must be {allows}");
     let check = move |value: &T| match range.contains(value) {
         true => Ok(()),
         false => Err(format!("{must}, not {}", plain(value))),
     };
     Rule { allows, check: Box::new(check) }
+}
+
+fn range_text<T: Setting>(range: &impl RangeBounds<T>) -> String {
+    let start = match range.start_bound() {
+        Bound::Included(start) => format!("{} to ", plain(start)),
+        Bound::Excluded(start) => format!("over {} to ", plain(start)),
+        Bound::Unbounded => "up to ".into(),
+    };
+    match range.end_bound() {
+        Bound::Included(end) => format!("{start}{}", plain(end)),
+        Bound::Excluded(end) => format!("{start}less than {}", plain(end)),
+        Bound::Unbounded => format!("{start}anything"),
+    }
 }
 
 /// Values that `check` has no complaint about; `allows` says in words which those are.
@@ -38,15 +57,16 @@ pub(super) fn checked<T: 'static>(
     Rule { allows: allows.to_owned(), check: Box::new(check) }
 }
 
-/// The one value that this version can do.
+/// The one value that this version can do. Others are not shown: a URL may hold credentials.
 pub(super) fn only<T: Setting + PartialEq + 'static>(available: T) -> Rule<T> {
     let word = plain(&available);
-    let complaint = format!("is not available in this version; remove it or say {word}");
+    let allows = format!("only {word} in this version");
+    let complaint = format!("all but {word} is not available in this version; remove it");
     let check = move |value: &T| match *value == available {
         true => Ok(()),
-        false => Err(format!("{} {complaint}", plain(value))),
+        false => Err(complaint.clone()),
     };
-    Rule { allows: format!("only {word} in this version"), check: Box::new(check) }
+    Rule { allows, check: Box::new(check) }
 }
 
 impl<T: 'static> Rule<T> {

@@ -57,7 +57,8 @@ section! {
         /// Largest payload of a frame from an application, in bytes; a larger one is refused
         /// before memory for it is taken. The default holds 32 s of 16 kHz linear16.
         max_frame_bytes: u32 = 1 << 20, within(1 << 10..=16 << 20);
-        /// An application that has not sent OPEN by then is disconnected.
+        /// An application that has not sent OPEN so long after it connected is disconnected. OPEN is
+        /// its first write, so this is generous.
         open_timeout: Duration = seconds(10), within(MOMENT..=DAY);
         /// A loopback address for the Deepgram-compatible dialect over TCP.
         tcp_listen: Option<SocketAddr> = None, only(None);
@@ -81,15 +82,15 @@ section! {
         /// Whether the address may be `ws://`. Key and audio then travel in the clear, so it takes
         /// two settings to ask for it.
         allow_plaintext: bool = false, any();
-        /// For one attempt, from the name lookup to the answered upgrade. A slow one takes 1 s;
-        /// applications wait through all attempts.
+        /// For one attempt, from the name lookup to the answered upgrade. Applications wait
+        /// through all attempts, so a lost one must not take long.
         connect_timeout: Duration = seconds(10), within(MOMENT..=DAY);
         /// Attempts in all to open a connection, waiting about 1, 2, 4 ... seconds in between.
         connect_attempts: u32 = 3, within(1..=10);
         /// A connection that takes none of what is written to it for so long is dead. Half of
         /// Deepgram's own patience of about 10 s, so that we say why before Deepgram does.
         write_timeout: Duration = seconds(5), within(MOMENT..=DAY);
-        /// The most connections at a time that your Deepgram project allows, if you know it.
+        /// The most connections at a time that your Deepgram project allows. Null: not known.
         max_connections: Option<usize> = None, within(1..=100_000).or_null();
     }
 }
@@ -99,7 +100,7 @@ section! {
     Keepalive {
         /// A KeepAlive goes out when nothing was sent for so long. Half of Deepgram's limit of
         /// about 10 s: one may come late without harm.
-        interval: Duration = seconds(5), within(MOMENT..=Duration::from_millis(9999)).because(
+        interval: Duration = seconds(5), within(MOMENT..seconds(10)).because(
             "Deepgram ends a connection that gets neither audio nor a KeepAlive for about 10s",
         );
         /// After so long of nothing but KeepAlives the connection is closed cleanly, and opened
@@ -115,9 +116,11 @@ section! {
 section! {
     /// How a connection is noticed to be dead although nothing says so.
     Liveness {
-        /// How often Deepgram is pinged.
+        /// How often Deepgram is pinged. Often enough that a half-open connection is noticed before
+        /// Deepgram's own limit of about 10 s.
         ping_interval: Duration = seconds(5), within(MOMENT..=DAY);
-        /// Without a sign of life for so long after a ping the connection is dead.
+        /// Without a sign of life for so long after a ping the connection is dead. A pong takes
+        /// one round trip; the rest is patience with a slow network.
         ping_timeout: Duration = seconds(5), within(MOMENT..=DAY);
         /// Audio that stays unanswered for so long makes a `stalled` event. Deepgram answers
         /// speech within about 1 s; long pauses of speech are the reason for the distance.
@@ -130,13 +133,17 @@ section! {
 section! {
     /// A session's buffers and deadlines.
     SessionTimes {
-        /// How much audio is kept while Deepgram is dialled; beyond it the application waits.
+        /// How much audio is kept while Deepgram is dialled; beyond it the application waits. The
+        /// default covers one attempt that runs into its timeout. Never more than 1 MiB.
         connect_buffer: Duration = seconds(10), within(MOMENT..=seconds(600));
-        /// How long a Finalize may stay unanswered before it counts as a timeout.
+        /// How long a Finalize may stay unanswered before it counts as a timeout: Deepgram does not
+        /// promise an answer.
         finalize_timeout: Duration = seconds(5), within(MOMENT..=DAY);
-        /// How long Deepgram has to deliver the rest and close after FINISH.
+        /// How long Deepgram has to deliver the rest and close after FINISH. Smaller than
+        /// `drain.timeout`, so that a session that ends with the pod can end well.
         finish_timeout: Duration = seconds(10), within(MOMENT..=DAY);
-        /// How long an application may leave its socket unread while something waits for it.
+        /// How long an application may leave its socket unread while something waits for it. Longer
+        /// than any pause of a healthy one, short enough that a hung one frees its connection.
         app_stall_timeout: Duration = seconds(30), within(MOMENT..=DAY);
     }
 }
@@ -144,7 +151,7 @@ section! {
 section! {
     /// What follows the death of a connection.
     Recovery {
-        /// With `latch` a death is final for the session.
+        /// With `latch` a death is final for the session, and the application decides what follows.
         mode: RecoveryMode = RecoveryMode::Latch, only(RecoveryMode::Latch);
         /// How much audio is kept to be sent again. Deepgram's final results trail by a few
         /// seconds; the rest is room for a slow reconnect.
@@ -189,7 +196,7 @@ sections! {
 section! {
     /// The log.
     Logs {
-        /// How lines are written.
+        /// How lines are written. Pods are read by log collectors, so JSON.
         format: LogFormat = LogFormat::Json, any();
         /// The least important lines that are written.
         level: LogLevel = LogLevel::Info, any();
@@ -203,7 +210,8 @@ section! {
         endpoint: Option<Url> = None, only(None);
         /// How traces travel.
         protocol: OtlpProtocol = OtlpProtocol::Http, any();
-        /// The share of sessions that are traced where the application has not decided.
+        /// The share of sessions that are traced where the application has not decided. All by
+        /// default: a session is minutes long, so there are few.
         sample_ratio: f64 = 1.0, within(0.0..=1.0);
     }
 }
@@ -211,7 +219,8 @@ section! {
 section! {
     /// Metrics.
     Metrics {
-        /// Sessions that have series of their own; further ones are in the totals only.
+        /// Sessions that have series of their own; further ones are in the totals only. It bounds
+        /// what a scrape costs.
         per_session_max: usize = 1000, within(0..=100_000);
         /// How long an ended session keeps its series: longer than a usual scrape interval of
         /// 15 to 30 s, so that the last values are seen.

@@ -12,6 +12,9 @@ use super::document::Node;
 
 /// A type that a key can have.
 pub(super) trait Setting: Sized {
+    /// Whether a text of this type may hold credentials, and so must not be shown.
+    const IS_PRIVATE: bool = false;
+
     /// What is asked for, to stand behind "must be": `a whole number`.
     fn wants() -> String;
 
@@ -195,6 +198,8 @@ impl Setting for PathBuf {
 }
 
 impl Setting for Url {
+    const IS_PRIVATE: bool = true;
+
     fn wants() -> String {
         "a URL".into()
     }
@@ -223,6 +228,8 @@ impl Setting for SocketAddr {
 }
 
 impl<T: Setting> Setting for Option<T> {
+    const IS_PRIVATE: bool = T::IS_PRIVATE;
+
     fn wants() -> String {
         format!("null or {}", T::wants())
     }
