@@ -8,6 +8,7 @@
 //! `telemetry` watches from the side, `admin` shows it, `daemon` wires it. The library exists for
 //! the project's own binaries, tests and benchmarks; its interface is the IPC protocol.
 
+pub mod config;
 pub mod ipc;
 pub mod session;
 pub mod upstream;

@@ -1,0 +1,94 @@
+//! What an operator can set: one YAML file, environment variables, the command line.
+//!
+//! Every key is listed once, in `config/sections.rs`, with its type, default, bounds and
+//! documentation; loading, `print-config` and the reference page all walk that list. Whatever is
+//! wrong is reported at once, each problem with its key and its place. Nothing here reads the
+//! process's environment or logs.
+
+mod document;
+mod error;
+pub mod key;
+mod layers;
+mod reader;
+mod reference;
+mod rule;
+mod schema;
+mod sections;
+mod setting;
+mod strangers;
+#[cfg(test)]
+mod tests;
+mod words;
+
+use std::fmt;
+use std::path::PathBuf;
+
+pub use error::{Error, Place, Problem};
+pub use key::{ApiKey, KeySource, KeyStore};
+pub use reference::reference;
+pub use sections::{
+    Admin, Config, Drain, Ipc, Keepalive, Liveness, Logs, Metrics, Otlp, Recovery, SessionTimes,
+    Telemetry, Upstream, Vad,
+};
+pub use setting::SocketMode;
+pub use words::{Auth, LogFormat, LogLevel, OtlpProtocol, RecoveryMode, VadMode};
+
+use layers::Layers;
+
+/// Where the configuration comes from, weakest first: defaults, file, environment, command line.
+#[derive(Clone, Default)]
+pub struct Sources {
+    /// The YAML file; `None` for none.
+    pub file: Option<PathBuf>,
+    /// The process's environment. Only names that start with [`VARIABLE_PREFIX`] are looked at.
+    pub environment: Vec<(String, String)>,
+    /// What the command line sets, each as `key.path=value`; the last one for a key wins.
+    pub overrides: Vec<String>,
+}
+
+/// The environment holds the API key, so no values are shown.
+impl fmt::Debug for Sources {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sources").field("file", &self.file).finish_non_exhaustive()
+    }
+}
+
+/// What the variable of every key starts with: `keepalive.interval` is
+/// `DEEPGRAM_SIDECAR_KEEPALIVE_INTERVAL`.
+pub const VARIABLE_PREFIX: &str = "DEEPGRAM_SIDECAR_";
+
+/// Names the configuration file, so that a container needs no arguments. It is the command line's
+/// to read and no key.
+pub const FILE_VARIABLE: &str = "DEEPGRAM_SIDECAR_CONFIG";
+
+/// Reads the file and lays the environment and the command line over it.
+///
+/// # Errors
+/// All problems of all sources at once. It is no problem here that there is no API key:
+/// a file must be checkable where the key is not at hand, so [`KeyStore::load`] asks for it.
+pub fn load(sources: &Sources) -> Result<Config, Error> {
+    let mut findings = Vec::new();
+    let layers = Layers::gather(sources, &mut findings);
+    let config = reader::read(&layers, &mut findings);
+    if findings.is_empty() { Ok(config) } else { Err(layers.report(findings)) }
+}
+
+impl Config {
+    /// The effective configuration as YAML, every key in the reference's order. Loading it gives
+    /// this configuration again; secrets are not part of it.
+    pub fn to_yaml(&self) -> String {
+        let mut root = serde_yaml::Mapping::new();
+        for key in schema::keys(self) {
+            let mut section = &mut root;
+            for name in key.sections() {
+                section = section
+                    .entry((*name).into())
+                    .or_insert_with(|| serde_yaml::Mapping::new().into())
+                    .as_mapping_mut()
+                    .expect("no key has the name of a section");
+            }
+            section.insert(key.name().into(), key.value);
+        }
+        serde_yaml::to_string(&root).expect("a mapping of plain scalars can always be written")
+    }
+}

@@ -1,0 +1,248 @@
+//! Deepgram's API key: where it comes from, how it is kept, how it is replaced.
+//!
+//! It never leaves by `Debug`, by an error or by the configuration; only [`ApiKey::expose`] shows
+//! it, to the one place that writes the request's header.
+
+use std::fmt;
+use std::fs::{self, File, Metadata};
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use secrecy::zeroize::Zeroizing;
+use secrecy::{ExposeSecret, SecretString};
+use thiserror::Error;
+
+use super::{Auth, Upstream};
+
+/// The environment variable that holds the key where no file does.
+pub const KEY_VARIABLE: &str = "DEEPGRAM_API_KEY";
+
+/// Longest key, in bytes. Deepgram's have 40; a token of a self-hosted one may be longer.
+const KEY_BYTES_MAX: usize = 4096;
+
+/// A Deepgram API key: 1 to 4096 visible ASCII characters. Cheap to clone, wiped when the last
+/// clone is dropped.
+#[derive(Clone)]
+pub struct ApiKey(Arc<SecretString>);
+
+impl ApiKey {
+    /// Takes a key as it was written; white space around it is not part of it.
+    pub fn parse(text: &str) -> Result<Self, KeyError> {
+        let key = text.trim();
+        if key.is_empty() {
+            return Err(KeyError::Empty);
+        }
+        if key.len() > KEY_BYTES_MAX {
+            return Err(KeyError::TooLong);
+        }
+        // It goes into a header, where a space or a line break would end it.
+        if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(KeyError::NotPrintable);
+        }
+        Ok(Self(Arc::new(key.into())))
+    }
+
+    /// The key itself, for the `Authorization` header alone.
+    pub fn expose(&self) -> &str {
+        self.0.expose_secret()
+    }
+}
+
+impl fmt::Debug for ApiKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[hidden]")
+    }
+}
+
+/// Why there is no usable key. Never holds any of it.
+#[derive(Debug, Error)]
+pub enum KeyError {
+    /// Neither file nor variable was given.
+    #[error(
+        "there is no API key: set {KEY_VARIABLE} or upstream.api_key_file (a self-hosted \
+         Deepgram that needs none wants upstream.auth: none)"
+    )]
+    Missing,
+    /// The key file cannot be read.
+    #[error("the key cannot be read: {0}; check that the file exists and that we may read it")]
+    Unreadable(#[from] io::Error),
+    /// There is nothing but white space.
+    #[error("the key is empty; put the API key and nothing else there")]
+    Empty,
+    /// It is longer than any key.
+    #[error("the key is longer than {KEY_BYTES_MAX} bytes; put the API key and nothing else there")]
+    TooLong,
+    /// It cannot stand in a header.
+    #[error(
+        "the key holds spaces, line breaks or characters beyond ASCII; put the API key and \
+         nothing else there"
+    )]
+    NotPrintable,
+}
+
+/// Where the key comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeySource {
+    /// The environment variable [`KEY_VARIABLE`]; it never changes.
+    Variable,
+    /// This file; it may change at any time.
+    File(PathBuf),
+}
+
+impl KeySource {
+    /// The source that `upstream` and the environment give; `None` where there is none, or where
+    /// none is needed. A file goes before the variable.
+    pub fn find(upstream: &Upstream, environment: &[(String, String)]) -> Option<Self> {
+        match &upstream.api_key_file {
+            _ if upstream.auth == Auth::None => None,
+            Some(file) => Some(Self::File(file.clone())),
+            None => variable(environment).map(|_| Self::Variable),
+        }
+    }
+}
+
+impl fmt::Display for KeySource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Variable => f.write_str(KEY_VARIABLE),
+            Self::File(file) => write!(f, "{}", file.display()),
+        }
+    }
+}
+
+/// Holds the current key. Share it in an [`Arc`].
+#[derive(Debug)]
+pub struct KeyStore {
+    source: Option<KeySource>,
+    held: Mutex<Held>,
+}
+
+#[derive(Debug)]
+struct Held {
+    key: Option<ApiKey>,
+    /// What the file was when the key was read; `None` without a file.
+    stamp: Option<Stamp>,
+}
+
+/// What [`KeyStore::refresh`] found.
+#[derive(Debug)]
+pub enum Refresh {
+    /// The key is what it was.
+    Unchanged,
+    /// There is a new key for the next dial.
+    Replaced,
+    /// The file changed and gave no key; the old one stays. Told again at every refresh until the
+    /// file is mended.
+    Failed(KeyError),
+}
+
+impl KeyStore {
+    /// Reads the key.
+    ///
+    /// # Errors
+    /// Where `upstream.auth` wants a key and there is no usable one.
+    pub fn load(upstream: &Upstream, environment: &[(String, String)]) -> Result<Self, KeyError> {
+        let source = KeySource::find(upstream, environment);
+        let held = match &source {
+            Some(KeySource::File(file)) => {
+                let (key, stamp) = read_file(file)?;
+                Held { key: Some(key), stamp: Some(stamp) }
+            }
+            Some(KeySource::Variable) => {
+                let text = variable(environment).ok_or(KeyError::Missing)?;
+                Held { key: Some(ApiKey::parse(text)?), stamp: None }
+            }
+            None if upstream.auth == Auth::None => Held { key: None, stamp: None },
+            None => return Err(KeyError::Missing),
+        };
+        Ok(Self { source, held: Mutex::new(held) })
+    }
+
+    /// The key to dial with now; `None` where `upstream.auth` is `none`.
+    pub fn current(&self) -> Option<ApiKey> {
+        self.lock().key.clone()
+    }
+
+    /// Where the key comes from; `None` where none is needed.
+    pub fn source(&self) -> Option<&KeySource> {
+        self.source.as_ref()
+    }
+
+    /// Reads the file again if it is another one than before, also by way of a swapped symbolic
+    /// link. Blocks on the disk; without a change that is a single `stat`.
+    pub fn refresh(&self) -> Refresh {
+        let Some(KeySource::File(file)) = &self.source else { return Refresh::Unchanged };
+        let known = self.lock().stamp;
+        match changed(file, known) {
+            Ok(None) => Refresh::Unchanged,
+            Ok(Some((key, stamp))) => self.replace(key, stamp),
+            Err(error) => Refresh::Failed(error),
+        }
+    }
+
+    fn replace(&self, key: ApiKey, stamp: Stamp) -> Refresh {
+        let mut held = self.lock();
+        held.stamp = Some(stamp);
+        if held.key.as_ref().is_some_and(|old| old.expose() == key.expose()) {
+            return Refresh::Unchanged;
+        }
+        held.key = Some(key);
+        Refresh::Replaced
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Held> {
+        // No code panics while it holds this lock, and what it guards is sound after every line.
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Tells one state of a file from another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stamp {
+    device: u64,
+    inode: u64,
+    bytes: u64,
+    modified: (i64, i64),
+    /// Also moves when a file is written twice in one tick of `modified` that a copy preserved.
+    changed: (i64, i64),
+}
+
+impl From<&Metadata> for Stamp {
+    fn from(of: &Metadata) -> Self {
+        Self {
+            device: of.dev(),
+            inode: of.ino(),
+            bytes: of.size(),
+            modified: (of.mtime(), of.mtime_nsec()),
+            changed: (of.ctime(), of.ctime_nsec()),
+        }
+    }
+}
+
+fn variable(environment: &[(String, String)]) -> Option<&str> {
+    let found = environment.iter().find(|(name, _)| name == KEY_VARIABLE);
+    found.map(|(_, text)| text.as_str()).filter(|text| !text.is_empty())
+}
+
+fn changed(file: &Path, known: Option<Stamp>) -> Result<Option<(ApiKey, Stamp)>, KeyError> {
+    let now = Stamp::from(&fs::metadata(file)?);
+    if known == Some(now) { Ok(None) } else { read_file(file).map(Some) }
+}
+
+fn read_file(path: &Path) -> Result<(ApiKey, Stamp), KeyError> {
+    let file = File::open(path)?;
+    // Of the open file, so that the stamp is that of the bytes even while a link is swapped.
+    let stamp = Stamp::from(&file.metadata()?);
+    // One byte more than a key and its line end, and room for it, so that no copy is left behind
+    // by growing.
+    let limit = KEY_BYTES_MAX + 3;
+    let mut bytes = Zeroizing::new(Vec::with_capacity(2 * limit));
+    file.take(limit as u64).read_to_end(&mut bytes)?;
+    let text = str::from_utf8(&bytes).map_err(|_| KeyError::NotPrintable)?;
+    Ok((ApiKey::parse(text)?, stamp))
+}
+
+#[cfg(test)]
+mod tests;

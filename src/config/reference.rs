@@ -1,0 +1,113 @@
+//! The reference page, written from the list of keys.
+
+use super::rule::{Rule, plain_value};
+use super::schema::{Key, Section, Walk};
+use super::sections::Config;
+use super::setting::Setting;
+
+/// The whole page, Markdown: `docs/configuration.md`.
+pub fn reference() -> String {
+    let mut page = INTRODUCTION.to_owned();
+    page.push_str("```yaml\n");
+    page.push_str(&Config::default().to_yaml());
+    page.push_str("```\n");
+    let mut writer = Writer { page, sections: Vec::new() };
+    Config::default().walk(&mut writer);
+    writer.page
+}
+
+const INTRODUCTION: &str = "\
+<!-- Written from the types by `UPDATE_DOCS=1 cargo test --lib config`; edit those. -->
+# Configuration
+
+`deepgram-sidecar` reads one YAML file. Every key is optional, and an empty file is a valid one.
+
+- **Order.** Defaults, then the file, then the environment, then `--set KEY=VALUE` on the command
+  line; the later wins.
+- **Environment.** Every key has a variable, named below. An empty variable counts as not set; a
+  list is written with commas (`1000,1001`). A variable that starts with `DEEPGRAM_SIDECAR_` and
+  belongs to no key is a mistake, except `DEEPGRAM_SIDECAR_CONFIG`, which names the file, and
+  those that Kubernetes makes for services.
+- **Mistakes.** All are reported at once, each with its line or variable, and nothing starts:
+  `deepgram-sidecar check-config` does only that, and needs no API key.
+- **Durations** are written with their unit: `500ms`, `5s`, `10m`, `1m 30s`. A bare `0` is zero.
+- **The API key** never stands in this file. It is read from `upstream.api_key_file` or else from
+  the variable `DEEPGRAM_API_KEY`. A key file that changes is read again; one that cannot be read
+  any more leaves the old key in use.
+- `deepgram-sidecar print-config` shows what is in effect.
+
+All keys with their defaults:
+
+";
+
+struct Writer {
+    page: String,
+    /// The sections that are being written, outermost first.
+    sections: Vec<&'static str>,
+}
+
+impl Walk for Writer {
+    fn section<S: Section>(&mut self, name: &'static str, section: &mut S) {
+        self.sections.push(name);
+        let level = "#".repeat(1 + self.sections.len());
+        let (path, about) = (self.sections.join("."), S::ABOUT.trim());
+        self.page.push_str(&format!("\n{level} `{path}`\n\n{about}\n"));
+        section.walk(self);
+        self.sections.pop();
+    }
+
+    fn key<T: Setting>(
+        &mut self,
+        name: &'static str,
+        about: &'static str,
+        value: &mut T,
+        rule: Rule<T>,
+    ) {
+        self.page.push_str(&entry(&Key::new(&self.sections, name, about, value, &rule)));
+    }
+}
+
+fn entry(key: &Key) -> String {
+    format!(
+        "\n**`{}`**: {}\n\n- Takes {}.\n- Default: `{}`.\n- Variable: `{}`.\n",
+        key.path(),
+        key.about,
+        key.takes,
+        plain_value(&key.value),
+        key.variable(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::{Sources, load};
+
+    fn page_file() -> std::path::PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/configuration.md")
+    }
+
+    #[test]
+    fn the_published_page_is_what_the_types_say() {
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(page_file(), reference()).unwrap();
+        }
+        let published = std::fs::read_to_string(page_file()).unwrap();
+        assert!(published == reference(), "stale: UPDATE_DOCS=1 cargo test --lib config");
+    }
+
+    #[test]
+    fn the_published_example_is_the_default_configuration() {
+        let published = std::fs::read_to_string(page_file()).unwrap();
+        let example = published.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("example.yaml");
+        std::fs::write(&file, example).unwrap();
+        let config = load(&Sources { file: Some(file), ..Sources::default() }).unwrap();
+        assert_eq!(config, Config::default());
+        let keys = crate::config::schema::keys(&config);
+        assert!(keys.iter().all(|key| example.contains(&format!(" {}:", key.name()))));
+    }
+}

@@ -1,0 +1,107 @@
+//! What a key allows beyond its type.
+
+use std::ops::{Bound, RangeBounds};
+
+use serde_yaml::Value;
+
+use super::setting::Setting;
+
+/// A bound on one key's values.
+pub(super) struct Rule<T> {
+    /// The bound in words, for messages and the reference; empty where the type says it all.
+    pub(super) allows: String,
+    check: Check<T>,
+}
+
+/// Judges a value; the complaint is a sentence for the operator.
+type Check<T> = Box<dyn Fn(&T) -> Result<(), String>>;
+
+/// Every value of the type.
+pub(super) fn any<T>() -> Rule<T> {
+    Rule { allows: String::new(), check: Box::new(|_| Ok(())) }
+}
+
+/// Values in `range`, which has a start and an end.
+pub(super) fn within<T>(range: impl RangeBounds<T> + 'static) -> Rule<T>
+where
+    T: Setting + PartialOrd + 'static,
+{
+    let allows = range_text(&range);
+    let must = format!("must be {allows}");
+    let check = move |value: &T| match range.contains(value) {
+        true => Ok(()),
+        false => Err(format!("{must}, not {}", plain(value))),
+    };
+    Rule { allows, check: Box::new(check) }
+}
+
+fn range_text<T: Setting>(range: &impl RangeBounds<T>) -> String {
+    let start = match range.start_bound() {
+        Bound::Included(start) => format!("{} to ", plain(start)),
+        Bound::Excluded(start) => format!("over {} to ", plain(start)),
+        Bound::Unbounded => "up to ".into(),
+    };
+    match range.end_bound() {
+        Bound::Included(end) => format!("{start}{}", plain(end)),
+        Bound::Excluded(end) => format!("{start}less than {}", plain(end)),
+        Bound::Unbounded => format!("{start}anything"),
+    }
+}
+
+/// Values that `check` has no complaint about; `allows` says in words which those are.
+pub(super) fn checked<T: 'static>(
+    allows: &str,
+    check: impl Fn(&T) -> Result<(), &'static str> + 'static,
+) -> Rule<T> {
+    let check = move |value: &T| check(value).map_err(str::to_owned);
+    Rule { allows: allows.to_owned(), check: Box::new(check) }
+}
+
+/// The one value that this version can do. Others are not shown: a URL may hold credentials.
+pub(super) fn only<T: Setting + PartialEq + 'static>(available: T) -> Rule<T> {
+    let word = plain(&available);
+    let allows = format!("only {word} in this version");
+    let complaint = format!("all but {word} is not available in this version; remove it");
+    let check = move |value: &T| match *value == available {
+        true => Ok(()),
+        false => Err(complaint.clone()),
+    };
+    Rule { allows, check: Box::new(check) }
+}
+
+impl<T: 'static> Rule<T> {
+    /// Judges a value; the complaint is a sentence for the operator.
+    pub(super) fn check(&self, value: &T) -> Result<(), String> {
+        (self.check)(value)
+    }
+
+    /// Adds the reason for the bound to the complaint.
+    pub(super) fn because(self, reason: &'static str) -> Self {
+        let check = self.check;
+        let check = move |value: &T| check(value).map_err(|text| format!("{text}: {reason}"));
+        Self { allows: self.allows, check: Box::new(check) }
+    }
+
+    /// Allows null as well.
+    pub(super) fn or_null(self) -> Rule<Option<T>> {
+        let check = self.check;
+        let check = move |value: &Option<T>| value.as_ref().map_or(Ok(()), &check);
+        Rule { allows: self.allows, check: Box::new(check) }
+    }
+}
+
+/// A scalar as it would stand in the file, without quotes.
+pub(super) fn plain<T: Setting>(value: &T) -> String {
+    plain_value(&value.write())
+}
+
+/// The same for a value that is already YAML.
+pub(super) fn plain_value(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => serde_yaml::to_string(other)
+            .expect("a scalar can always be written")
+            .trim_end()
+            .to_owned(),
+    }
+}
