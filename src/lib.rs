@@ -8,5 +8,7 @@
 //! `telemetry` watches from the side, `admin` shows it, `daemon` wires it. The library exists for
 //! the project's own binaries, tests and benchmarks; its interface is the IPC protocol.
 
+#[cfg(feature = "emulator")]
+pub mod emulator;
 pub mod ipc;
 pub mod session;
