@@ -9,6 +9,8 @@
 //! the project's own binaries, tests and benchmarks; its interface is the IPC protocol.
 
 pub mod config;
+#[cfg(feature = "emulator")]
+pub mod emulator;
 pub mod ipc;
 pub mod session;
 pub mod upstream;

@@ -1,0 +1,113 @@
+use proptest::prelude::*;
+
+use super::*;
+
+/// What a reader makes of audio that all became final.
+fn read(audio: &[u8]) -> Positions {
+    let mut reader = Reader::default();
+    let mut positions = Positions::default();
+    reader.feed(audio);
+    reader.settle(u64::MAX, |block| positions.record(block));
+    positions
+}
+
+#[test]
+fn unbroken_audio_was_transcribed_once_and_wholly() {
+    let positions = read(&encode(0, 16_000));
+    assert_eq!(positions.once(), [0..16_000]);
+    assert_eq!(positions.repeated(), []);
+    assert_eq!(positions.never(16_000), []);
+    assert_eq!(positions.never(16_020), [16_000..16_020]);
+}
+
+#[test]
+fn a_cut_of_the_encoding_is_the_encoding_of_the_cut() {
+    let whole = encode(0, 1_000);
+    assert_eq!(encode(333, 500), whole[666..1_666]);
+}
+
+#[test]
+fn only_what_is_final_counts() {
+    let mut reader = Reader::default();
+    let mut positions = Positions::default();
+    reader.feed(&encode(0, 320));
+    reader.settle(100, |block| positions.record(block));
+    assert_eq!(positions.once(), [0..96]);
+    assert_eq!(positions.never(320), [96..320]);
+}
+
+#[test]
+fn a_replay_on_a_second_connection_shows_as_repeated() {
+    let mut positions = read(&encode(0, 640));
+    positions.merge(&read(&encode(320, 640)));
+    let summary = positions.summary();
+    assert_eq!(summary.once, [0..320, 640..960]);
+    assert_eq!(summary.repeated, [320..640]);
+    assert_eq!(summary.never, []);
+}
+
+#[test]
+fn every_sample_is_loud() {
+    let audio = encode(123_456_789_012, 320);
+    let samples = audio.chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]]));
+    assert!(samples.map(i16::unsigned_abs).all(|loudness| loudness > 8_000));
+}
+
+#[test]
+fn runs_beyond_the_bound_are_counted_instead_of_kept() {
+    let mut positions = Positions::default();
+    for block in 0..Positions::RUNS_MAX as u64 + 3 {
+        positions.record(block * 2);
+    }
+    assert_eq!(positions.overflow(), 3);
+}
+
+proptest! {
+    /// Pieces of one recording, in any order, overlapping or not: each block counts as often as
+    /// all its samples arrived together.
+    #[test]
+    fn any_cut_drop_or_repetition_is_told_exactly(
+        base in 0u64..1 << 38,
+        pieces in prop::collection::vec((0u64..4_000, 0usize..1_500), 1..12),
+    ) {
+        let base = base - base % BLOCK_SAMPLES;
+        let mut audio = Vec::new();
+        let mut samples = Vec::new();
+        for &(start, length) in &pieces {
+            audio.extend(encode(base + start, length));
+            samples.extend(start..start + length as u64);
+        }
+        let mut expected = Positions::default();
+        let mut at = 0;
+        while at < samples.len() {
+            let block = samples[at]..samples[at] + BLOCK_SAMPLES;
+            if samples[at].is_multiple_of(BLOCK_SAMPLES)
+                && samples[at..].iter().copied().take(32).eq(block)
+            {
+                expected.record((base + samples[at]) / BLOCK_SAMPLES);
+                at += 32;
+            } else {
+                at += 1;
+            }
+        }
+        prop_assert_eq!(read(&audio), expected);
+    }
+
+    #[test]
+    fn where_messages_cut_the_audio_does_not_matter(
+        cuts in prop::collection::vec(0usize..4_000, 0..20),
+    ) {
+        let audio = encode(77, 2_000);
+        let mut reader = Reader::default();
+        let mut cuts = cuts;
+        cuts.sort_unstable();
+        let mut from = 0;
+        for cut in cuts.into_iter().chain([audio.len()]) {
+            reader.feed(&audio[from..cut]);
+            from = cut;
+        }
+        let mut positions = Positions::default();
+        reader.settle(u64::MAX, |block| positions.record(block));
+        prop_assert_eq!(positions, read(&audio));
+    }
+}
