@@ -8,5 +8,6 @@
 //! `telemetry` watches from the side, `admin` shows it, `daemon` wires it. The library exists for
 //! the project's own binaries, tests and benchmarks; its interface is the IPC protocol.
 
+pub mod client;
 pub mod ipc;
 pub mod session;
