@@ -9,5 +9,6 @@
 //! the project's own binaries, tests and benchmarks; its interface is the IPC protocol.
 
 pub mod client;
+pub mod commands;
 pub mod ipc;
 pub mod session;
