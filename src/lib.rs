@@ -11,6 +11,8 @@
 pub mod config;
 #[cfg(feature = "emulator")]
 pub mod emulator;
+pub mod client;
+pub mod commands;
 pub mod ipc;
 pub mod session;
 pub mod upstream;

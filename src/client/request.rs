@@ -1,0 +1,114 @@
+//! OPEN as an application writes it.
+
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+use serde_json::{Value, json};
+
+/// The payload of OPEN. What is not set is left out, so that the daemon's defaults hold.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct OpenRequest {
+    session_id: Option<String>,
+    path: Option<String>,
+    params: Vec<(String, Value)>,
+    keepalive_interval_ms: Option<u64>,
+    traceparent: Option<String>,
+    tags: Vec<(String, String)>,
+}
+
+impl OpenRequest {
+    /// A request that leaves everything to the daemon's defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Names the session.
+    #[must_use]
+    pub fn session_id(mut self, id: impl Into<String>) -> Self {
+        self.session_id = Some(id.into());
+        self
+    }
+
+    /// Chooses the endpoint: `/v1/listen` or `/v2/listen`.
+    #[must_use]
+    pub fn path(mut self, path: impl Into<String>) -> Self {
+        self.path = Some(path.into());
+        self
+    }
+
+    /// Adds a query parameter for Deepgram. A name that was given before gets a list.
+    #[must_use]
+    pub fn param(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+        let (name, value) = (name.into(), value.into());
+        match self.params.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, Value::Array(values))) => values.push(value),
+            Some((_, first)) => *first = json!([first.take(), value]),
+            None => self.params.push((name, value)),
+        }
+        self
+    }
+
+    /// Adds the parameters that raw audio needs: `encoding`, `sample_rate`, `channels`.
+    #[must_use]
+    pub fn audio(self, encoding: &str, sample_rate: u32, channels: u32) -> Self {
+        self.param("encoding", encoding)
+            .param("sample_rate", sample_rate)
+            .param("channels", channels)
+    }
+
+    /// Sets the keepalive interval, 100 to 9999 ms.
+    #[must_use]
+    pub fn keepalive_interval_ms(mut self, interval_ms: u64) -> Self {
+        self.keepalive_interval_ms = Some(interval_ms);
+        self
+    }
+
+    /// Joins the session to the application's trace.
+    #[must_use]
+    pub fn traceparent(mut self, traceparent: impl Into<String>) -> Self {
+        self.traceparent = Some(traceparent.into());
+        self
+    }
+
+    /// Adds a tag for spans and logs.
+    #[must_use]
+    pub fn tag(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.tags.push((key.into(), value.into()));
+        self
+    }
+}
+
+impl Serialize for OpenRequest {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut open = serializer.serialize_map(None)?;
+        open.serialize_entry("protocol", &PROTOCOL)?;
+        if let Some(id) = &self.session_id {
+            open.serialize_entry("session_id", id)?;
+        }
+        if let Some(path) = &self.path {
+            open.serialize_entry("path", path)?;
+        }
+        open.serialize_entry("params", &Members(&self.params))?;
+        if let Some(interval_ms) = self.keepalive_interval_ms {
+            open.serialize_entry("keepalive", &json!({ "interval_ms": interval_ms }))?;
+        }
+        if let Some(traceparent) = &self.traceparent {
+            open.serialize_entry("traceparent", traceparent)?;
+        }
+        if !self.tags.is_empty() {
+            open.serialize_entry("tags", &Members(&self.tags))?;
+        }
+        open.end()
+    }
+}
+
+/// Pairs as one JSON object, in their order.
+struct Members<'a, V>(&'a [(String, V)]);
+
+impl<V: Serialize> Serialize for Members<'_, V> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
+    }
+}
+
+/// The version of the contract that this client speaks.
+const PROTOCOL: u32 = 1;

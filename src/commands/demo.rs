@@ -1,0 +1,155 @@
+//! `demo`: a real recording through app, sidecar and emulated Deepgram, across silences that would
+//! kill a bare socket; then the bare socket, killed.
+//!
+//! Real time is the point: nothing here is sped up.
+
+mod bare;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use bytes::Bytes;
+use tokio::sync::watch;
+
+use super::screen::Screen;
+use super::session::{End, Session, View};
+use super::source::{Encoding, Piece, Source};
+use super::wav::Wav;
+use crate::client::{Client, OpenRequest};
+use bare::Death;
+
+/// What the demo plays on: a daemon, and the double of Deepgram behind it.
+#[derive(Debug)]
+pub struct Stage {
+    /// The daemon's socket.
+    pub socket: PathBuf,
+    /// Where the double listens, without TLS.
+    pub deepgram: SocketAddr,
+    /// How many KeepAlives the double has seen.
+    pub keepalives: watch::Receiver<u64>,
+}
+
+/// The words of the recording, for the double to hear.
+pub const WORDS: &str =
+    include_str!("../../tests/recordings/sense_and_sensibility_01_austen_64kb-0880.txt");
+
+/// Plays both acts. The exit code is 0 if the first lives and the second dies, as they must.
+///
+/// # Errors
+/// A stage that cannot be reached, a standard output that cannot be written.
+pub async fn run(stage: &Stage) -> anyhow::Result<ExitCode> {
+    let mut screen = Screen::without_progress();
+    screen
+        .heading("1. Through the sidecar: two silences of 11 s, in which the app sends nothing")?;
+    let end = with_sidecar(stage).await?;
+    let End::Finished(summary) = end else {
+        return Ok(ExitCode::FAILURE);
+    };
+    screen.heading("2. The same without the sidecar, straight to Deepgram, without keepalive")?;
+    let death = without_sidecar(stage, &mut screen).await?;
+    screen.line(format_args!("{death}\n"))?;
+    if summary.outcome != "finished" || !death.is_idle_timeout() {
+        screen.line("This is not what should have happened: please report it.")?;
+        return Ok(ExitCode::FAILURE);
+    }
+    screen.line(format_args!("{} keepalives made the difference.", summary.keepalives))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn with_sidecar(stage: &Stage) -> anyhow::Result<End> {
+    let source = source()?;
+    let format = source.encoding.format;
+    let request = OpenRequest::new()
+        .session_id("demo")
+        .audio(&source.encoding.name, format.sample_rate, format.channels)
+        .param("interim_results", true);
+    let mut client = Client::connect(&stage.socket).await?;
+    client.open(&request).await?;
+    Session::new(Screen::new(source.duration), View::Text)
+        .with_keepalives(stage.keepalives.clone())
+        .run(client, source, 1.0)
+        .await
+}
+
+async fn without_sidecar(stage: &Stage, screen: &mut Screen) -> anyhow::Result<Death> {
+    bare::play_until_death(stage.deepgram, source()?, |line| screen.transcript(line)).await
+}
+
+fn source() -> anyhow::Result<Source> {
+    let mut wav = Wav::open(RECORDING).context("the recording is part of this binary")?;
+    let spec = wav.spec();
+    let encoding = Encoding::new("linear16", spec.sample_rate, spec.channels.into())?;
+    let samples = usize::try_from(encoding.format.bytes(CHUNK) / 2)?;
+    let mut chunks = Vec::new();
+    loop {
+        let chunk = wav.read_linear16(samples)?;
+        if chunk.is_empty() {
+            return Ok(Source::of_pieces(encoding, programme(&chunks)));
+        }
+        chunks.push(Bytes::from(chunk));
+    }
+}
+
+/// The recording three times, with a silence after the first two.
+fn programme(recording: &[Bytes]) -> Vec<Piece> {
+    let play = || recording.iter().cloned().map(Piece::Audio);
+    let slices = SILENCE.as_millis() / CHUNK.as_millis();
+    let silence = || (0..slices).map(|_| Piece::Silence(CHUNK));
+    play().chain(silence()).chain(play()).chain(silence()).chain(play()).collect()
+}
+
+const RECORDING: &[u8] =
+    include_bytes!("../../tests/recordings/sense_and_sensibility_01_austen_64kb-0880.wav");
+
+/// Audio in each frame, and how finely progress moves through a silence.
+const CHUNK: Duration = Duration::from_millis(100);
+
+/// Longer than the 10 s after which Deepgram gives up on an idle connection.
+const SILENCE: Duration = Duration::from_secs(11);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The lengths of the runs of silence, and of everything.
+    async fn timing(mut source: Source) -> (Vec<Duration>, Duration) {
+        let format = source.encoding.format;
+        let (mut silences, mut total, mut was_silent) = (Vec::new(), Duration::ZERO, false);
+        while let Some(piece) = source.next().await {
+            let piece = piece.unwrap();
+            let duration = piece.duration(format);
+            let is_silent = matches!(piece, Piece::Silence(_));
+            match silences.last_mut() {
+                Some(run) if is_silent && was_silent => *run += duration,
+                _ if is_silent => silences.push(duration),
+                _ => {}
+            }
+            was_silent = is_silent;
+            total += duration;
+        }
+        (silences, total)
+    }
+
+    #[tokio::test]
+    async fn the_programme_has_two_silences_that_kill_a_bare_socket() {
+        let (silences, _) = timing(source().unwrap()).await;
+        assert_eq!(silences.len(), 2);
+        assert!(silences.iter().all(|silence| *silence > Duration::from_secs(10)));
+    }
+
+    #[tokio::test]
+    async fn both_acts_take_at_most_45_seconds() {
+        let (_, first) = timing(source().unwrap()).await;
+        let recording = Duration::from_millis(2_990);
+        let second = recording + Duration::from_secs(10);
+        assert!(first + second < Duration::from_secs(45));
+    }
+
+    #[test]
+    fn the_words_are_the_recordings_own() {
+        assert_eq!(WORDS.trim(), "He was not an ill-disposed young man.");
+    }
+}

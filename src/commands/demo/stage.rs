@@ -1,0 +1,56 @@
+//! Sets the demo's stage: the emulator on a free port, a daemon on a socket of its own.
+
+use std::path::Path;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::Stage;
+use crate::config::Config;
+use crate::daemon::Daemon;
+use crate::emulator::{Emulator, Script, Settings};
+
+/// What stands behind the stage, and must outlive the demo.
+pub struct Backstage {
+    emulator: Emulator,
+    daemon: Daemon,
+    keepalives: watch::Sender<u64>,
+}
+
+impl Backstage {
+    /// Starts emulator and daemon; the socket is made in `directory`.
+    pub async fn set(directory: &Path) -> anyhow::Result<(Self, Stage)> {
+        let settings = Settings { words: super::WORDS.to_owned(), ..Settings::default() };
+        let emulator = Emulator::bind(("127.0.0.1", 0), settings, Script::default()).await?;
+        let deepgram = emulator.addr();
+        let mut config = Config::default();
+        config.upstream.url = format!("ws://{deepgram}").parse()?;
+        config.upstream.allow_plaintext = true;
+        config.ipc.socket = directory.join("sidecar.sock");
+        config.admin.listen = ([127, 0, 0, 1], 0).into();
+        let daemon = Daemon::start(config, Some("demo".into())).await?;
+        let socket = daemon.socket().to_owned();
+        let (keepalives, seen) = watch::channel(0);
+        let stage = Stage { socket, deepgram, keepalives: seen };
+        Ok((Self { emulator, daemon, keepalives }, stage))
+    }
+
+    /// Counts the KeepAlives that the emulator sees. Never returns: run it beside the demo.
+    pub async fn count_keepalives(&self) {
+        let mut ticks = tokio::time::interval(LOOK_EVERY);
+        loop {
+            ticks.tick().await;
+            let seen = self.emulator.observed().connections.iter().map(|c| c.keepalives).sum();
+            self.keepalives.send_if_modified(|count| std::mem::replace(count, seen) != seen);
+        }
+    }
+
+    /// Ends daemon and emulator.
+    pub async fn strike(self) {
+        self.daemon.shutdown().await;
+        self.emulator.shutdown().await;
+    }
+}
+
+/// Soon enough for the eye.
+const LOOK_EVERY: Duration = Duration::from_millis(50);

@@ -1,0 +1,49 @@
+//! `stream`: plays a recording, or standard input, through a running daemon in real time.
+
+mod args;
+
+pub use args::Args;
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+
+use super::screen::{OutputError, Screen};
+use super::session::{End, Session, View};
+use super::source::Source;
+use crate::client::Client;
+
+/// Streams and shows what comes back. The exit code is 0 if the session `finished`, else 1.
+///
+/// # Errors
+/// Audio that cannot be read, a daemon that cannot be reached, a session that was refused.
+pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let source = Source::open(&args.file, args.raw_encoding()?, args.chunk)?;
+    let source = source.then_silence(args.silence_after);
+    let mut client = Client::connect(&args.socket).await?;
+    client.open(&args.open_request(&source.encoding)).await?;
+    let session = if args.json {
+        Session::new(Screen::without_progress(), View::Json)
+    } else {
+        Session::new(Screen::new(source.duration), View::Text)
+    };
+    let end = session.run(client, source, args.speed).await;
+    end.map_or_else(quiet_without_reader, |end| exit_code(&end))
+}
+
+fn exit_code(end: &End) -> anyhow::Result<ExitCode> {
+    match end {
+        End::Finished(summary) if summary.outcome == "finished" => Ok(ExitCode::SUCCESS),
+        End::Finished(_) | End::Quit => Ok(ExitCode::FAILURE),
+        End::Refused(refusal) => {
+            Err(anyhow::anyhow!("{refusal}")).context("the session was refused")
+        }
+    }
+}
+
+fn quiet_without_reader(error: anyhow::Error) -> anyhow::Result<ExitCode> {
+    match error.downcast_ref::<OutputError>() {
+        Some(output) if output.is_reader_gone() => Ok(ExitCode::FAILURE),
+        _ => Err(error),
+    }
+}
