@@ -3,8 +3,10 @@
 //! It knows nothing of Deepgram: it turns bytes into [`crate::session`]'s vocabulary and back. The
 //! contract is `docs/ipc-protocol.md`.
 
+pub mod accept;
 pub mod frame;
 pub mod json;
+pub mod listener;
 pub mod open;
 pub mod payload;
 pub mod socket;

@@ -111,6 +111,13 @@ pub(super) fn write(frame: &AppFrame, session_id: &SessionId, buffer: &mut Bytes
     }
 }
 
+/// The one frame that refuses a connection.
+pub(super) fn refusal(refusal: Refusal) -> Bytes {
+    let mut buffer = BytesMut::new();
+    write_json(SidecarFrameType::Error, &refusal, &mut buffer);
+    buffer.freeze()
+}
+
 #[derive(Serialize)]
 struct Opened<'a> {
     session_id: &'a SessionId,

@@ -19,7 +19,7 @@ use super::fact::{Fact, Observer};
 use super::live::LiveSession;
 use super::machine::{Output, Session};
 use super::registry::Slot;
-use super::{AppInput, Endpoint, Outgoing, UpstreamInput, clock};
+use super::{AppFrame, AppInput, Endpoint, Outgoing, UpstreamInput, clock};
 use crate::ipc::socket::AppSocket;
 use crate::upstream::dial::{Dial, Dialed};
 use crate::upstream::link::Link;
@@ -157,7 +157,12 @@ where
                 Output::Dial => self.upstream.dial(),
                 Output::Send(outgoing) => self.upstream.send(outgoing),
                 Output::HangUp => self.upstream.hang_up(),
-                Output::Deliver(frame) => self.app.send(&frame, &self.live.id),
+                Output::Deliver(frame) => {
+                    if let AppFrame::Error(refusal) = &frame {
+                        self.observer.refused(refusal);
+                    }
+                    self.app.send(&frame, &self.live.id);
+                }
                 Output::AbandonApp => self.app.abandon(),
                 Output::Record(fact) => self.record(&fact),
             }

@@ -9,7 +9,7 @@ use super::death::{Death, Reason, Trigger};
 use super::dial::{DialFailure, DialPhases};
 use super::live::State;
 use super::summary::Summary;
-use super::{Endpoint, LossCause};
+use super::{Endpoint, LossCause, Refusal};
 
 /// One thing that happened in a session.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,6 +40,9 @@ pub enum Fact {
 pub trait Observer {
     /// One thing happened.
     fn record(&self, fact: &Fact);
+
+    /// The application is sent an ERROR.
+    fn refused(&self, refusal: &Refusal);
 
     /// The session is doing something else now.
     fn state_changed(&self, from: State, to: State);

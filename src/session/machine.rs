@@ -41,6 +41,7 @@ use ledger::Ledger;
 use redial::Redial;
 use timer::Timers;
 
+pub(crate) use ending::draining_refusal;
 pub use timer::Timer;
 
 /// An effect that the driver carries out.
