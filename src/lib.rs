@@ -8,5 +8,7 @@
 //! `telemetry` watches from the side, `admin` shows it, `daemon` wires it. The library exists for
 //! the project's own binaries, tests and benchmarks; its interface is the IPC protocol.
 
+pub mod admin;
 pub mod ipc;
 pub mod session;
+pub mod telemetry;
