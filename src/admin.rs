@@ -27,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::session::registry::Registry;
 use crate::telemetry::Telemetry;
+use crate::telemetry::event::{AdminAcceptFailed, AdminExchangeFailed, Emit};
 use page::Pages;
 use readiness::Readiness;
 
@@ -82,8 +83,9 @@ impl Admin {
     pub async fn serve(self, shutdown: CancellationToken) {
         let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         let mut connections = JoinSet::new();
-        while let Some(Some((stream, place))) =
-            shutdown.run_until_cancelled(next_connection(&self.listener, &places)).await
+        while let Some(Some((stream, place))) = shutdown
+            .run_until_cancelled(next_connection(&self.listener, &places, &self.pages.telemetry))
+            .await
         {
             while connections.try_join_next().is_some() {}
             let exchange = exchange(stream, self.pages.clone(), shutdown.clone());
@@ -114,13 +116,14 @@ fn cannot_bind(addr: SocketAddr, error: &io::Error) -> io::Error {
 async fn next_connection(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
+    telemetry: &Telemetry,
 ) -> Option<(TcpStream, OwnedSemaphorePermit)> {
     let place = places.clone().acquire_owned().await.ok()?;
     loop {
         match listener.accept().await {
             Ok((stream, _)) => return Some((stream, place)),
             Err(error) => {
-                tracing::warn!(name: "admin_accept_failed", %error, "admin connection not accepted");
+                AdminAcceptFailed { error: &error }.emit(telemetry);
                 sleep(ACCEPT_PAUSE).await;
             }
         }
@@ -129,6 +132,7 @@ async fn next_connection(
 
 /// One request and its answer.
 async fn exchange(stream: TcpStream, pages: Arc<Pages>, shutdown: CancellationToken) {
+    let telemetry = pages.telemetry.clone();
     let service = service_fn(move |request| {
         let pages = pages.clone();
         async move { Ok::<_, Infallible>(pages.answer(&request).await) }
@@ -148,6 +152,6 @@ async fn exchange(stream: TcpStream, pages: Arc<Pages>, shutdown: CancellationTo
         }
     };
     if let Err(error) = result {
-        tracing::debug!(name: "admin_exchange_failed", %error, "admin request not answered");
+        AdminExchangeFailed { error: &error }.emit(&telemetry);
     }
 }

@@ -83,26 +83,22 @@ impl Pages {
             Page::Metrics => self.metrics().await,
             Page::Livez => response(StatusCode::OK, TEXT, "ok\n"),
             Page::Readyz => self.readyz(),
-            Page::Sessions => {
-                let body = sessions::list(&self.registry.sessions(), clock::now());
-                response(StatusCode::OK, JSON, body)
-            }
+            Page::Sessions => self.sessions().await,
         }
     }
 
-    /// Gathering takes milliseconds of CPU that no session's thread shall give.
     async fn metrics(&self) -> Response<Full<Bytes>> {
         let telemetry = self.telemetry.clone();
         let sample = ReadinessSample {
             ready: self.readiness.is_ready(),
             draining: self.readiness.is_draining(),
         };
-        match tokio::task::spawn_blocking(move || telemetry.scrape(sample)).await {
-            Ok(body) => response(StatusCode::OK, EXPOSITION, body),
-            Err(_) => {
-                response(StatusCode::INTERNAL_SERVER_ERROR, TEXT, "scrape failed; see the log\n")
-            }
-        }
+        made_aside(EXPOSITION, move || telemetry.scrape(sample)).await
+    }
+
+    async fn sessions(&self) -> Response<Full<Bytes>> {
+        let registry = self.registry.clone();
+        made_aside(JSON, move || sessions::list(&registry.sessions(), clock::now())).await
     }
 
     fn readyz(&self) -> Response<Full<Bytes>> {
@@ -111,6 +107,20 @@ impl Pages {
         let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
         let body = serde_json::json!({ "ready": is_ready, "blockers": blockers });
         response(status, JSON, format!("{body}\n"))
+    }
+}
+
+/// A page that takes milliseconds of CPU to make, which no session's thread shall give.
+async fn made_aside(
+    content_type: &'static str,
+    make: impl FnOnce() -> String + Send + 'static,
+) -> Response<Full<Bytes>> {
+    match tokio::task::spawn_blocking(make).await {
+        Ok(body) => response(StatusCode::OK, content_type, body),
+        Err(_) => {
+            let body = "this page could not be made; see the log\n";
+            response(StatusCode::INTERNAL_SERVER_ERROR, TEXT, body)
+        }
     }
 }
 

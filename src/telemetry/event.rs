@@ -14,8 +14,8 @@ pub use app::{
     AcceptFailed, AppRejected, FrameRefused, OpenMissed, SessionRejected, TraceparentMalformed,
 };
 pub use daemon::{
-    ConfigLoaded, DrainBegun, DrainEnded, KeyReloadFailed, KeyReplaced, Listening, Panicked,
-    ShutdownComplete,
+    AdminAcceptFailed, AdminExchangeFailed, ConfigLoaded, DrainBegun, DrainEnded, KeyReloadFailed,
+    KeyReplaced, Listening, Panicked, ShutdownComplete,
 };
 pub(super) use session::{SessionCancelled, SessionClosed, SessionOpened};
 

@@ -2,6 +2,7 @@
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::fmt::Display;
+use std::io;
 use std::net::SocketAddr;
 use std::panic::PanicHookInfo;
 use std::path::Path;
@@ -143,6 +144,36 @@ pub struct ShutdownComplete {
 impl Emit for ShutdownComplete {
     fn emit(&self, _telemetry: &Telemetry) {
         tracing::info!(name: "shutdown_complete", forced = self.forced, "shutdown complete");
+    }
+}
+
+/// The admin server could not accept a connection: most often for want of file descriptors.
+#[derive(Clone, Copy, Debug)]
+pub struct AdminAcceptFailed<'a> {
+    /// Why.
+    pub error: &'a io::Error,
+}
+
+impl Emit for AdminAcceptFailed<'_> {
+    fn emit(&self, _telemetry: &Telemetry) {
+        tracing::error!(
+            name: "admin_accept_failed",
+            error = %self.error,
+            "scrapes and probes fail; look at the file descriptor limit"
+        );
+    }
+}
+
+/// A client of the admin server got no answer: it was silent, spoke no HTTP or left.
+#[derive(Clone, Copy, Debug)]
+pub struct AdminExchangeFailed<'a> {
+    /// Why.
+    pub error: &'a hyper::Error,
+}
+
+impl Emit for AdminExchangeFailed<'_> {
+    fn emit(&self, _telemetry: &Telemetry) {
+        tracing::debug!(name: "admin_exchange_failed", error = %self.error, "request not answered");
     }
 }
 

@@ -6,13 +6,15 @@ use std::time::{Duration, Instant};
 
 use tracing::callsite::Identifier;
 
-/// Lines of one event a second. Two a session would let a full daemon's drain drown the rest.
+/// Lines of one event and level a second: a full daemon that loses its network at once would
+/// otherwise write several lines for each of its sessions.
 const LINES_PER_SECOND: u32 = 50;
 
 /// Events without a bound: each session ends once, and its books are promised.
 const UNBOUNDED: [&str; 2] = ["session_end", "session_cancelled"];
 
-/// Counts lines by event. Bounded by the number of places in the code that write lines.
+/// Counts lines by the place in the code that writes them: one for each event and level, so the
+/// table is bounded by the program's text.
 #[derive(Debug, Default)]
 pub(super) struct Rates {
     windows: Mutex<HashMap<Identifier, Window>>,

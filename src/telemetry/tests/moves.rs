@@ -341,3 +341,15 @@ fn a_scrape_moves_only_its_own_cost_and_what_it_was_told() {
         moved.keys().map(String::as_str).filter(|name| !name.contains("_sum")).collect();
     assert_eq!(names, ["draining", "ready", "scrape_duration_seconds_count{page=metrics}"]);
 }
+
+/// Another test's panic may be counted while the hook is in place, so at least one.
+#[test]
+fn a_panic_is_counted() {
+    let telemetry = Telemetry::new();
+    let previous = std::panic::take_hook();
+    telemetry.install_panic_hook();
+    let panicked = std::thread::spawn(|| panic!("for the test")).join();
+    std::panic::set_hook(previous);
+    assert!(panicked.is_err());
+    assert!(series(&telemetry)["panics_total"] >= 1.0);
+}
