@@ -8,11 +8,15 @@
 //! `telemetry` watches from the side, `admin` shows it, `daemon` wires it. The library exists for
 //! the project's own binaries, tests and benchmarks; its interface is the IPC protocol.
 
-pub mod config;
-#[cfg(feature = "emulator")]
-pub mod emulator;
+pub mod admin;
 pub mod client;
 pub mod commands;
+pub mod config;
+pub mod daemon;
+pub mod drain;
+#[cfg(feature = "emulator")]
+pub mod emulator;
 pub mod ipc;
 pub mod session;
+pub mod telemetry;
 pub mod upstream;

@@ -1,0 +1,157 @@
+//! The admin server: metrics, health and the list of sessions, over plain HTTP/1.1.
+//!
+//! It only reads. It answers one request per connection, so that no idle client holds one of its
+//! bounded places, and a slow one holds it no longer than [`EXCHANGE_MAX`].
+
+mod page;
+pub mod readiness;
+
+#[cfg(test)]
+mod tests;
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::session::registry::Registry;
+use crate::telemetry::Telemetry;
+use crate::telemetry::event::{AdminAcceptFailed, AdminExchangeFailed, Emit};
+use page::Pages;
+use readiness::Readiness;
+
+/// Connections served at once. Further ones wait in the kernel's queue.
+const CONNECTIONS_MAX: usize = 64;
+
+/// A request's head must have come within this.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A request and its answer take no longer than this, or the connection is cut.
+const EXCHANGE_MAX: Duration = Duration::from_secs(30);
+
+/// Largest head of a request; the smallest that hyper allows.
+const HEAD_BYTES_MAX: usize = 8 * 1024;
+
+/// Answers under way at shutdown have this long.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(1);
+
+/// Wait after a failed accept: want of file descriptors does not go away by asking again at once.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The admin server, bound and not yet serving.
+#[derive(Debug)]
+pub struct Admin {
+    listener: TcpListener,
+    addr: SocketAddr,
+    pages: Arc<Pages>,
+}
+
+impl Admin {
+    /// Binds the address; port 0 takes a free one.
+    ///
+    /// # Errors
+    /// What the system says, with the address and, where it is in use, what to do.
+    pub async fn bind(
+        addr: SocketAddr,
+        registry: Arc<Registry>,
+        telemetry: Telemetry,
+        readiness: Readiness,
+    ) -> io::Result<Self> {
+        let listener = TcpListener::bind(addr).await.map_err(|error| cannot_bind(addr, &error))?;
+        let addr = listener.local_addr()?;
+        let pages = Arc::new(Pages { registry, telemetry, readiness });
+        Ok(Self { listener, addr, pages })
+    }
+
+    /// The address that was bound.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Serves until `shutdown`, then finishes answers under way and returns.
+    pub async fn serve(self, shutdown: CancellationToken) {
+        let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        let mut connections = JoinSet::new();
+        while let Some(Some((stream, place))) = shutdown
+            .run_until_cancelled(next_connection(&self.listener, &places, &self.pages.telemetry))
+            .await
+        {
+            while connections.try_join_next().is_some() {}
+            let exchange = exchange(stream, self.pages.clone(), shutdown.clone());
+            connections.spawn(async move {
+                // Past its time the connection is dropped, which closes it.
+                let _ = timeout(EXCHANGE_MAX, exchange).await;
+                drop::<OwnedSemaphorePermit>(place);
+            });
+        }
+        drop(self.listener);
+        // What is not done by then is aborted with its set.
+        let _ = timeout(SHUTDOWN_GRACE, async { while connections.join_next().await.is_some() {} })
+            .await;
+    }
+}
+
+fn cannot_bind(addr: SocketAddr, error: &io::Error) -> io::Error {
+    let remedy = match error.kind() {
+        io::ErrorKind::AddrInUse => "; another process has it: choose another admin.listen",
+        io::ErrorKind::AddrNotAvailable => "; it is no address of this machine: check admin.listen",
+        io::ErrorKind::PermissionDenied => "; choose a port from 1024 up for admin.listen",
+        _ => "",
+    };
+    io::Error::new(error.kind(), format!("cannot listen on admin.listen {addr}: {error}{remedy}"))
+}
+
+/// The next connection and its place; `None` once the places are closed, which they never are.
+async fn next_connection(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+    telemetry: &Telemetry,
+) -> Option<(TcpStream, OwnedSemaphorePermit)> {
+    let place = places.clone().acquire_owned().await.ok()?;
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => return Some((stream, place)),
+            Err(error) => {
+                AdminAcceptFailed { error: &error }.emit(telemetry);
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// One request and its answer.
+async fn exchange(stream: TcpStream, pages: Arc<Pages>, shutdown: CancellationToken) {
+    let telemetry = pages.telemetry.clone();
+    let service = service_fn(move |request| {
+        let pages = pages.clone();
+        async move { Ok::<_, Infallible>(pages.answer(&request).await) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .keep_alive(false)
+        .max_buf_size(HEAD_BYTES_MAX)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = pin!(connection);
+    let result = tokio::select! {
+        result = connection.as_mut() => result,
+        () = shutdown.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = result {
+        AdminExchangeFailed { error: &error }.emit(&telemetry);
+    }
+}

@@ -1,0 +1,130 @@
+//! What operators see: each thing that happens is one event, which moves its metric and writes its
+//! log line together.
+//!
+//! It watches from the side. It calls nobody back, takes no lock and resolves no label while audio
+//! flows. Traces are not here yet.
+
+pub mod event;
+mod family;
+pub mod label;
+pub mod log;
+mod metrics;
+mod process;
+mod session;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus::{Registry, TextEncoder};
+
+use crate::session::clock;
+use crate::session::live::{LiveSession, State};
+use family::ObserveDuration;
+use label::{ConnectionResult, ScrapePage};
+use metrics::Metrics;
+
+pub use session::SessionTelemetry;
+
+/// The version of this build.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The source revision of this build, where the build was told it.
+pub const REVISION: &str = match option_env!("DEEPGRAM_SIDECAR_REVISION") {
+    Some(revision) => revision,
+    None => "unknown",
+};
+
+/// The daemon's metrics, and through `tracing` its log. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Telemetry {
+    registry: Registry,
+    metrics: Arc<Metrics>,
+}
+
+impl Telemetry {
+    /// All metrics at zero, on a registry of their own.
+    pub fn new() -> Self {
+        let registry = Registry::new();
+        let metrics = Arc::new(Metrics::register(&registry));
+        Self { registry, metrics }
+    }
+
+    /// Tells that a session was accepted; the handle tells the rest of its life.
+    pub fn session(&self, live: Arc<LiveSession>) -> SessionTelemetry {
+        SessionTelemetry::open(self.clone(), live)
+    }
+
+    /// Tells that an application's connection was accepted. Drop the guard when it is closed.
+    pub fn app_connection(&self) -> AppConnection {
+        self.metrics.app.connections[ConnectionResult::Accepted].inc();
+        self.metrics.app.connections_active.inc();
+        AppConnection { telemetry: self.clone() }
+    }
+
+    /// All metrics in Prometheus' text format 0.0.4. Takes milliseconds of CPU, so call it on a
+    /// thread that serves no session. It counts its own cost, for the next scrape to show.
+    pub fn scrape(&self, readiness: ReadinessSample) -> String {
+        let begun = clock::now();
+        self.metrics.daemon.ready.set(readiness.ready.into());
+        self.metrics.daemon.draining.set(readiness.draining.into());
+        let page = TextEncoder::new()
+            .encode_to_string(&self.registry.gather())
+            .expect("every registered family has a name and children");
+        let cost = clock::now().saturating_duration_since(begun);
+        self.metrics.daemon.scrape_duration[ScrapePage::Metrics].observe_duration(cost);
+        page
+    }
+
+    /// Makes each panic one log line and one count instead of free text on stderr.
+    pub fn install_panic_hook(&self) {
+        let telemetry = self.clone();
+        std::panic::set_hook(Box::new(move |info| {
+            event::Emit::emit(&event::Panicked(info), &telemetry)
+        }));
+    }
+
+    fn set_state(&self, from: State, to: State) {
+        let active = &self.metrics.session.active;
+        if let Some(gauge) = active.get(from) {
+            gauge.dec();
+        }
+        if let Some(gauge) = active.get(to) {
+            gauge.inc();
+        }
+    }
+}
+
+impl Default for Telemetry {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Whether the daemon may take traffic at the moment of a scrape.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReadinessSample {
+    /// Nothing blocks it.
+    pub ready: bool,
+    /// Shutdown has begun.
+    pub draining: bool,
+}
+
+/// An application's connection, counted as active until this is dropped.
+#[derive(Debug)]
+pub struct AppConnection {
+    telemetry: Telemetry,
+}
+
+impl Drop for AppConnection {
+    fn drop(&mut self) {
+        self.telemetry.metrics.app.connections_active.dec();
+    }
+}
+
+/// Whole milliseconds: the unit of every duration in events and log lines.
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

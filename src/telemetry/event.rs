@@ -1,0 +1,41 @@
+//! One type for each thing that happens. [`Emit::emit`] moves its metrics and writes its log line,
+//! so that the two cannot drift apart.
+//!
+//! Names of log events are a closed set: the `name` of each line below. Levels say who must act:
+//! ERROR an operator, WARN nobody yet, INFO is the life of sessions and daemon, DEBUG the rest.
+//! Nothing here runs per audio frame.
+
+mod app;
+mod daemon;
+mod fact;
+mod session;
+
+pub use app::{
+    AcceptFailed, AppRejected, FrameRefused, OpenMissed, SessionRejected, TraceparentMalformed,
+};
+pub use daemon::{
+    AdminAcceptFailed, AdminExchangeFailed, ConfigLoaded, DrainBegun, DrainEnded, KeyReloadFailed,
+    KeyReplaced, Listening, Panicked, ShutdownComplete,
+};
+pub(super) use session::{SessionCancelled, SessionClosed, SessionOpened};
+
+use super::Telemetry;
+
+/// A thing that happened.
+pub trait Emit {
+    /// Tells it: metrics and log line together.
+    fn emit(&self, telemetry: &Telemetry);
+}
+
+/// A log line whose level depends on what happened; `tracing` wants it spelled for each level.
+macro_rules! line {
+    ($level:expr, name: $name:literal, $($rest:tt)*) => {
+        match $level {
+            tracing::Level::ERROR => tracing::error!(name: $name, $($rest)*),
+            tracing::Level::WARN => tracing::warn!(name: $name, $($rest)*),
+            tracing::Level::INFO => tracing::info!(name: $name, $($rest)*),
+            _ => tracing::debug!(name: $name, $($rest)*),
+        }
+    };
+}
+use line;

@@ -1,0 +1,208 @@
+//! What happens to the daemon itself.
+
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::fmt::Display;
+use std::io;
+use std::net::SocketAddr;
+use std::panic::PanicHookInfo;
+use std::path::Path;
+use std::time::Duration;
+
+use super::Emit;
+use crate::telemetry::label::KeyReload;
+use crate::telemetry::{REVISION, Telemetry, VERSION, millis};
+
+/// The configuration is in force.
+#[derive(Clone, Copy, Debug)]
+pub struct ConfigLoaded<'a> {
+    /// The file, where there was one.
+    pub file: Option<&'a Path>,
+    /// `ipc.max_sessions`.
+    pub sessions_max: usize,
+    /// `keepalive.interval`.
+    pub keepalive_interval: Duration,
+}
+
+impl Emit for ConfigLoaded<'_> {
+    fn emit(&self, telemetry: &Telemetry) {
+        let limit = i64::try_from(self.sessions_max).unwrap_or(i64::MAX);
+        telemetry.metrics.session.limit.set(limit);
+        telemetry.metrics.keepalive.interval.set(self.keepalive_interval.as_secs_f64());
+        tracing::info!(
+            name: "config_loaded",
+            version = VERSION,
+            revision = REVISION,
+            file = self.file.map(|file| tracing::field::display(file.display())),
+            max_sessions = self.sessions_max,
+            keepalive_interval_ms = millis(self.keepalive_interval),
+            "configuration in force"
+        );
+    }
+}
+
+/// All addresses are bound.
+#[derive(Clone, Copy, Debug)]
+pub struct Listening<'a> {
+    /// The applications' socket.
+    pub socket: &'a Path,
+    /// The admin server's address, with the port that was bound.
+    pub admin: Option<SocketAddr>,
+}
+
+impl Emit for Listening<'_> {
+    fn emit(&self, _telemetry: &Telemetry) {
+        tracing::info!(
+            name: "listening",
+            socket = %self.socket.display(),
+            admin = self.admin.map(tracing::field::display),
+            "ready for applications"
+        );
+    }
+}
+
+/// The API key's file changed and the new key is in use.
+#[derive(Clone, Copy, Debug)]
+pub struct KeyReplaced;
+
+impl Emit for KeyReplaced {
+    fn emit(&self, telemetry: &Telemetry) {
+        telemetry.metrics.upstream.key_reloads[KeyReload::Replaced].inc();
+        tracing::info!(name: "key_replaced", "new connections use the new API key");
+    }
+}
+
+/// The API key's file could not be read again; the old key stays.
+#[derive(Clone, Copy, Debug)]
+pub struct KeyReloadFailed<'a, E> {
+    /// Why; must not hold the file's contents.
+    pub error: &'a E,
+}
+
+impl<E: Display> Emit for KeyReloadFailed<'_, E> {
+    fn emit(&self, telemetry: &Telemetry) {
+        telemetry.metrics.upstream.key_reloads[KeyReload::Failed].inc();
+        tracing::error!(
+            name: "key_reload_failed",
+            error = %self.error,
+            "the API key file could not be read; the old key stays in use until it can"
+        );
+    }
+}
+
+/// Shutdown has begun.
+#[derive(Clone, Copy, Debug)]
+pub struct DrainBegun {
+    /// Sessions that were live.
+    pub sessions: usize,
+    /// How long they have.
+    pub deadline: Duration,
+}
+
+impl Emit for DrainBegun {
+    fn emit(&self, _telemetry: &Telemetry) {
+        tracing::info!(
+            name: "drain_begin",
+            sessions = self.sessions,
+            deadline_ms = millis(self.deadline),
+            "shutting down: no new sessions"
+        );
+    }
+}
+
+/// Every session has ended, by itself or by the deadline.
+#[derive(Clone, Copy, Debug)]
+pub struct DrainEnded {
+    /// How long it took.
+    pub duration: Duration,
+    /// Sessions that the deadline cut.
+    pub cut: usize,
+}
+
+impl Emit for DrainEnded {
+    fn emit(&self, _telemetry: &Telemetry) {
+        let duration_ms = millis(self.duration);
+        if self.cut == 0 {
+            tracing::info!(name: "drain_end", duration_ms, cut = self.cut, "all sessions ended");
+        } else {
+            tracing::warn!(
+                name: "drain_end",
+                duration_ms,
+                cut = self.cut,
+                "the deadline cut sessions; raise drain.timeout and the pod's grace period"
+            );
+        }
+    }
+}
+
+/// The process is about to exit.
+#[derive(Clone, Copy, Debug)]
+pub struct ShutdownComplete {
+    /// Whether a second signal forced it.
+    pub forced: bool,
+}
+
+impl Emit for ShutdownComplete {
+    fn emit(&self, _telemetry: &Telemetry) {
+        tracing::info!(name: "shutdown_complete", forced = self.forced, "shutdown complete");
+    }
+}
+
+/// The admin server could not accept a connection: most often for want of file descriptors.
+#[derive(Clone, Copy, Debug)]
+pub struct AdminAcceptFailed<'a> {
+    /// Why.
+    pub error: &'a io::Error,
+}
+
+impl Emit for AdminAcceptFailed<'_> {
+    fn emit(&self, _telemetry: &Telemetry) {
+        tracing::error!(
+            name: "admin_accept_failed",
+            error = %self.error,
+            "scrapes and probes fail; look at the file descriptor limit"
+        );
+    }
+}
+
+/// A client of the admin server got no answer: it was silent, spoke no HTTP or left.
+#[derive(Clone, Copy, Debug)]
+pub struct AdminExchangeFailed<'a> {
+    /// Why.
+    pub error: &'a hyper::Error,
+}
+
+impl Emit for AdminExchangeFailed<'_> {
+    fn emit(&self, _telemetry: &Telemetry) {
+        tracing::debug!(name: "admin_exchange_failed", error = %self.error, "request not answered");
+    }
+}
+
+/// Some code panicked: a bug.
+#[derive(Debug)]
+pub struct Panicked<'a, 'b>(
+    /// What the panic hook was told.
+    pub &'a PanicHookInfo<'b>,
+);
+
+impl Emit for Panicked<'_, '_> {
+    fn emit(&self, telemetry: &Telemetry) {
+        telemetry.metrics.daemon.panics.inc();
+        let backtrace = Backtrace::capture();
+        let backtrace = (backtrace.status() == BacktraceStatus::Captured).then_some(backtrace);
+        tracing::error!(
+            name: "panic",
+            detail = self.detail(),
+            location = self.0.location().map(tracing::field::display),
+            backtrace = backtrace.map(tracing::field::display),
+            "a bug of the sidecar; please report this line"
+        );
+    }
+}
+
+impl Panicked<'_, '_> {
+    /// What `panic!` was told.
+    fn detail(&self) -> Option<&str> {
+        let payload = self.0.payload();
+        payload.downcast_ref::<&str>().copied().or(payload.downcast_ref::<String>().map(|s| &**s))
+    }
+}

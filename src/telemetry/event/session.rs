@@ -1,0 +1,132 @@
+//! The ends of a session's life: its acceptance and its books.
+
+use serde::Serialize;
+use tracing::Level;
+
+use super::fact::death_level;
+use super::{Emit, line};
+use crate::session::fact::{ConnectionDied, SessionEnded};
+use crate::session::live::State;
+use crate::session::summary::{Outcome, Summary};
+use crate::telemetry::family::ObserveDuration;
+use crate::telemetry::{Telemetry, millis};
+
+/// A session was accepted.
+#[derive(Debug)]
+pub(in crate::telemetry) struct SessionOpened;
+
+impl Emit for SessionOpened {
+    fn emit(&self, telemetry: &Telemetry) {
+        telemetry.metrics.session.opened.inc();
+        telemetry.set_state(State::Ended, State::Connecting);
+        tracing::info!(name: "session_open", "session accepted");
+    }
+}
+
+/// A session's books are closed, with what its summary does not hold.
+#[derive(Debug)]
+pub(in crate::telemetry) struct SessionClosed<'a> {
+    pub(in crate::telemetry) ended: &'a SessionEnded,
+    /// Finalizes asked for that no earlier event has counted.
+    pub(in crate::telemetry) finalizes_unsettled: u64,
+    pub(in crate::telemetry) first_death: Option<&'a ConnectionDied>,
+    /// Deepgram's `dg-request-id` of the latest connection: what its support asks for.
+    pub(in crate::telemetry) request_id: Option<&'a str>,
+}
+
+impl Emit for SessionClosed<'_> {
+    fn emit(&self, telemetry: &Telemetry) {
+        self.count(telemetry);
+        let members = self.members();
+        line!(self.level(), name: "session_end", members, "session over");
+    }
+}
+
+impl SessionClosed<'_> {
+    fn count(&self, telemetry: &Telemetry) {
+        let summary = &self.ended.summary;
+        let session = &telemetry.metrics.session;
+        session.ended[summary.outcome].inc();
+        if let Some(cause) = self.ended.cause {
+            session.aborted[cause].inc();
+        }
+        session.duration[summary.outcome].observe(summary.duration_ms as f64 / 1000.0);
+        session.send_gap_max[summary.outcome].observe_duration(self.ended.send_gap_max);
+        session.keepalives.observe(summary.keepalives as f64);
+        let finalize_errors = summary.finalizes.errors + summary.finalizes.timeouts;
+        session.finalize_errors.observe(finalize_errors as f64);
+        telemetry.metrics.finalize.requests.inc_by(self.finalizes_unsettled);
+        let audio = &telemetry.metrics.audio;
+        audio.frames_received.inc_by(summary.audio.frames);
+        audio.bytes_received.inc_by(summary.audio.bytes_received);
+        audio.bytes_sent.inc_by(summary.audio.bytes_sent);
+    }
+
+    /// Nobody must act on a session that went well; a refused dial has told its own level.
+    fn level(&self) -> Level {
+        let summary = &self.ended.summary;
+        match &summary.death {
+            Some(death) => death_level(death.class),
+            None if summary.outcome == Outcome::ConnectFailed || summary.cut => Level::WARN,
+            None => Level::INFO,
+        }
+    }
+
+    /// The wide line's members, as the text of a JSON object.
+    fn members(&self) -> String {
+        let summary = &self.ended.summary;
+        let members = Members {
+            summary,
+            cause: self.ended.cause.map(|cause| cause.as_str()),
+            reason: summary.death.as_ref().map(|death| death.reason.as_str()),
+            trigger: summary.death.as_ref().map(|death| death.trigger.as_str()),
+            class: summary.death.as_ref().map(|death| death.class.as_str()),
+            stage: self.first_death.map(|died| died.stage.as_str()),
+            send_age_ms: self.first_death.map(|died| died.death.send_age_ms),
+            receive_age_ms: self.first_death.map(|died| died.death.receive_age_ms),
+            send_gap_max_ms: millis(self.ended.send_gap_max),
+            finalizes_requested: self.ended.finalizes_requested,
+            dg_request_id: self.request_id,
+        };
+        let mut members = serde_json::to_value(members).expect("all members are plain values");
+        // The session's span puts it on every line.
+        members.as_object_mut().and_then(|members| members.shift_remove("session_id"));
+        members.to_string()
+    }
+}
+
+/// The FINISHED summary's members under their own names, and more.
+#[derive(Serialize)]
+struct Members<'a> {
+    #[serde(flatten)]
+    summary: &'a Summary,
+    cause: Option<&'static str>,
+    reason: Option<&'static str>,
+    trigger: Option<&'static str>,
+    class: Option<&'static str>,
+    stage: Option<&'static str>,
+    send_age_ms: Option<u64>,
+    receive_age_ms: Option<u64>,
+    send_gap_max_ms: u64,
+    finalizes_requested: u64,
+    dg_request_id: Option<&'a str>,
+}
+
+/// A session's task ended without its books: a forced exit, or a bug.
+#[derive(Debug)]
+pub(in crate::telemetry) struct SessionCancelled {
+    pub(in crate::telemetry) state: State,
+    pub(in crate::telemetry) duration_ms: u64,
+}
+
+impl Emit for SessionCancelled {
+    fn emit(&self, telemetry: &Telemetry) {
+        telemetry.metrics.session.cancelled.inc();
+        tracing::warn!(
+            name: "session_cancelled",
+            state = self.state.as_str(),
+            duration_ms = self.duration_ms,
+            "the session's task ended before its books were closed"
+        );
+    }
+}

@@ -1,0 +1,239 @@
+//! How an event becomes a line.
+
+use std::fmt::{self, Debug};
+
+use serde::Serialize;
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::field::RecordFields;
+use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
+use tracing_subscriber::fmt::{FmtContext, FormattedFields};
+use tracing_subscriber::registry::LookupSpan;
+
+use super::LogFormat;
+use super::rate::{Admission, Rates};
+use crate::session::clock;
+use crate::telemetry::Telemetry;
+use crate::telemetry::label::LineLevel;
+
+/// Formats lines, and holds back those of an event that is over its rate.
+pub(super) struct LineFormat {
+    format: LogFormat,
+    telemetry: Telemetry,
+    rates: Rates,
+}
+
+impl LineFormat {
+    pub(super) fn new(format: LogFormat, telemetry: Telemetry) -> Self {
+        Self { format, telemetry, rates: Rates::default() }
+    }
+}
+
+impl<S, N> FormatEvent<S, N> for LineFormat
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'w> FormatFields<'w> + 'static,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let level = event.metadata().level();
+        let daemon = &self.telemetry.metrics.daemon;
+        let name = event_name(event);
+        let suppressed = match self.rates.admit(event.metadata().callsite(), name, clock::now()) {
+            Admission::Suppressed => {
+                daemon.log_suppressed[label(level)].inc();
+                return Ok(());
+            }
+            Admission::Admitted { suppressed } => suppressed,
+        };
+        daemon.log_messages[label(level)].inc();
+        let mut fields = Fields::new(self.format);
+        event.record(&mut fields);
+        if name == LIBRARY {
+            fields.push("target", &event.metadata().target());
+        }
+        if suppressed > 0 {
+            fields.push("suppressed", &suppressed);
+        }
+        write_head(&mut writer, self.format, level, name, &fields.message)?;
+        for span in context.event_scope().into_iter().flatten() {
+            if let Some(fields) = span.extensions().get::<FormattedFields<N>>() {
+                writer.write_str(&fields.fields)?;
+            }
+        }
+        writer.write_str(&fields.text)?;
+        writer.write_str(match self.format {
+            LogFormat::Json => "}\n",
+            LogFormat::Text => "\n",
+        })
+    }
+}
+
+/// Spans keep their fields as finished text, made once when the span is.
+impl<'writer> FormatFields<'writer> for LogFormat {
+    fn format_fields<R: RecordFields>(&self, mut writer: Writer<'writer>, from: R) -> fmt::Result {
+        let mut fields = Fields::new(*self);
+        from.record(&mut fields);
+        writer.write_str(&fields.text)
+    }
+}
+
+/// The `event` of lines that are not ours, which have no name of their own.
+const LIBRARY: &str = "library";
+
+fn event_name(event: &Event<'_>) -> &'static str {
+    let name = event.metadata().name();
+    // Events without an explicit name are called "event <file>:<line>".
+    if name.starts_with("event ") { LIBRARY } else { name }
+}
+
+fn label(level: &Level) -> LineLevel {
+    match *level {
+        Level::ERROR => LineLevel::Error,
+        Level::WARN => LineLevel::Warn,
+        Level::INFO => LineLevel::Info,
+        Level::DEBUG => LineLevel::Debug,
+        Level::TRACE => LineLevel::Trace,
+    }
+}
+
+fn write_head(
+    writer: &mut Writer<'_>,
+    format: LogFormat,
+    level: &Level,
+    name: &str,
+    message: &str,
+) -> fmt::Result {
+    let ts = humantime::format_rfc3339_millis(std::time::SystemTime::now());
+    let level_text = label(level).as_str();
+    match format {
+        LogFormat::Json => write!(
+            writer,
+            r#"{{"ts":"{ts}","level":"{level_text}","event":"{name}","msg":{}"#,
+            json(&message)
+        ),
+        LogFormat::Text if writer.has_ansi_escapes() => {
+            let colour = colour(level);
+            write!(writer, "\x1b[2m{ts}\x1b[0m {colour}{level_text:<5}\x1b[0m ")?;
+            write!(writer, "\x1b[1m{name}\x1b[0m: {}", message.escape_debug())
+        }
+        LogFormat::Text => {
+            write!(writer, "{ts} {level_text:<5} {name}: {}", message.escape_debug())
+        }
+    }
+}
+
+fn colour(level: &Level) -> &'static str {
+    match *level {
+        Level::ERROR => "\x1b[31m",
+        Level::WARN => "\x1b[33m",
+        Level::INFO => "\x1b[32m",
+        Level::DEBUG | Level::TRACE => "\x1b[34m",
+    }
+}
+
+/// Fields as they will stand on the line.
+struct Fields {
+    format: LogFormat,
+    text: String,
+    message: String,
+}
+
+impl Fields {
+    fn new(format: LogFormat) -> Self {
+        Self { format, text: String::new(), message: String::new() }
+    }
+
+    fn push(&mut self, name: &str, value: &(impl Serialize + ?Sized)) {
+        let value = json(value);
+        match self.format {
+            LogFormat::Json => self.push_json(name, &value),
+            LogFormat::Text => self.push_text(name, &value),
+        }
+    }
+
+    /// `value` is JSON already.
+    fn push_json(&mut self, name: &str, value: &str) {
+        self.text.push(',');
+        self.text.push_str(&json(name));
+        self.text.push(':');
+        self.text.push_str(value);
+    }
+
+    fn push_text(&mut self, name: &str, value: &str) {
+        self.text.push(' ');
+        self.text.push_str(name);
+        self.text.push('=');
+        // Beyond JSON's own escapes, a terminal obeys the control characters of Latin 1.
+        self.text.extend(value.chars().flat_map(|c| {
+            let escaped = c.is_control().then(|| c.escape_default());
+            let plain = escaped.is_none().then_some(c);
+            escaped.into_iter().flatten().chain(plain)
+        }));
+    }
+
+    /// Merges the members of a JSON object, given as its text, into the line.
+    fn merge(&mut self, object: &str) {
+        match self.format {
+            LogFormat::Json => {
+                let members = object.trim().strip_prefix('{').and_then(|o| o.strip_suffix('}'));
+                if let Some(members) = members.filter(|members| !members.trim().is_empty()) {
+                    self.text.push(',');
+                    self.text.push_str(members);
+                }
+            }
+            LogFormat::Text => {
+                let members = serde_json::from_str::<serde_json::Map<_, _>>(object);
+                for (name, value) in members.into_iter().flatten() {
+                    self.push_text(&name, &json(&value));
+                }
+            }
+        }
+    }
+}
+
+impl Visit for Fields {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        match field.name() {
+            "message" => self.message.push_str(value),
+            // Both are JSON made by this crate: see telemetry::event and telemetry::session.
+            "members" => self.merge(value),
+            "tags" if value == "{}" => {}
+            "tags" if self.format == LogFormat::Json => self.push_json("tags", value),
+            "tags" => self.push_text("tags", value),
+            name => self.push(name, value),
+        }
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.push(field.name(), &value);
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.push(field.name(), &value);
+    }
+
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.push(field.name(), &value);
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.push(field.name(), &value);
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        let text = format!("{value:?}");
+        match field.name() {
+            "message" => self.message.push_str(&text),
+            name => self.push(name, &text),
+        }
+    }
+}
+
+fn json(value: &(impl Serialize + ?Sized)) -> String {
+    serde_json::to_string(value).expect("strings and numbers are JSON")
+}

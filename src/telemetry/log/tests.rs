@@ -1,0 +1,196 @@
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::*;
+use crate::session::fact::Fact;
+use crate::session::fact::{KeepaliveBlocked, KeepaliveSent};
+use crate::telemetry::event::{Emit, KeyReloadFailed, KeyReplaced, TraceparentMalformed};
+use crate::telemetry::tests::{live, session_ended, summary};
+
+/// A writer whose contents the test can read.
+#[derive(Clone, Default)]
+struct Captured(Arc<Mutex<Vec<u8>>>);
+
+impl Captured {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+
+    fn lines(&self) -> Vec<Value> {
+        self.text().lines().map(|line| serde_json::from_str(line).expect(line)).collect()
+    }
+}
+
+impl Write for Captured {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Runs `happen` under a log of its own and returns what was written.
+fn logged(config: LogConfig, happen: impl FnOnce(&Telemetry, &LogHandle)) -> Captured {
+    let telemetry = Telemetry::new();
+    let captured = Captured::default();
+    let writer = captured.clone();
+    let (subscriber, handle) = subscriber(&telemetry, config, move || writer.clone(), false);
+    tracing::subscriber::with_default(subscriber, || happen(&telemetry, &handle));
+    captured
+}
+
+fn text_config() -> LogConfig {
+    LogConfig { format: LogFormat::Text, level: LogLevel::Info }
+}
+
+#[test]
+fn a_json_line_starts_with_time_level_event_and_message() {
+    let captured = logged(LogConfig::default(), |telemetry, _| KeyReplaced.emit(telemetry));
+    let text = captured.text();
+    let ts = text.strip_prefix(r#"{"ts":""#).unwrap().get(..24).unwrap();
+    humantime::parse_rfc3339(ts).unwrap();
+    assert!(ts.ends_with('Z') && ts.as_bytes()[19] == b'.', "{ts}");
+    let rest = &text[r#"{"ts":""#.len() + 24..];
+    assert_eq!(
+        rest,
+        "\",\"level\":\"info\",\"event\":\"key_replaced\",\
+         \"msg\":\"new connections use the new API key\"}\n"
+    );
+}
+
+#[test]
+fn every_line_of_a_session_carries_its_name_and_tags() {
+    let captured = logged(LogConfig::default(), |telemetry, _| {
+        let session = telemetry.session(live("call-7"));
+        session.record(&Fact::KeepaliveBlocked(KeepaliveBlocked));
+    });
+    let lines = captured.lines();
+    assert_eq!(lines.len(), 3, "open, blocked, cancelled");
+    for line in lines {
+        assert_eq!(line["session_id"], "call-7");
+        assert_eq!(line["endpoint"], "/v1/listen");
+        assert_eq!(line["tags"]["tenant"], "ac\"me\n");
+    }
+}
+
+#[test]
+fn session_end_carries_the_summary_under_its_own_names_once() {
+    let captured = logged(LogConfig::default(), |telemetry, _| {
+        telemetry.session(live("call-7")).record(&session_ended());
+    });
+    let text = captured.text();
+    let line = text.lines().last().unwrap();
+    let line_json: Value = serde_json::from_str(line).unwrap();
+    assert_eq!(line_json["event"], "session_end");
+    let summary = serde_json::to_value(summary()).unwrap();
+    for (name, value) in summary.as_object().unwrap() {
+        assert_eq!(&line_json[name], value, "{name}");
+    }
+    assert_eq!(line_json["cause"], "app_left");
+    assert_eq!(line_json["send_gap_max_ms"], 5001);
+    assert_eq!(line.matches("\"session_id\"").count(), 1, "no member twice");
+}
+
+#[test]
+fn a_death_of_ours_is_an_error_and_another_a_warning() {
+    let captured = logged(LogConfig::default(), |telemetry, _| {
+        for fact in crate::telemetry::tests::deaths_by_class() {
+            telemetry.session(live("s")).record(&fact);
+        }
+    });
+    let levels: Vec<_> = captured
+        .lines()
+        .iter()
+        .filter(|line| line["event"] == "upstream_lost")
+        .map(|line| (line["class"].clone(), line["level"].clone()))
+        .collect();
+    let expected =
+        [("provider", "warn"), ("account", "error"), ("network", "warn"), ("sidecar", "error")];
+    assert_eq!(levels, expected.map(|(class, level)| (class.into(), level.into())));
+}
+
+#[test]
+fn numbers_are_numbers_and_absent_values_are_absent() {
+    let captured = logged(LogConfig { level: LogLevel::Debug, ..LogConfig::default() }, |t, _| {
+        let session = t.session(live("s"));
+        session.record(&Fact::KeepaliveSent(KeepaliveSent {
+            endpoint: crate::session::Endpoint::V1Listen,
+            lateness: Duration::from_millis(3),
+        }));
+    });
+    let line = &captured.lines()[1];
+    assert_eq!(line["lateness_ms"], 3);
+    assert_eq!(line.get("dg_request_id"), None);
+}
+
+#[test]
+fn hostile_text_cannot_break_a_line_or_reach_the_terminal() {
+    let hostile = "a\"b\nc\u{1b}[31m\u{9b}d";
+    let error = KeyReloadFailed { error: &hostile };
+    let json = logged(LogConfig::default(), |telemetry, _| error.emit(telemetry));
+    assert_eq!(json.lines()[0]["error"], hostile);
+    let text = logged(text_config(), |telemetry, _| error.emit(telemetry)).text();
+    assert_eq!(text.lines().count(), 1);
+    assert!(!text.trim_end().contains(char::is_control), "{text:?}");
+}
+
+#[test]
+fn text_lines_are_for_people() {
+    let captured = logged(text_config(), |telemetry, _| {
+        telemetry.session(live("call-7")).record(&session_ended());
+    });
+    let text = captured.text();
+    let line = text.lines().last().unwrap();
+    assert!(line.contains(" warn  session_end: session over session_id=\"call-7\""), "{line}");
+    assert!(line.contains(" outcome=\"aborted\""), "{line}");
+}
+
+#[test]
+fn the_level_changes_at_run_time() {
+    let captured = logged(LogConfig::default(), |telemetry, handle| {
+        TraceparentMalformed.emit(telemetry);
+        handle.set_level(LogLevel::Debug).unwrap();
+        TraceparentMalformed.emit(telemetry);
+        handle.set_level(LogLevel::Error).unwrap();
+        KeyReplaced.emit(telemetry);
+    });
+    let events: Vec<_> = captured.lines().iter().map(|line| line["event"].clone()).collect();
+    assert_eq!(events, ["traceparent_malformed"]);
+}
+
+#[test]
+fn other_crates_are_heard_from_warn_on() {
+    let level = LogLevel::Trace;
+    let captured = logged(LogConfig { level, ..LogConfig::default() }, |_, _| {
+        tracing::info!(target: "rustls", "chatter");
+        tracing::warn!(target: "rustls", "trouble");
+    });
+    let lines = captured.lines();
+    assert_eq!(lines.len(), 1);
+    assert_eq!(lines[0]["event"], "library");
+    assert_eq!(lines[0]["target"], "rustls");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_over_its_rate_is_held_back_and_told() {
+    let telemetry = Telemetry::new();
+    let captured = Captured::default();
+    let writer = captured.clone();
+    let (subscriber, _handle) =
+        subscriber(&telemetry, LogConfig::default(), move || writer.clone(), false);
+    let _default = tracing::subscriber::set_default(subscriber);
+    (0..60).for_each(|_| KeyReplaced.emit(&telemetry));
+    assert_eq!(captured.lines().len(), 50);
+    tokio::time::advance(Duration::from_secs(1)).await;
+    KeyReplaced.emit(&telemetry);
+    assert_eq!(captured.lines()[50]["suppressed"], 10);
+    let page = telemetry.scrape(Default::default());
+    assert!(page.contains("deepgram_sidecar_log_suppressed_total{level=\"info\"} 10\n"), "{page}");
+    assert!(page.contains("deepgram_sidecar_log_messages_total{level=\"info\"} 51\n"), "{page}");
+}

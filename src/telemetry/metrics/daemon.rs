@@ -1,0 +1,53 @@
+//! The daemon itself: what runs, whether it may take traffic, what watching it costs.
+
+use prometheus::{GaugeVec, Histogram, IntCounter, IntGauge, Opts};
+
+use crate::telemetry::family::{Children, Families, bounds};
+use crate::telemetry::label::{LineLevel, ScrapePage};
+use crate::telemetry::process::ProcessCollector;
+
+/// The daemon and its process.
+#[derive(Debug)]
+pub(crate) struct DaemonMetrics {
+    pub(crate) ready: IntGauge,
+    pub(crate) draining: IntGauge,
+    pub(crate) panics: IntCounter,
+    pub(crate) log_messages: Children<LineLevel, IntCounter>,
+    pub(crate) log_suppressed: Children<LineLevel, IntCounter>,
+    pub(crate) scrape_duration: Children<ScrapePage, Histogram>,
+}
+
+impl DaemonMetrics {
+    pub(crate) fn register(families: &Families<'_>) -> Self {
+        register_build_info(families);
+        families.register(Ok(ProcessCollector::new()));
+        Self {
+            ready: families.gauge("ready", "1 while nothing blocks readiness."),
+            draining: families.gauge("draining", "1 once shutdown has begun."),
+            panics: families.counter("panics_total", "Panics: bugs of the sidecar."),
+            log_messages: families.counters(
+                "log_messages_total",
+                "Log lines written, by level.",
+                &["level"],
+            ),
+            log_suppressed: families.counters(
+                "log_suppressed_total",
+                "Log lines held back because their event was over its rate, by level.",
+                &["level"],
+            ),
+            scrape_duration: families.histograms(
+                "scrape_duration_seconds",
+                "Time to gather and encode a page for a scraper.",
+                &["page"],
+                bounds::FAST,
+            ),
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "its label values are known only to the build")]
+fn register_build_info(families: &Families<'_>) {
+    let opts = Opts::new("deepgram_sidecar_build_info", "What runs here; always 1.");
+    let family = families.register(GaugeVec::new(opts, &["version", "revision"]));
+    family.with_label_values(&[super::super::VERSION, super::super::REVISION]).set(1.0);
+}

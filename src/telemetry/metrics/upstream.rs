@@ -1,0 +1,93 @@
+//! Deepgram's side: dials, connections, deaths.
+
+use prometheus::{Histogram, IntCounter, IntGauge};
+
+use crate::session::death::{Class, Reason};
+use crate::session::fact::Stage;
+use crate::telemetry::family::{Children, ChildrenOnDemand, Families, bounds};
+use crate::telemetry::label::{ConnectResult, DeathLabels, DialPhase, KeyReload};
+
+/// Dials and connections.
+#[derive(Debug)]
+pub(crate) struct UpstreamMetrics {
+    pub(crate) connections_active: IntGauge,
+    pub(crate) connect_attempts: Children<ConnectResult, IntCounter>,
+    pub(crate) connect_duration: Children<DialPhase, Histogram>,
+    pub(crate) key_reloads: Children<KeyReload, IntCounter>,
+}
+
+impl UpstreamMetrics {
+    pub(crate) fn register(families: &Families<'_>) -> Self {
+        Self {
+            connections_active: families
+                .gauge("upstream_connections_active", "Connections to Deepgram that are up."),
+            connect_attempts: families.counters(
+                "upstream_connect_attempts_total",
+                "Attempts to reach Deepgram, by result.",
+                &["result"],
+            ),
+            connect_duration: families.histograms(
+                "upstream_connect_duration_seconds",
+                "Time of each phase of successful dials.",
+                &["phase"],
+                bounds::CONN,
+            ),
+            key_reloads: families.counters(
+                "api_key_reloads_total",
+                "Times that a changed key file was read again, by result.",
+                &["result"],
+            ),
+        }
+    }
+}
+
+/// Deaths of connections, counted at the instant they are noticed, once per connection.
+#[derive(Debug)]
+pub(crate) struct DeathMetrics {
+    pub(crate) total: Children<DeathLabels, IntCounter>,
+    pub(crate) by_stage: Children<(Stage, Class), IntCounter>,
+    pub(crate) age: ChildrenOnDemand<Reason>,
+    pub(crate) send_age: ChildrenOnDemand<Reason>,
+    pub(crate) receive_age: ChildrenOnDemand<Reason>,
+    pub(crate) timer_lateness: Histogram,
+}
+
+impl DeathMetrics {
+    pub(crate) fn register(families: &Families<'_>) -> Self {
+        Self {
+            total: families.counters(
+                "connection_deaths_total",
+                "Deaths of Deepgram connections: root cause, what noticed, who must act.",
+                &["reason", "trigger", "class"],
+            ),
+            by_stage: families.counters(
+                "connection_deaths_by_stage_total",
+                "Deaths of Deepgram connections, by where in their life they were.",
+                &["stage", "class"],
+            ),
+            age: families.histograms_on_demand(
+                "connection_age_at_death_seconds",
+                "How long connections had been up when they died, by reason.",
+                &["reason"],
+                bounds::LIFE,
+            ),
+            send_age: families.histograms_on_demand(
+                "death_send_age_seconds",
+                "Time since the last successful send when a connection died, by reason.",
+                &["reason"],
+                bounds::GAP,
+            ),
+            receive_age: families.histograms_on_demand(
+                "death_receive_age_seconds",
+                "Time since anything was received when a connection died, by reason.",
+                &["reason"],
+                bounds::GAP,
+            ),
+            timer_lateness: families.histogram(
+                "timer_lateness_seconds",
+                "Deadlines noticed too late to prove anything about Deepgram: we were paused.",
+                bounds::CONN,
+            ),
+        }
+    }
+}

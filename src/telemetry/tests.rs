@@ -1,0 +1,142 @@
+//! The metrics' contract: which series exist, and which one each event moves, by how much.
+
+mod catalogue;
+mod moves;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use prometheus::proto::{MetricFamily, MetricType};
+
+use super::*;
+use crate::session::death::{Death, Reason};
+use crate::session::fact::{ConnectionDied, EndCause, Fact, SessionEnded, Stage};
+use crate::session::summary::{
+    AudioSummary, DeathSummary, FinalizeSummary, MessageSummary, Outcome, Summary,
+};
+use crate::session::{Endpoint, SessionId};
+
+/// Every series of ours with its value; of histograms `_count` and `_sum`.
+///
+/// Less the process's own numbers, which move by themselves.
+fn series(telemetry: &Telemetry) -> BTreeMap<String, f64> {
+    let families = telemetry.registry.gather();
+    let own = families.iter().filter(|family| !family.name().starts_with("process_"));
+    own.flat_map(series_of).collect()
+}
+
+fn series_of(family: &MetricFamily) -> Vec<(String, f64)> {
+    let name = family.name().trim_start_matches("deepgram_sidecar_");
+    let of_metric = |metric: &prometheus::proto::Metric| {
+        let labels: Vec<_> = metric
+            .get_label()
+            .iter()
+            .map(|label| format!("{}={}", label.name(), label.value()))
+            .collect();
+        let labels = labels.join(",");
+        let labels = if labels.is_empty() { labels } else { format!("{{{labels}}}") };
+        match family.get_field_type() {
+            MetricType::COUNTER => {
+                vec![(format!("{name}{labels}"), metric.get_counter().get_value())]
+            }
+            MetricType::GAUGE => vec![(format!("{name}{labels}"), metric.get_gauge().get_value())],
+            MetricType::HISTOGRAM => {
+                let histogram = metric.get_histogram();
+                vec![
+                    (format!("{name}_count{labels}"), histogram.get_sample_count() as f64),
+                    (format!("{name}_sum{labels}"), histogram.get_sample_sum()),
+                ]
+            }
+            other => panic!("{name} has the unexpected type {other:?}"),
+        }
+    };
+    family.get_metric().iter().flat_map(of_metric).collect()
+}
+
+/// What `happen` moved, and by how much; a series that it made has moved from zero.
+fn moved(telemetry: &Telemetry, happen: impl FnOnce()) -> BTreeMap<String, f64> {
+    let before = series(telemetry);
+    happen();
+    let was = |name: &String| before.get(name).copied().unwrap_or_default();
+    let after = series(telemetry).into_iter();
+    let changes = after.map(|(name, value)| {
+        let change = value - was(&name);
+        (name, (change * 1e6).round() / 1e6)
+    });
+    changes.filter(|(_, change)| *change != 0.0).collect()
+}
+
+#[track_caller]
+fn assert_moved(telemetry: &Telemetry, expected: &[(&str, f64)], happen: impl FnOnce()) {
+    let expected: BTreeMap<_, _> =
+        expected.iter().map(|(name, change)| ((*name).to_owned(), *change)).collect();
+    assert_eq!(moved(telemetry, happen), expected);
+}
+
+pub(super) fn live(id: &str) -> Arc<LiveSession> {
+    let id = SessionId::parse(id).unwrap();
+    let tags = vec![("tenant".to_owned(), "ac\"me\n".to_owned())];
+    LiveSession::new(id, Endpoint::V1Listen, clock::now(), tags)
+}
+
+/// A session that died and whose application then left.
+pub(super) fn summary() -> Summary {
+    Summary {
+        session_id: SessionId::parse("call-7").unwrap(),
+        outcome: Outcome::Aborted,
+        cut: false,
+        death: Some(DeathSummary {
+            reason: Reason::ProviderError,
+            trigger: Reason::ProviderError.triggers()[0],
+            class: Reason::ProviderError.class(),
+            detail: "1011 \"oops\"\n".to_owned(),
+        }),
+        duration_ms: 310_000,
+        connections: 1,
+        audio: AudioSummary {
+            frames: 30,
+            bytes_received: 96_000,
+            bytes_sent: 64_000,
+            frames_dropped: 10,
+            bytes_dropped: 32_000,
+            bytes_gated: 0,
+        },
+        keepalives: 11,
+        finalizes: FinalizeSummary { sent: 7, errors: 1, timeouts: 2, skipped_dead: 0 },
+        messages: MessageSummary { received: 164, finals: 82 },
+        recoveries: 0,
+        lost_ms: 1000,
+        vad: None,
+    }
+}
+
+pub(super) fn session_ended() -> Fact {
+    Fact::SessionEnded(Box::new(SessionEnded {
+        summary: summary(),
+        cause: Some(EndCause::AppLeft),
+        send_gap_max: Duration::from_millis(5001),
+        finalizes_requested: 10,
+    }))
+}
+
+pub(super) fn died(reason: Reason) -> Fact {
+    Fact::ConnectionDied(ConnectionDied {
+        death: Death {
+            reason,
+            trigger: reason.triggers()[0],
+            class: reason.class(),
+            detail: "a \"reason\" with\nlines".to_owned(),
+            send_age_ms: 1500,
+            receive_age_ms: 2500,
+            connection: 1,
+        },
+        age: Duration::from_secs(42),
+        stage: Stage::Idle,
+    })
+}
+
+/// One death of each class, in the classes' order.
+pub(super) fn deaths_by_class() -> [Fact; 4] {
+    [Reason::Net0001Idle, Reason::ClosedAccount, Reason::ConnectionReset, Reason::InternalError]
+        .map(died)
+}
