@@ -36,7 +36,7 @@ struct Args {
     sessions: u32,
 
     /// Audio in each frame, repeatable; each makes a run of its own. [default: 20ms and 100ms]
-    #[arg(long = "frame", value_parser = humantime::parse_duration)]
+    #[arg(long = "frame", value_parser = parse_frame)]
     frames: Vec<Duration>,
 
     /// How long to measure.
@@ -92,6 +92,12 @@ async fn run(args: &Args) -> anyhow::Result<()> {
     let unfinished: u64 = reports.iter().map(|report| report.unfinished).sum();
     ensure!(unfinished == 0, "{unfinished} sessions did not end as `finished`");
     Ok(())
+}
+
+fn parse_frame(text: &str) -> anyhow::Result<Duration> {
+    let frame = humantime::parse_duration(text)?;
+    ensure!(frame >= Duration::from_millis(10), "choose 10ms or more");
+    Ok(frame)
 }
 
 fn loads(args: &Args) -> Vec<Load> {

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use bytes::Bytes;
+use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use super::screen::Screen;
@@ -38,14 +39,15 @@ pub const WORDS: &str =
 
 /// Plays both acts. The exit code is 0 if the first lives and the second dies, as they must.
 ///
+/// `has_api_key` tells whether the environment has a key for the real Deepgram.
+///
 /// # Errors
 /// A stage that cannot be reached, a standard output that cannot be written.
-pub async fn run(stage: &Stage) -> anyhow::Result<ExitCode> {
+pub async fn run(stage: &Stage, has_api_key: bool) -> anyhow::Result<ExitCode> {
     let mut screen = Screen::without_progress();
     screen
         .heading("1. Through the sidecar: two silences of 11 s, in which the app sends nothing")?;
-    let end = with_sidecar(stage).await?;
-    let End::Finished(summary) = end else {
+    let Some(summary) = with_sidecar(stage).await?.into_summary()? else {
         return Ok(ExitCode::FAILURE);
     };
     screen.heading("2. The same without the sidecar, straight to Deepgram, without keepalive")?;
@@ -56,6 +58,7 @@ pub async fn run(stage: &Stage) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::FAILURE);
     }
     screen.line(format_args!("{} keepalives made the difference.", summary.keepalives))?;
+    screen.line(if has_api_key { WITH_KEY } else { WITHOUT_KEY })?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -75,7 +78,8 @@ async fn with_sidecar(stage: &Stage) -> anyhow::Result<End> {
 }
 
 async fn without_sidecar(stage: &Stage, screen: &mut Screen) -> anyhow::Result<Death> {
-    bare::play_until_death(stage.deepgram, source()?, |line| screen.transcript(line)).await
+    let stream = TcpStream::connect(stage.deepgram).await?;
+    bare::play_until_death(stream, source()?, |line| screen.transcript(line)).await
 }
 
 fn source() -> anyhow::Result<Source> {
@@ -100,6 +104,12 @@ fn programme(recording: &[Bytes]) -> Vec<Piece> {
     let silence = || (0..slices).map(|_| Piece::Silence(CHUNK));
     play().chain(silence()).chain(play()).chain(silence()).chain(play()).collect()
 }
+
+const WITH_KEY: &str = "DEEPGRAM_API_KEY is set: `deepgram-sidecar run`, and in another terminal \
+                        `deepgram-sidecar stream FILE.wav`, do this with the real Deepgram.";
+
+const WITHOUT_KEY: &str = "Set DEEPGRAM_API_KEY, and `deepgram-sidecar run` and `stream FILE.wav` \
+                           do this with the real Deepgram.";
 
 const RECORDING: &[u8] =
     include_bytes!("../../tests/recordings/sense_and_sensibility_01_austen_64kb-0880.wav");

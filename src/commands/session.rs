@@ -26,6 +26,20 @@ pub(super) enum End {
     Quit,
 }
 
+impl End {
+    /// The summary; `None` for a session that was quit.
+    ///
+    /// # Errors
+    /// A session that was refused.
+    pub(super) fn into_summary(self) -> Result<Option<Summary>, client::Error> {
+        match self {
+            Self::Finished(summary) => Ok(Some(*summary)),
+            Self::Refused(refusal) => Err(client::Error::Refused(Box::new(refusal))),
+            Self::Quit => Ok(None),
+        }
+    }
+}
+
 /// What is written of each frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum View {

@@ -6,8 +6,6 @@ pub use args::Args;
 
 use std::process::ExitCode;
 
-use anyhow::Context;
-
 use super::screen::{OutputError, Screen};
 use super::session::{End, Session, View};
 use super::source::Source;
@@ -28,17 +26,13 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         Session::new(Screen::new(source.duration), View::Text)
     };
     let end = session.run(client, source, args.speed).await;
-    end.map_or_else(quiet_without_reader, |end| exit_code(&end))
+    end.map_or_else(quiet_without_reader, exit_code)
 }
 
-fn exit_code(end: &End) -> anyhow::Result<ExitCode> {
-    match end {
-        End::Finished(summary) if summary.outcome == "finished" => Ok(ExitCode::SUCCESS),
-        End::Finished(_) | End::Quit => Ok(ExitCode::FAILURE),
-        End::Refused(refusal) => {
-            Err(anyhow::anyhow!("{refusal}")).context("the session was refused")
-        }
-    }
+fn exit_code(end: End) -> anyhow::Result<ExitCode> {
+    let summary = end.into_summary()?;
+    let is_finished = summary.is_some_and(|summary| summary.outcome == "finished");
+    Ok(if is_finished { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn quiet_without_reader(error: anyhow::Error) -> anyhow::Result<ExitCode> {

@@ -1,13 +1,12 @@
 //! What an app does without the sidecar: one WebSocket, audio when there is some, no keepalive.
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::time::Duration;
 
 use futures_util::{Sink, SinkExt, StreamExt};
 use http::HeaderValue;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::select;
 use tokio_tungstenite::client_async;
 use tokio_tungstenite::tungstenite::Message;
@@ -46,14 +45,13 @@ impl fmt::Display for Death {
     }
 }
 
-/// Plays until Deepgram closes; `show` sees each piece of text.
+/// Plays over a stream to Deepgram until Deepgram closes it; `show` sees each piece of text.
 pub(super) async fn play_until_death(
-    deepgram: SocketAddr,
+    stream: impl AsyncRead + AsyncWrite + Unpin,
     mut source: Source,
     mut show: impl FnMut(&Line) -> Result<(), OutputError>,
 ) -> anyhow::Result<Death> {
-    let stream = TcpStream::connect(deepgram).await?;
-    let (socket, _) = client_async(request(deepgram, &source.encoding)?, stream).await?;
+    let (socket, _) = client_async(request(&source.encoding)?, stream).await?;
     let opened = clock::now();
     let (sink, mut messages) = socket.split();
     let mut feeding = pin!(feed(sink, &mut source));
@@ -94,10 +92,10 @@ async fn feed(mut sink: impl Sink<Message> + Unpin, source: &mut Source) {
     }
 }
 
-fn request(deepgram: SocketAddr, encoding: &Encoding) -> anyhow::Result<Request> {
+fn request(encoding: &Encoding) -> anyhow::Result<Request> {
     let Encoding { name, format } = encoding;
     let mut request = format!(
-        "ws://{deepgram}/v1/listen?encoding={name}&sample_rate={}&channels={}",
+        "ws://localhost/v1/listen?encoding={name}&sample_rate={}&channels={}",
         format.sample_rate, format.channels
     )
     .into_client_request()?;
@@ -107,7 +105,37 @@ fn request(deepgram: SocketAddr, encoding: &Encoding) -> anyhow::Result<Request>
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+    use tokio::io::{DuplexStream, duplex};
+    use tokio_tungstenite::accept_async;
+
     use super::*;
+
+    const IDLE: Duration = Duration::from_secs(10);
+
+    /// Closes as Deepgram does when it has heard nothing for its idle window.
+    async fn deepgram(stream: DuplexStream) {
+        let mut socket = accept_async(stream).await.unwrap();
+        while let Ok(message) = tokio::time::timeout(IDLE, socket.next()).await {
+            message.unwrap().unwrap();
+        }
+        let reason = "See https://dpgr.am/net0001".into();
+        socket.close(Some(CloseFrame { code: 1011.into(), reason })).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_long_silence_kills_a_bare_socket() {
+        let audio = || Piece::Audio(Bytes::from_static(&[0; 3_200]));
+        let silence = Piece::Silence(Duration::from_secs(11));
+        let encoding = Encoding::new("linear16", 16_000, 1).unwrap();
+        let source = Source::of_pieces(encoding, vec![audio(), audio(), silence, audio()]);
+        let (ours, theirs) = duplex(64 * 1024);
+        let (death, ()) =
+            tokio::join!(play_until_death(ours, source, |_| Ok(())), deepgram(theirs));
+        let death = death.unwrap();
+        assert!(death.is_idle_timeout());
+        assert_eq!(death.age.as_secs(), 10, "the second piece was sent at 0.1 s: {:?}", death.age);
+    }
 
     fn death(close: Option<(u16, &'static str)>) -> Death {
         let close =
