@@ -8,6 +8,7 @@ use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 use uuid::Uuid;
 
@@ -63,6 +64,8 @@ pub struct Reception<D> {
     pub telemetry: Telemetry,
     /// Shutdown.
     pub drain: Drain,
+    /// Counts sessions, and connections that may still become one: what shutdown waits for.
+    pub sessions: TaskTracker,
     /// Who has not sent OPEN yet.
     pub unopened: Unopened,
 }
@@ -160,13 +163,15 @@ impl<D: Dial> Reception<D> {
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let _active = self.telemetry.app_connection();
+        let session = self.sessions.token();
         let mut socket = AppSocket::new(stream, self.frame_bytes_max);
-        match self.receive(&mut socket, peer).await {
-            Ok((open, slot)) => {
-                let driver = self.session(socket, open, slot);
-                linger(driver.await).await;
-            }
+        let stream = match self.receive(&mut socket, peer).await {
+            Ok((open, slot)) => Some(self.session(socket, open, slot).await),
             Err(turned) => self.turn(socket.into_stream(), turned).await,
+        };
+        drop(session);
+        if let Some(stream) = stream {
+            linger(stream).await;
         }
     }
 
@@ -245,7 +250,8 @@ impl<D: Dial> Reception<D> {
         }
     }
 
-    async fn turn<S>(&self, mut stream: S, turned: Turned)
+    /// Gives the stream back where the application was told something.
+    async fn turn<S>(&self, mut stream: S, turned: Turned) -> Option<S>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
@@ -263,11 +269,13 @@ impl<D: Dial> Reception<D> {
                 AppRejected { refusal: &refusal }.emit(&self.telemetry);
                 Bytes::from_static(HTTP_ANSWER)
             }
-            Turned::Silent(cause) => return OpenMissed { cause }.emit(&self.telemetry),
+            Turned::Silent(cause) => {
+                OpenMissed { cause }.emit(&self.telemetry);
+                return None;
+            }
         };
-        if let Ok(Ok(())) = timeout(REFUSAL_TIMEOUT, stream.write_all(&answer)).await {
-            linger(stream).await;
-        }
+        let written = timeout(REFUSAL_TIMEOUT, stream.write_all(&answer)).await;
+        matches!(written, Ok(Ok(()))).then_some(stream)
     }
 }
 

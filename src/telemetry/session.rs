@@ -7,7 +7,7 @@ use tracing::{Span, error_span};
 
 use super::event::{Emit, FrameRefused, SessionCancelled, SessionClosed, SessionOpened};
 use super::{Telemetry, millis};
-use crate::session::fact::{Connected, ConnectionDied, Fact, SessionEnded};
+use crate::session::fact::{Connected, ConnectionDied, Fact, Observer, SessionEnded};
 use crate::session::live::{LiveSession, State};
 use crate::session::{Refusal, clock};
 
@@ -51,23 +51,6 @@ impl SessionTelemetry {
     /// The session's span, to instrument its tasks with: its fields stand on each of their lines.
     pub fn span(&self) -> &Span {
         &self.span
-    }
-
-    /// Tells one fact. Not for audio frames: a fact costs a log line.
-    pub fn record(&self, fact: &Fact) {
-        self.track(fact);
-        self.span.in_scope(|| self.emit(fact));
-    }
-
-    /// Tells that the application is sent an ERROR.
-    pub fn record_error(&self, refusal: &Refusal) {
-        self.span.in_scope(|| FrameRefused { refusal }.emit(&self.telemetry));
-    }
-
-    /// Moves the session between the states of `sessions_active`. Call it with what
-    /// [`LiveSession::set_state`] returned, and what it was given.
-    pub fn set_state(&self, from: State, to: State) {
-        self.telemetry.set_state(from, to);
     }
 
     fn emit(&self, fact: &Fact) {
@@ -155,6 +138,21 @@ impl SessionTelemetry {
     fn notes(&self) -> std::sync::MutexGuard<'_, Notes> {
         // Notes are whole after every statement, whatever panicked.
         self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Observer for SessionTelemetry {
+    fn record(&self, fact: &Fact) {
+        self.track(fact);
+        self.span.in_scope(|| self.emit(fact));
+    }
+
+    fn refused(&self, refusal: &Refusal) {
+        self.span.in_scope(|| FrameRefused { refusal }.emit(&self.telemetry));
+    }
+
+    fn state_changed(&self, from: State, to: State) {
+        self.telemetry.set_state(from, to);
     }
 }
 

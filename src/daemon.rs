@@ -1,0 +1,286 @@
+//! The composition root: it makes the parts from the configuration, owns their tasks, and ends
+//! them in order.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::HeaderValue;
+use tokio::net::UnixListener;
+use tokio::time::{MissedTickBehavior, interval, timeout, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::admin::Admin;
+use crate::admin::readiness::Readiness;
+use crate::config::key::{KeyStore, Refresh};
+use crate::config::{Auth, Config};
+use crate::drain::Drain;
+use crate::ipc::accept::{Peers, Reception, Unopened};
+use crate::ipc::listener::{self, BindError, SocketFile};
+use crate::session::registry::Registry;
+use crate::session::{Endpoint, SessionConfig, clock};
+use crate::telemetry::Telemetry;
+use crate::telemetry::event::{
+    DrainBegun, DrainEnded, Emit, KeyReloadFailed, KeyReplaced, Listening, ShutdownComplete,
+};
+use crate::upstream::dial::{Dial, Dialer};
+use crate::upstream::tls::{self, TlsError};
+
+/// How often the key file is looked at: Kubernetes itself takes a minute to swap a secret.
+const KEY_CHECK_INTERVAL: Duration = Duration::from_secs(5);
+
+/// What sessions that the drain deadline cut have to write their last frame.
+const CUT_GRACE: Duration = Duration::from_secs(1);
+
+/// How long the kernel may leave sent bytes unacknowledged beyond our own verdicts, which name the
+/// cause better and so must come first.
+const USER_TIMEOUT_SLACK: Duration = Duration::from_secs(5);
+
+/// Why the daemon cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The applications' socket.
+    #[error(transparent)]
+    Socket(#[from] BindError),
+    /// The admin server.
+    #[error(transparent)]
+    Admin(#[from] io::Error),
+    /// TLS.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+/// A running daemon.
+#[derive(Debug)]
+pub struct Daemon {
+    socket: SocketFile,
+    admin_addr: SocketAddr,
+    registry: Arc<Registry>,
+    telemetry: Telemetry,
+    readiness: Readiness,
+    drain: Drain,
+    drain_timeout: Duration,
+    /// Counts sessions, and connections that may still become one.
+    sessions: TaskTracker,
+    /// Applications' connections; sessions are theirs.
+    applications: Tasks,
+    /// Admin and the key file's watch, which outlive the sessions.
+    services: Tasks,
+}
+
+/// Tasks that end together.
+#[derive(Debug, Default)]
+struct Tasks {
+    tracker: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Tasks {
+    async fn end(&self) {
+        self.stop.cancel();
+        self.tracker.close();
+        self.tracker.wait().await;
+    }
+}
+
+impl Daemon {
+    /// Binds everything and begins to serve.
+    ///
+    /// # Errors
+    /// See [`StartError`]; nothing is left behind then.
+    pub async fn start(
+        config: &Config,
+        keys: KeyStore,
+        telemetry: Telemetry,
+    ) -> Result<Self, StartError> {
+        let keys = Arc::new(keys);
+        let dialer = Arc::new(dialer(config, keys.clone())?);
+        let registry = Registry::new(sessions_max(config));
+        let readiness = Readiness::new();
+        let blocker = readiness.register("ipc_socket");
+        let admin =
+            Admin::bind(config.admin.listen, registry.clone(), telemetry.clone(), readiness.clone())
+                .await?;
+        let (listener, socket) =
+            SocketFile::bind(&config.ipc.socket, config.ipc.socket_mode.bits())?;
+        let daemon = Self {
+            socket,
+            admin_addr: admin.addr(),
+            registry,
+            telemetry,
+            readiness,
+            drain: Drain::default(),
+            drain_timeout: config.drain.timeout,
+            sessions: TaskTracker::new(),
+            applications: Tasks::default(),
+            services: Tasks::default(),
+        };
+        daemon.serve_admin(admin);
+        daemon.watch_key(keys);
+        daemon.serve_applications(listener, daemon.reception(config, dialer));
+        blocker.clear();
+        let listening =
+            Listening { socket: daemon.socket.path(), admin: Some(daemon.admin_addr) };
+        listening.emit(&daemon.telemetry);
+        Ok(daemon)
+    }
+
+    /// The applications' socket.
+    pub fn socket(&self) -> &Path {
+        self.socket.path()
+    }
+
+    /// The admin server's address, with the port that was bound.
+    pub fn admin_addr(&self) -> SocketAddr {
+        self.admin_addr
+    }
+
+    /// The live sessions.
+    pub fn registry(&self) -> &Arc<Registry> {
+        &self.registry
+    }
+
+    /// Drains: no new sessions, CloseStream for every live one, its last results delivered, until
+    /// `drain.timeout`. Returns when everything has ended and the socket is unlinked.
+    pub async fn shutdown(self) {
+        let begun = clock::now();
+        let deadline = begun + self.drain_timeout;
+        self.readiness.drain();
+        let sessions = self.registry.sessions().len();
+        DrainBegun { sessions, deadline: self.drain_timeout }.emit(&self.telemetry);
+        self.drain.begin(deadline, &self.registry);
+        let cut = self.await_sessions(deadline).await;
+        self.applications.end().await;
+        self.services.end().await;
+        let duration = clock::now().duration_since(begun);
+        DrainEnded { duration, cut }.emit(&self.telemetry);
+        ShutdownComplete { forced: false }.emit(&self.telemetry);
+    }
+
+    /// Waits until every session's last frame is written. Returns how many the deadline cut.
+    async fn await_sessions(&self, deadline: Instant) -> usize {
+        self.sessions.close();
+        if timeout_at(deadline.into(), self.sessions.wait()).await.is_ok() {
+            return 0;
+        }
+        let cut = self.registry.sessions().len();
+        // Each session's own timer has cut it by now; what is left is the writing.
+        let _ = timeout(CUT_GRACE, self.sessions.wait()).await;
+        cut
+    }
+
+    fn serve_admin(&self, admin: Admin) {
+        self.services.tracker.spawn(admin.serve(self.services.stop.clone()));
+    }
+
+    fn watch_key(&self, keys: Arc<KeyStore>) {
+        let watch = watch_key(keys, self.telemetry.clone());
+        self.services.tracker.spawn(self.services.stop.clone().run_until_cancelled_owned(watch));
+    }
+
+    fn serve_applications<D: Dial>(&self, listener: UnixListener, reception: Reception<D>) {
+        let tasks = &self.applications;
+        let accept = listener::accept(
+            listener,
+            Arc::new(reception),
+            tasks.tracker.clone(),
+            tasks.stop.clone(),
+        );
+        tasks.tracker.spawn(accept);
+    }
+
+    fn reception<D: Dial>(&self, config: &Config, dialer: Arc<D>) -> Reception<D> {
+        Reception {
+            registry: self.registry.clone(),
+            dialer,
+            defaults: session_defaults(config),
+            open_timeout: config.ipc.open_timeout,
+            frame_bytes_max: config.ipc.max_frame_bytes,
+            peers: Peers {
+                uids: config.ipc.allow_uids.clone(),
+                gids: config.ipc.allow_gids.clone(),
+            },
+            telemetry: self.telemetry.clone(),
+            drain: self.drain.clone(),
+            sessions: self.sessions.clone(),
+            unopened: Unopened::new(self.registry.sessions_max()),
+        }
+    }
+}
+
+/// A session has one connection, so the project's limit on connections bounds sessions too.
+fn sessions_max(config: &Config) -> usize {
+    let connections_max = config.upstream.max_connections.unwrap_or(usize::MAX);
+    config.ipc.max_sessions.min(connections_max)
+}
+
+/// What a session does where its OPEN is silent.
+fn session_defaults(config: &Config) -> SessionConfig {
+    SessionConfig {
+        endpoint: Endpoint::V1Listen,
+        audio: None,
+        keepalive_interval: config.keepalive.interval,
+        keepalive_max_idle: config.keepalive.idle_budget(),
+        prime_silence: config.keepalive.prime_silence,
+        ping_interval: config.liveness.ping_interval,
+        ping_timeout: config.liveness.ping_timeout,
+        stall_after: config.liveness.stall_after,
+        kill_stalled: config.liveness.kill_stalled,
+        connect_attempts: config.upstream.connect_attempts,
+        write_timeout: config.upstream.write_timeout,
+        connect_buffer: config.session.connect_buffer,
+        finalize_timeout: config.session.finalize_timeout,
+        finish_timeout: config.session.finish_timeout,
+        app_stall_timeout: config.session.app_stall_timeout,
+    }
+}
+
+fn dialer(config: &Config, keys: Arc<KeyStore>) -> Result<impl Dial + std::fmt::Debug, TlsError> {
+    let url = &config.upstream.url;
+    let is_tls = url.scheme() == "wss";
+    let tls = is_tls.then(|| tls::connector(config.upstream.ca_file.as_deref())).transpose()?;
+    let host = url.host_str().expect("the configuration takes no URL without a host");
+    let auth = config.upstream.auth;
+    Ok(Dialer {
+        host: host.trim_start_matches('[').trim_end_matches(']').to_owned(),
+        port: url.port().unwrap_or(if is_tls { 443 } else { 80 }),
+        tls,
+        connect_timeout: config.upstream.connect_timeout,
+        user_timeout: config.liveness.ping_interval
+            + config.liveness.ping_timeout.max(config.upstream.write_timeout)
+            + USER_TIMEOUT_SLACK,
+        authorization: move || authorization(auth, &keys),
+    })
+}
+
+/// The header of the moment; marked sensitive, so that no Debug output shows it.
+fn authorization(auth: Auth, keys: &KeyStore) -> Option<HeaderValue> {
+    let scheme = match auth {
+        Auth::Token => "Token",
+        Auth::Bearer => "Bearer",
+        Auth::None => return None,
+    };
+    let text = format!("{scheme} {}", keys.current()?.expose());
+    let mut value = HeaderValue::from_str(&text).expect("a key is printable ASCII");
+    value.set_sensitive(true);
+    Some(value)
+}
+
+async fn watch_key(keys: Arc<KeyStore>, telemetry: Telemetry) {
+    let mut ticks = interval(KEY_CHECK_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let keys = keys.clone();
+        // Reading a file blocks, and the worker that would wait may be serving sessions.
+        let refreshed = tokio::task::spawn_blocking(move || keys.refresh()).await;
+        match refreshed {
+            Ok(Refresh::Replaced) => KeyReplaced.emit(&telemetry),
+            Ok(Refresh::Failed(error)) => KeyReloadFailed { error: &error }.emit(&telemetry),
+            Ok(Refresh::Unchanged) | Err(_) => {}
+        }
+    }
+}
