@@ -27,6 +27,23 @@ impl LineFormat {
     pub(super) fn new(format: LogFormat, telemetry: Telemetry) -> Self {
         Self { format, telemetry, rates: Rates::default() }
     }
+
+    /// Counts the line. Tells how many were held back since the last one that was not; `None`
+    /// holds this one back.
+    fn admit(&self, event: &Event<'_>) -> Option<u64> {
+        let daemon = &self.telemetry.metrics.daemon;
+        let level = label(event.metadata().level());
+        match self.rates.admit(event.metadata().callsite(), event_name(event), clock::now()) {
+            Admission::Suppressed => {
+                daemon.log_suppressed[level].inc();
+                None
+            }
+            Admission::Admitted { suppressed } => {
+                daemon.log_messages[level].inc();
+                Some(suppressed)
+            }
+        }
+    }
 }
 
 impl<S, N> FormatEvent<S, N> for LineFormat
@@ -40,21 +57,12 @@ where
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        let level = event.metadata().level();
-        let daemon = &self.telemetry.metrics.daemon;
-        let name = event_name(event);
-        let suppressed = match self.rates.admit(event.metadata().callsite(), name, clock::now()) {
-            Admission::Suppressed => {
-                daemon.log_suppressed[label(level)].inc();
-                return Ok(());
-            }
-            Admission::Admitted { suppressed } => suppressed,
-        };
-        daemon.log_messages[label(level)].inc();
+        let Some(suppressed) = self.admit(event) else { return Ok(()) };
+        let (level, name) = (event.metadata().level(), event_name(event));
         let mut fields = Fields::new(self.format);
         event.record(&mut fields);
         if name == LIBRARY {
-            fields.push("target", &event.metadata().target());
+            fields.push("target", event.metadata().target());
         }
         if suppressed > 0 {
             fields.push("suppressed", &suppressed);
