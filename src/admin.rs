@@ -1,7 +1,7 @@
 //! The admin server: metrics, health and the list of sessions, over plain HTTP/1.1.
 //!
 //! It only reads. It answers one request per connection, so that no idle client holds one of its
-//! bounded places, and a slow one holds it no longer than [`EXCHANGE_MAX`].
+//! bounded places, and a slow one holds it for half a minute at most.
 
 mod page;
 pub mod readiness;

@@ -22,6 +22,7 @@ use prometheus::{Registry, TextEncoder};
 
 use crate::session::clock;
 use crate::session::live::{LiveSession, State};
+use event::{Emit, Panicked};
 use family::ObserveDuration;
 use label::{ConnectionResult, ScrapePage};
 use metrics::Metrics;
@@ -81,9 +82,7 @@ impl Telemetry {
     /// Makes each panic one log line and one count instead of free text on stderr.
     pub fn install_panic_hook(&self) {
         let telemetry = self.clone();
-        std::panic::set_hook(Box::new(move |info| {
-            event::Emit::emit(&event::Panicked(info), &telemetry)
-        }));
+        std::panic::set_hook(Box::new(move |info| Panicked(info).emit(&telemetry)));
     }
 
     fn set_state(&self, from: State, to: State) {

@@ -6,6 +6,7 @@ use crate::session::fact::{EndCause, SkipCause, Stage};
 use crate::session::live::State;
 use crate::session::summary::Outcome;
 use crate::session::{ErrorCode, LossCause};
+use crate::telemetry::log::LogLevel;
 
 /// The labels of one child of a family: a closed set, known at compile time.
 pub(crate) trait Label: Copy {
@@ -54,7 +55,7 @@ macro_rules! label_enums {
     )+};
 }
 
-labels!(Class, EndCause, LossCause, Outcome, Reason, Stage);
+labels!(Class, EndCause, LogLevel, LossCause, Outcome, Reason, Stage);
 
 label_enums! {
     /// A timed part of a dial.
@@ -93,15 +94,6 @@ label_enums! {
 
     /// A page that a scraper reads.
     ScrapePage { Metrics => "metrics" }
-
-    /// The level of a log line; see [`crate::telemetry::log`] for who must act on which.
-    LineLevel {
-        Error => "error",
-        Warn => "warn",
-        Info => "info",
-        Debug => "debug",
-        Trace => "trace",
-    }
 }
 
 impl Label for SkipCause {
@@ -305,7 +297,7 @@ mod tests {
         assert_sound::<KeepaliveError>();
         assert_sound::<KeepaliveKind>();
         assert_sound::<KeyReload>();
-        assert_sound::<LineLevel>();
+        assert_sound::<LogLevel>();
         assert_sound::<LossCause>();
         assert_sound::<Outcome>();
         assert_sound::<ProtocolError>();

@@ -11,9 +11,9 @@ mod rate;
 use std::io::{self, IsTerminal};
 
 use serde::{Deserialize, Serialize};
-use tracing::Subscriber;
 use tracing::level_filters::LevelFilter;
 use tracing::subscriber::SetGlobalDefaultError;
+use tracing::{Level, Subscriber};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::{self, MakeWriter};
 use tracing_subscriber::layer::SubscriberExt;
@@ -42,7 +42,8 @@ pub enum LogFormat {
     Text,
 }
 
-/// The least urgent level that is let through. Other crates' lines are let through from WARN on.
+/// How urgent a line is; as a setting, the least urgent that is let through. Other crates' lines
+/// are let through from WARN on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[expect(missing_docs, reason = "the usual levels")]
@@ -56,6 +57,30 @@ pub enum LogLevel {
 }
 
 impl LogLevel {
+    /// Every level, in declaration order.
+    pub const ALL: [Self; 5] = [Self::Error, Self::Warn, Self::Info, Self::Debug, Self::Trace];
+
+    /// The label value, and the `level` of a line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+
+    fn of(level: &Level) -> Self {
+        match *level {
+            Level::ERROR => Self::Error,
+            Level::WARN => Self::Warn,
+            Level::INFO => Self::Info,
+            Level::DEBUG => Self::Debug,
+            Level::TRACE => Self::Trace,
+        }
+    }
+
     fn filter(self) -> Targets {
         let own = match self {
             Self::Error => LevelFilter::ERROR,

@@ -10,11 +10,10 @@ use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
 use tracing_subscriber::fmt::{FmtContext, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 
-use super::LogFormat;
 use super::rate::{Admission, Rates};
+use super::{LogFormat, LogLevel};
 use crate::session::clock;
 use crate::telemetry::Telemetry;
-use crate::telemetry::label::LineLevel;
 
 /// Formats lines, and holds back those of an event that is over its rate.
 pub(super) struct LineFormat {
@@ -26,6 +25,23 @@ pub(super) struct LineFormat {
 impl LineFormat {
     pub(super) fn new(format: LogFormat, telemetry: Telemetry) -> Self {
         Self { format, telemetry, rates: Rates::default() }
+    }
+
+    /// Counts the line. Tells how many were held back since the last one that was not; `None`
+    /// holds this one back.
+    fn admit(&self, event: &Event<'_>) -> Option<u64> {
+        let daemon = &self.telemetry.metrics.daemon;
+        let level = LogLevel::of(event.metadata().level());
+        match self.rates.admit(event.metadata().callsite(), event_name(event), clock::now()) {
+            Admission::Suppressed => {
+                daemon.log_suppressed[level].inc();
+                None
+            }
+            Admission::Admitted { suppressed } => {
+                daemon.log_messages[level].inc();
+                Some(suppressed)
+            }
+        }
     }
 }
 
@@ -40,21 +56,12 @@ where
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        let level = event.metadata().level();
-        let daemon = &self.telemetry.metrics.daemon;
-        let name = event_name(event);
-        let suppressed = match self.rates.admit(event.metadata().callsite(), name, clock::now()) {
-            Admission::Suppressed => {
-                daemon.log_suppressed[label(level)].inc();
-                return Ok(());
-            }
-            Admission::Admitted { suppressed } => suppressed,
-        };
-        daemon.log_messages[label(level)].inc();
+        let Some(suppressed) = self.admit(event) else { return Ok(()) };
+        let (level, name) = (event.metadata().level(), event_name(event));
         let mut fields = Fields::new(self.format);
         event.record(&mut fields);
         if name == LIBRARY {
-            fields.push("target", &event.metadata().target());
+            fields.push("target", event.metadata().target());
         }
         if suppressed > 0 {
             fields.push("suppressed", &suppressed);
@@ -91,16 +98,6 @@ fn event_name(event: &Event<'_>) -> &'static str {
     if name.starts_with("event ") { LIBRARY } else { name }
 }
 
-fn label(level: &Level) -> LineLevel {
-    match *level {
-        Level::ERROR => LineLevel::Error,
-        Level::WARN => LineLevel::Warn,
-        Level::INFO => LineLevel::Info,
-        Level::DEBUG => LineLevel::Debug,
-        Level::TRACE => LineLevel::Trace,
-    }
-}
-
 fn write_head(
     writer: &mut Writer<'_>,
     format: LogFormat,
@@ -109,7 +106,7 @@ fn write_head(
     message: &str,
 ) -> fmt::Result {
     let ts = humantime::format_rfc3339_millis(std::time::SystemTime::now());
-    let level_text = label(level).as_str();
+    let level_text = LogLevel::of(level).as_str();
     match format {
         LogFormat::Json => write!(
             writer,

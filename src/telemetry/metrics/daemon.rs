@@ -3,7 +3,8 @@
 use prometheus::{GaugeVec, Histogram, IntCounter, IntGauge, Opts};
 
 use crate::telemetry::family::{Children, Families, bounds};
-use crate::telemetry::label::{LineLevel, ScrapePage};
+use crate::telemetry::label::ScrapePage;
+use crate::telemetry::log::LogLevel;
 use crate::telemetry::process::ProcessCollector;
 
 /// The daemon and its process.
@@ -12,8 +13,8 @@ pub(crate) struct DaemonMetrics {
     pub(crate) ready: IntGauge,
     pub(crate) draining: IntGauge,
     pub(crate) panics: IntCounter,
-    pub(crate) log_messages: Children<LineLevel, IntCounter>,
-    pub(crate) log_suppressed: Children<LineLevel, IntCounter>,
+    pub(crate) log_messages: Children<LogLevel, IntCounter>,
+    pub(crate) log_suppressed: Children<LogLevel, IntCounter>,
     pub(crate) scrape_duration: Children<ScrapePage, Histogram>,
 }
 
