@@ -92,8 +92,7 @@ impl<O: std::io::Write> Session<O> {
             select! {
                 result = &mut playing, if played.is_none() => played = Some(result),
                 incoming = receiver.next() => {
-                    let incoming = incoming?.ok_or(client::Error::ClosedEarly)?;
-                    if let Some(end) = self.take(incoming)? {
+                    if let Some(end) = self.take(incoming?.ok_or(client::Error::ClosedEarly)?)? {
                         break end;
                     }
                 }
@@ -107,7 +106,6 @@ impl<O: std::io::Write> Session<O> {
                 }
             }
         };
-        self.screen.clear();
         self.show_end(&end)?;
         played.map_or(Ok(()), of_the_source)?;
         Ok(end)
@@ -162,6 +160,7 @@ impl<O: std::io::Write> Session<O> {
     }
 
     fn show_end(&mut self, end: &End) -> anyhow::Result<()> {
+        self.screen.clear();
         match end {
             End::Finished(summary) => self.show_text(format_args!("\n{}", Table(summary))),
             End::Refused(_) | End::Quit => Ok(()),
