@@ -2,10 +2,12 @@
 //!
 //! They are clients of the daemon and of nothing else: what they can do, any application can.
 
+pub mod configuration;
 #[cfg(feature = "emulator")]
 pub mod demo;
 mod pace;
 mod play;
+pub mod run;
 mod screen;
 mod session;
 mod source;

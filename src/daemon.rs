@@ -101,9 +101,13 @@ impl Daemon {
         let registry = Registry::new(sessions_max(config));
         let readiness = Readiness::new();
         let blocker = readiness.register("ipc_socket");
-        let admin =
-            Admin::bind(config.admin.listen, registry.clone(), telemetry.clone(), readiness.clone())
-                .await?;
+        let admin = Admin::bind(
+            config.admin.listen,
+            registry.clone(),
+            telemetry.clone(),
+            readiness.clone(),
+        )
+        .await?;
         let (listener, socket) =
             SocketFile::bind(&config.ipc.socket, config.ipc.socket_mode.bits())?;
         let daemon = Self {
@@ -122,8 +126,7 @@ impl Daemon {
         daemon.watch_key(keys);
         daemon.serve_applications(listener, daemon.reception(config, dialer));
         blocker.clear();
-        let listening =
-            Listening { socket: daemon.socket.path(), admin: Some(daemon.admin_addr) };
+        let listening = Listening { socket: daemon.socket.path(), admin: Some(daemon.admin_addr) };
         listening.emit(&daemon.telemetry);
         Ok(daemon)
     }

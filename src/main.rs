@@ -1,2 +1,51 @@
-//! The sidecar.
-fn main() {}
+//! The command line of `deepgram-sidecar`.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use deepgram_sidecar::commands::{configuration, run, stream};
+
+/// Holds an application's Deepgram streaming sockets: keeps idle ones alive, notices dead ones at
+/// once, names the cause, and shows operators what every session is doing.
+#[derive(Debug, Parser)]
+#[command(name = "deepgram-sidecar", version, max_term_width = 100, arg_required_else_help = true)]
+#[command(after_help = "Start with `deepgram-sidecar demo`: no key is needed.")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the daemon.
+    ///
+    /// The API key is DEEPGRAM_API_KEY, or the file that upstream.api_key_file names. SIGTERM and
+    /// SIGINT drain: every session gets its last results, until drain.timeout; a second signal ends
+    /// at once. Exit codes: 0 after a drain, 1 after a second signal or a failure, 2 for usage or
+    /// configuration.
+    Run(configuration::Args),
+    /// Show the point in 45 seconds: emulated Deepgram, sidecar, and a real recording.
+    #[cfg(feature = "emulator")]
+    Demo,
+    /// Stream a WAV file or raw audio through a running daemon, in real time.
+    Stream(stream::Args),
+    /// Check the configuration, and report every problem at once.
+    CheckConfig(configuration::Args),
+    /// Print the effective configuration, secrets hidden.
+    PrintConfig(configuration::Args),
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Run(args) => run::run(&args),
+        #[cfg(feature = "emulator")]
+        Command::Demo => deepgram_sidecar::commands::demo::main(),
+        Command::Stream(args) => stream::main(args),
+        Command::CheckConfig(args) => configuration::check(&args).map_err(Into::into),
+        Command::PrintConfig(args) => configuration::print(&args).map_err(Into::into),
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}

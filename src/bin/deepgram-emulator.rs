@@ -110,9 +110,11 @@ async fn main() -> anyhow::Result<()> {
 
 impl Arguments {
     fn settings(&self) -> anyhow::Result<Settings> {
-        let mut settings = Settings::default();
-        settings.upgrade_latency = self.upgrade_latency;
-        settings.require_auth = !self.no_auth;
+        let mut settings = Settings {
+            upgrade_latency: self.upgrade_latency,
+            require_auth: !self.no_auth,
+            ..Settings::default()
+        };
         if !self.api_keys.is_empty() {
             settings.api_keys = Some(Credentials::new(&self.api_keys));
         }

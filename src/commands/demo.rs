@@ -4,6 +4,7 @@
 //! Real time is the point: nothing here is sped up.
 
 mod bare;
+mod stage;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -20,7 +21,9 @@ use super::session::{End, Session, View};
 use super::source::{Encoding, Piece, Source};
 use super::wav::Wav;
 use crate::client::{Client, OpenRequest};
+use crate::config::key::KEY_VARIABLE;
 use bare::Death;
+use stage::Backstage;
 
 /// What the demo plays on: a daemon, and the double of Deepgram behind it.
 #[derive(Debug)]
@@ -36,6 +39,25 @@ pub struct Stage {
 /// The words of the recording, for the double to hear.
 pub const WORDS: &str =
     include_str!("../../tests/recordings/sense_and_sensibility_01_austen_64kb-0880.txt");
+
+/// Sets the stage, plays both acts, and clears up. The exit code is that of [`run`].
+///
+/// # Errors
+/// As for [`run`].
+pub fn main() -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
+    runtime.block_on(async {
+        let directory = tempfile::tempdir().context("cannot make a directory for the socket")?;
+        let (backstage, stage) = Backstage::set(directory.path()).await?;
+        let has_api_key = std::env::var_os(KEY_VARIABLE).is_some_and(|key| !key.is_empty());
+        let end = tokio::select! {
+            end = run(&stage, has_api_key) => end,
+            () = backstage.count_keepalives() => unreachable!("it counts for ever"),
+        };
+        backstage.strike().await;
+        end
+    })
+}
 
 /// Plays both acts. The exit code is 0 if the first lives and the second dies, as they must.
 ///

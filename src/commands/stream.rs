@@ -6,10 +6,24 @@ pub use args::Args;
 
 use std::process::ExitCode;
 
+use anyhow::Context;
+
 use super::screen::{OutputError, Screen};
 use super::session::{End, Session, View};
 use super::source::Source;
 use crate::client::Client;
+
+/// Runs [`run`] on a runtime of its own.
+///
+/// # Errors
+/// As for [`run`].
+pub fn main(args: Args) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
+    let code = runtime.block_on(run(args));
+    // A read of standard input cannot be interrupted; it must not hold the exit.
+    runtime.shutdown_background();
+    code
+}
 
 /// Streams and shows what comes back. The exit code is 0 if the session `finished`, else 1.
 ///

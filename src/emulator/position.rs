@@ -189,13 +189,13 @@ fn block_number(samples: &VecDeque<i16>) -> Option<u64> {
 fn coded(block: u64, slot: usize) -> i16 {
     let shift = match slot {
         31 => 0,
-        slot if slot % 2 == 0 => 0,
+        slot if slot.is_multiple_of(2) => 0,
         slot if slot % 4 == 1 => 13,
         _ => 26,
     };
     let data = (block >> shift) as u16 & DATA_MASK;
     let first = if slot == 0 { FIRST } else { 0 };
-    let sign = if slot % 2 == 0 { 0 } else { SIGN };
+    let sign = if slot.is_multiple_of(2) { 0 } else { SIGN };
     (sign | LOUD | first | data) as i16
 }
 

@@ -235,8 +235,7 @@ impl<D: Dial> Reception<D> {
         let machine = Session::new(live.id.clone(), config, live.opened_at, seed());
         let span = observer.span().clone();
         let query = Arc::from(open.query);
-        let driver =
-            Driver::new(machine, socket, self.dialer.clone(), query, slot, observer);
+        let driver = Driver::new(machine, socket, self.dialer.clone(), query, slot, observer);
         // Boxed, so that a connection that never becomes a session does not carry its size.
         Box::pin(driver.run().instrument(span)).await
     }

@@ -78,8 +78,8 @@ impl SocketFile {
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        let ours = fs::symlink_metadata(&self.path)
-            .is_ok_and(|it| (it.dev(), it.ino()) == self.identity);
+        let ours =
+            fs::symlink_metadata(&self.path).is_ok_and(|it| (it.dev(), it.ino()) == self.identity);
         if ours {
             // A file that cannot be removed is stale from now on; the next start replaces it.
             let _ = fs::remove_file(&self.path);

@@ -27,7 +27,12 @@ impl AudioFormat {
             _ => return None,
         };
         let sane = (1..=768_000).contains(&sample_rate) && (1..=64).contains(&channels);
-        sane.then_some(Self { block_bytes: sample_bytes * channels, sample_rate, channels, silence })
+        sane.then_some(Self {
+            block_bytes: sample_bytes * channels,
+            sample_rate,
+            channels,
+            silence,
+        })
     }
 
     /// Bytes a second.

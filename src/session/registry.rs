@@ -39,7 +39,10 @@ impl Registry {
             return Err(Refusal::of_field(
                 ErrorCode::SessionIdInUse,
                 "session_id",
-                format!("session id \"{}\" is in use; choose another or end that session", session.id),
+                format!(
+                    "session id \"{}\" is in use; choose another or end that session",
+                    session.id
+                ),
             ));
         }
         sessions.insert(session.id.clone(), session.clone());

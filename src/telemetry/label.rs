@@ -1,12 +1,12 @@
 //! Closed enums to label text. A label value that is not one of these cannot be written.
 
+use crate::config::LogLevel;
 use crate::session::death::{Class, Reason, Trigger};
 use crate::session::dial::DialReason;
 use crate::session::fact::{EndCause, SkipCause, Stage};
 use crate::session::live::State;
 use crate::session::summary::Outcome;
 use crate::session::{ErrorCode, LossCause};
-use crate::telemetry::log::LogLevel;
 
 /// The labels of one child of a family: a closed set, known at compile time.
 pub(crate) trait Label: Copy {

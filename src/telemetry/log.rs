@@ -10,7 +10,6 @@ mod rate;
 
 use std::io::{self, IsTerminal};
 
-use serde::{Deserialize, Serialize};
 use tracing::level_filters::LevelFilter;
 use tracing::subscriber::SetGlobalDefaultError;
 use tracing::{Level, Subscriber};
@@ -20,77 +19,30 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::{Layer, Registry, reload};
 
 use super::Telemetry;
+use crate::config::{LogLevel, Logs};
 use line::LineFormat;
 
-/// `telemetry.logs`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct LogConfig {
-    /// What a line looks like.
-    pub format: LogFormat,
-    /// The least urgent level that is let through.
-    pub level: LogLevel,
+/// The level of a line, as the configuration spells it.
+fn level_of(level: &Level) -> LogLevel {
+    match *level {
+        Level::ERROR => LogLevel::Error,
+        Level::WARN => LogLevel::Warn,
+        Level::INFO => LogLevel::Info,
+        Level::DEBUG => LogLevel::Debug,
+        Level::TRACE => LogLevel::Trace,
+    }
 }
 
-/// What a line looks like.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogFormat {
-    /// One JSON object.
-    #[default]
-    Json,
-    /// Text for people, coloured on a terminal.
-    Text,
-}
-
-/// How urgent a line is; as a setting, the least urgent that is let through. Other crates' lines
-/// are let through from WARN on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[expect(missing_docs, reason = "the usual levels")]
-pub enum LogLevel {
-    Error,
-    Warn,
-    #[default]
-    Info,
-    Debug,
-    Trace,
-}
-
-impl LogLevel {
-    /// Every level, in declaration order.
-    pub const ALL: [Self; 5] = [Self::Error, Self::Warn, Self::Info, Self::Debug, Self::Trace];
-
-    /// The label value, and the `level` of a line.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Error => "error",
-            Self::Warn => "warn",
-            Self::Info => "info",
-            Self::Debug => "debug",
-            Self::Trace => "trace",
-        }
-    }
-
-    fn of(level: &Level) -> Self {
-        match *level {
-            Level::ERROR => Self::Error,
-            Level::WARN => Self::Warn,
-            Level::INFO => Self::Info,
-            Level::DEBUG => Self::Debug,
-            Level::TRACE => Self::Trace,
-        }
-    }
-
-    fn filter(self) -> Targets {
-        let own = match self {
-            Self::Error => LevelFilter::ERROR,
-            Self::Warn => LevelFilter::WARN,
-            Self::Info => LevelFilter::INFO,
-            Self::Debug => LevelFilter::DEBUG,
-            Self::Trace => LevelFilter::TRACE,
-        };
-        Targets::new().with_target("deepgram_sidecar", own).with_default(own.min(LevelFilter::WARN))
-    }
+/// Lets our own lines through from this level on, and other crates' from WARN on at the most.
+fn filter_of(level: LogLevel) -> Targets {
+    let own = match level {
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
+    };
+    Targets::new().with_target("deepgram_sidecar", own).with_default(own.min(LevelFilter::WARN))
 }
 
 /// Changes the log level of a running daemon.
@@ -105,7 +57,7 @@ impl LogHandle {
     /// # Errors
     /// When the log that this handle belongs to is gone.
     pub fn set_level(&self, level: LogLevel) -> Result<(), reload::Error> {
-        self.filter.reload(level.filter())
+        self.filter.reload(filter_of(level))
     }
 }
 
@@ -113,7 +65,7 @@ impl LogHandle {
 ///
 /// # Errors
 /// When the process has a log already.
-pub fn init(telemetry: &Telemetry, config: LogConfig) -> Result<LogHandle, SetGlobalDefaultError> {
+pub fn init(telemetry: &Telemetry, config: &Logs) -> Result<LogHandle, SetGlobalDefaultError> {
     let is_coloured = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let (subscriber, handle) = subscriber(telemetry, config, io::stderr, is_coloured);
     tracing::subscriber::set_global_default(subscriber)?;
@@ -123,14 +75,14 @@ pub fn init(telemetry: &Telemetry, config: LogConfig) -> Result<LogHandle, SetGl
 /// The log, written to any writer.
 fn subscriber<W>(
     telemetry: &Telemetry,
-    config: LogConfig,
+    config: &Logs,
     writer: W,
     is_coloured: bool,
 ) -> (impl Subscriber + Send + Sync, LogHandle)
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let (filter, handle) = reload::Layer::new(config.level.filter());
+    let (filter, handle) = reload::Layer::new(filter_of(config.level));
     let lines = fmt::layer()
         .event_format(LineFormat::new(config.format, telemetry.clone()))
         .fmt_fields(config.format)

@@ -10,7 +10,7 @@ use prometheus::proto::{MetricFamily, MetricType};
 
 use super::*;
 use crate::session::death::{Death, Reason};
-use crate::session::fact::{ConnectionDied, EndCause, Fact, SessionEnded, Stage};
+use crate::session::fact::{ConnectionDied, EndCause, Fact, Observer, SessionEnded, Stage};
 use crate::session::summary::{
     AudioSummary, DeathSummary, FinalizeSummary, MessageSummary, Outcome, Summary,
 };
@@ -111,12 +111,12 @@ pub(super) fn summary() -> Summary {
 }
 
 pub(super) fn session_ended() -> Fact {
-    Fact::SessionEnded(Box::new(SessionEnded {
+    Fact::SessionEnded(SessionEnded {
         summary: summary(),
         cause: Some(EndCause::AppLeft),
         send_gap_max: Duration::from_millis(5001),
         finalizes_requested: 10,
-    }))
+    })
 }
 
 pub(super) fn died(reason: Reason) -> Fact {

@@ -1,5 +1,6 @@
 //! Reaching Deepgram: name, TCP, TLS, upgrade, each timed and each failing under its own name.
 
+use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -58,6 +59,16 @@ pub struct Dialer<K> {
     pub user_timeout: Duration,
     /// Gives the `Authorization` of the moment, which follows a key file.
     pub authorization: K,
+}
+
+/// Shows where it dials and nothing that could lead to the key.
+impl<K> fmt::Debug for Dialer<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dialer")
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<K> Dial for Dialer<K>

@@ -7,11 +7,13 @@ use tokio::sync::watch;
 
 use super::Stage;
 use crate::config::Config;
+use crate::config::key::{KEY_VARIABLE, KeyStore};
 use crate::daemon::Daemon;
 use crate::emulator::{Emulator, Script, Settings};
+use crate::telemetry::Telemetry;
 
 /// What stands behind the stage, and must outlive the demo.
-pub struct Backstage {
+pub(super) struct Backstage {
     emulator: Emulator,
     daemon: Daemon,
     keepalives: watch::Sender<u64>,
@@ -19,7 +21,7 @@ pub struct Backstage {
 
 impl Backstage {
     /// Starts emulator and daemon; the socket is made in `directory`.
-    pub async fn set(directory: &Path) -> anyhow::Result<(Self, Stage)> {
+    pub(super) async fn set(directory: &Path) -> anyhow::Result<(Self, Stage)> {
         let settings = Settings { words: super::WORDS.to_owned(), ..Settings::default() };
         let emulator = Emulator::bind(("127.0.0.1", 0), settings, Script::default()).await?;
         let deepgram = emulator.addr();
@@ -28,7 +30,9 @@ impl Backstage {
         config.upstream.allow_plaintext = true;
         config.ipc.socket = directory.join("sidecar.sock");
         config.admin.listen = ([127, 0, 0, 1], 0).into();
-        let daemon = Daemon::start(config, Some("demo".into())).await?;
+        let environment = [(KEY_VARIABLE.to_owned(), "demo".to_owned())];
+        let keys = KeyStore::load(&config.upstream, &environment)?;
+        let daemon = Daemon::start(&config, keys, Telemetry::new()).await?;
         let socket = daemon.socket().to_owned();
         let (keepalives, seen) = watch::channel(0);
         let stage = Stage { socket, deepgram, keepalives: seen };
@@ -36,7 +40,7 @@ impl Backstage {
     }
 
     /// Counts the KeepAlives that the emulator sees. Never returns: run it beside the demo.
-    pub async fn count_keepalives(&self) {
+    pub(super) async fn count_keepalives(&self) {
         let mut ticks = tokio::time::interval(LOOK_EVERY);
         loop {
             ticks.tick().await;
@@ -46,7 +50,7 @@ impl Backstage {
     }
 
     /// Ends daemon and emulator.
-    pub async fn strike(self) {
+    pub(super) async fn strike(self) {
         self.daemon.shutdown().await;
         self.emulator.shutdown().await;
     }

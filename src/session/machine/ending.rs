@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::ledger::StreamEnd;
+use super::ledger::{Loss, StreamEnd};
 use super::{Closing, Connection, Intent, Output, Phase, Session, Timer, millis};
 use crate::session::death::{Death, Reason, Trigger};
 use crate::session::dial::DialFailure;
@@ -115,8 +115,8 @@ impl Session {
         };
         let (frames, bytes) = (connection.unwritten.audio_frames, connection.unwritten.audio_bytes);
         self.ledger.drop_frames(frames, bytes, cause);
-        let in_flight = self.ledger.end_stream(end);
-        self.record_loss(frames, bytes + in_flight, cause);
+        self.ledger.end_stream(end);
+        self.record_loss(cause);
     }
 
     /// Finalizes that were written and will get no answer: skipped in the metrics, and in the
@@ -144,11 +144,13 @@ impl Session {
         let dead = self.first_death.is_some();
         self.skip_finalizes(finalizes, if dead { SkipCause::Dead } else { SkipCause::Superseded });
         self.ledger.drop_frames(frames, bytes, cause);
-        self.record_loss(frames, bytes, cause);
+        self.record_loss(cause);
         (frames, bytes)
     }
 
-    fn record_loss(&mut self, frames: u64, bytes: u64, cause: LossCause) {
+    /// Tells what has been lost since this was last told: once for each ending, not for each frame.
+    fn record_loss(&mut self, cause: LossCause) {
+        let Loss { frames, bytes, .. } = self.ledger.take_untold(cause);
         if bytes > 0 {
             let duration = self.ledger.duration(bytes);
             self.record(Fact::AudioLost(AudioLost { frames, bytes, duration, cause }));
@@ -251,6 +253,7 @@ impl Session {
 
     fn end_as(&mut self, now: Instant, outcome: Outcome, cut: bool) {
         self.drop_backlog(LossCause::AppGone);
+        LossCause::ALL.into_iter().for_each(|cause| self.record_loss(cause));
         self.timers.clear_all(&Timer::OF_CONNECTION);
         self.timers.clear(Timer::Redial);
         self.phase = Phase::Ending;

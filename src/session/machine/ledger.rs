@@ -23,8 +23,20 @@ pub(super) struct Ledger {
     frames_dropped: u64,
     bytes_dropped: u64,
     finalized: u64,
-    lost: [u64; LossCause::ALL.len()],
+    lost: [Loss; LossCause::ALL.len()],
     stream: Stream,
+}
+
+/// Audio that was given up.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Loss {
+    /// Frames that were never sent.
+    pub(super) frames: u64,
+    /// Bytes, sent or not.
+    pub(super) bytes: u64,
+    /// How much of that the operators know.
+    told_frames: u64,
+    told_bytes: u64,
 }
 
 /// The part that starts anew with each connection.
@@ -56,7 +68,7 @@ impl Ledger {
             frames_dropped: 0,
             bytes_dropped: 0,
             finalized: 0,
-            lost: [0; LossCause::ALL.len()],
+            lost: [Loss::default(); LossCause::ALL.len()],
             stream: Stream::default(),
         }
     }
@@ -83,7 +95,8 @@ impl Ledger {
     pub(super) fn drop_frames(&mut self, frames: u64, bytes: u64, cause: LossCause) {
         self.frames_dropped += frames;
         self.bytes_dropped += bytes;
-        self.lost[cause as usize] += bytes;
+        self.lost[cause as usize].frames += frames;
+        self.lost[cause as usize].bytes += bytes;
     }
 
     /// A channel's text is final up to `end` seconds of this connection's audio.
@@ -102,21 +115,28 @@ impl Ledger {
         self.finalize_to(all.min(self.stream.sent));
     }
 
-    /// The connection is over. Returns how many bytes were lost with it.
-    pub(super) fn end_stream(&mut self, end: StreamEnd) -> u64 {
-        let lost = match end {
-            StreamEnd::Flushed => {
-                self.finalize_to(self.stream.sent);
-                0
-            }
+    /// The connection is over.
+    pub(super) fn end_stream(&mut self, end: StreamEnd) {
+        match end {
+            StreamEnd::Flushed => self.finalize_to(self.stream.sent),
             StreamEnd::Lost(cause) => {
                 let open = self.stream.sent - self.stream.finalized;
-                self.lost[cause as usize] += open;
-                open
+                self.lost[cause as usize].bytes += open;
             }
-        };
+        }
         self.stream = Stream::default();
-        lost
+    }
+
+    /// What was lost to a cause since this was last asked.
+    pub(super) fn take_untold(&mut self, cause: LossCause) -> Loss {
+        let loss = &mut self.lost[cause as usize];
+        let untold = Loss {
+            frames: loss.frames - loss.told_frames,
+            bytes: loss.bytes - loss.told_bytes,
+            ..Loss::default()
+        };
+        (loss.told_frames, loss.told_bytes) = (loss.frames, loss.bytes);
+        untold
     }
 
     fn finalize_to(&mut self, bytes: u64) {
@@ -131,7 +151,7 @@ impl Ledger {
     }
 
     pub(super) fn lost_bytes(&self) -> u64 {
-        self.lost.iter().sum()
+        self.lost.iter().map(|loss| loss.bytes).sum()
     }
 
     pub(super) fn summary(&self) -> AudioSummary {

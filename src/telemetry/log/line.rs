@@ -10,8 +10,9 @@ use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
 use tracing_subscriber::fmt::{FmtContext, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 
+use super::level_of;
 use super::rate::{Admission, Rates};
-use super::{LogFormat, LogLevel};
+use crate::config::LogFormat;
 use crate::session::clock;
 use crate::telemetry::Telemetry;
 
@@ -31,7 +32,7 @@ impl LineFormat {
     /// holds this one back.
     fn admit(&self, event: &Event<'_>) -> Option<u64> {
         let daemon = &self.telemetry.metrics.daemon;
-        let level = LogLevel::of(event.metadata().level());
+        let level = level_of(event.metadata().level());
         match self.rates.admit(event.metadata().callsite(), event_name(event), clock::now()) {
             Admission::Suppressed => {
                 daemon.log_suppressed[level].inc();
@@ -106,7 +107,7 @@ fn write_head(
     message: &str,
 ) -> fmt::Result {
     let ts = humantime::format_rfc3339_millis(std::time::SystemTime::now());
-    let level_text = LogLevel::of(level).as_str();
+    let level_text = level_of(level).as_str();
     match format {
         LogFormat::Json => write!(
             writer,

@@ -5,7 +5,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::*;
-use crate::session::fact::Fact;
+use crate::config::LogFormat;
+use crate::session::fact::{Fact, Observer};
 use crate::session::fact::{KeepaliveBlocked, KeepaliveSent};
 use crate::telemetry::event::{Emit, KeyReloadFailed, KeyReplaced, TraceparentMalformed};
 use crate::telemetry::tests::{live, session_ended, summary};
@@ -36,22 +37,22 @@ impl Write for Captured {
 }
 
 /// Runs `happen` under a log of its own and returns what was written.
-fn logged(config: LogConfig, happen: impl FnOnce(&Telemetry, &LogHandle)) -> Captured {
+fn logged(config: Logs, happen: impl FnOnce(&Telemetry, &LogHandle)) -> Captured {
     let telemetry = Telemetry::new();
     let captured = Captured::default();
     let writer = captured.clone();
-    let (subscriber, handle) = subscriber(&telemetry, config, move || writer.clone(), false);
+    let (subscriber, handle) = subscriber(&telemetry, &config, move || writer.clone(), false);
     tracing::subscriber::with_default(subscriber, || happen(&telemetry, &handle));
     captured
 }
 
-fn text_config() -> LogConfig {
-    LogConfig { format: LogFormat::Text, level: LogLevel::Info }
+fn text_config() -> Logs {
+    Logs { format: LogFormat::Text, level: LogLevel::Info }
 }
 
 #[test]
 fn a_json_line_starts_with_time_level_event_and_message() {
-    let captured = logged(LogConfig::default(), |telemetry, _| KeyReplaced.emit(telemetry));
+    let captured = logged(Logs::default(), |telemetry, _| KeyReplaced.emit(telemetry));
     let text = captured.text();
     let ts = text.strip_prefix(r#"{"ts":""#).unwrap().get(..24).unwrap();
     humantime::parse_rfc3339(ts).unwrap();
@@ -66,7 +67,7 @@ fn a_json_line_starts_with_time_level_event_and_message() {
 
 #[test]
 fn every_line_of_a_session_carries_its_name_and_tags() {
-    let captured = logged(LogConfig::default(), |telemetry, _| {
+    let captured = logged(Logs::default(), |telemetry, _| {
         let session = telemetry.session(live("call-7"));
         session.record(&Fact::KeepaliveBlocked(KeepaliveBlocked));
     });
@@ -81,7 +82,7 @@ fn every_line_of_a_session_carries_its_name_and_tags() {
 
 #[test]
 fn session_end_carries_the_summary_under_its_own_names_once() {
-    let captured = logged(LogConfig::default(), |telemetry, _| {
+    let captured = logged(Logs::default(), |telemetry, _| {
         telemetry.session(live("call-7")).record(&session_ended());
     });
     let text = captured.text();
@@ -99,7 +100,7 @@ fn session_end_carries_the_summary_under_its_own_names_once() {
 
 #[test]
 fn a_death_of_ours_is_an_error_and_another_a_warning() {
-    let captured = logged(LogConfig::default(), |telemetry, _| {
+    let captured = logged(Logs::default(), |telemetry, _| {
         for fact in crate::telemetry::tests::deaths_by_class() {
             telemetry.session(live("s")).record(&fact);
         }
@@ -117,7 +118,7 @@ fn a_death_of_ours_is_an_error_and_another_a_warning() {
 
 #[test]
 fn numbers_are_numbers_and_absent_values_are_absent() {
-    let captured = logged(LogConfig { level: LogLevel::Debug, ..LogConfig::default() }, |t, _| {
+    let captured = logged(Logs { level: LogLevel::Debug, ..Logs::default() }, |t, _| {
         let session = t.session(live("s"));
         session.record(&Fact::KeepaliveSent(KeepaliveSent {
             endpoint: crate::session::Endpoint::V1Listen,
@@ -133,7 +134,7 @@ fn numbers_are_numbers_and_absent_values_are_absent() {
 fn hostile_text_cannot_break_a_line_or_reach_the_terminal() {
     let hostile = "a\"b\nc\u{1b}[31m\u{9b}d";
     let error = KeyReloadFailed { error: &hostile };
-    let json = logged(LogConfig::default(), |telemetry, _| error.emit(telemetry));
+    let json = logged(Logs::default(), |telemetry, _| error.emit(telemetry));
     assert_eq!(json.lines()[0]["error"], hostile);
     let text = logged(text_config(), |telemetry, _| error.emit(telemetry)).text();
     assert_eq!(text.lines().count(), 1);
@@ -153,7 +154,7 @@ fn text_lines_are_for_people() {
 
 #[test]
 fn the_level_changes_at_run_time() {
-    let captured = logged(LogConfig::default(), |telemetry, handle| {
+    let captured = logged(Logs::default(), |telemetry, handle| {
         TraceparentMalformed.emit(telemetry);
         handle.set_level(LogLevel::Debug).unwrap();
         TraceparentMalformed.emit(telemetry);
@@ -167,7 +168,7 @@ fn the_level_changes_at_run_time() {
 #[test]
 fn other_crates_are_heard_from_warn_on() {
     let level = LogLevel::Trace;
-    let captured = logged(LogConfig { level, ..LogConfig::default() }, |_, _| {
+    let captured = logged(Logs { level, ..Logs::default() }, |_, _| {
         tracing::info!(target: "rustls", "chatter");
         tracing::warn!(target: "rustls", "trouble");
     });
@@ -183,7 +184,7 @@ async fn an_event_over_its_rate_is_held_back_and_told() {
     let captured = Captured::default();
     let writer = captured.clone();
     let (subscriber, _handle) =
-        subscriber(&telemetry, LogConfig::default(), move || writer.clone(), false);
+        subscriber(&telemetry, &Logs::default(), move || writer.clone(), false);
     let _default = tracing::subscriber::set_default(subscriber);
     (0..60).for_each(|_| KeyReplaced.emit(&telemetry));
     assert_eq!(captured.lines().len(), 50);

@@ -2,9 +2,9 @@
 
 use prometheus::{GaugeVec, Histogram, IntCounter, IntGauge, Opts};
 
+use crate::config::LogLevel;
 use crate::telemetry::family::{Children, Families, bounds};
 use crate::telemetry::label::ScrapePage;
-use crate::telemetry::log::LogLevel;
 use crate::telemetry::process::ProcessCollector;
 
 /// The daemon and its process.

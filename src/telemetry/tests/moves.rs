@@ -211,11 +211,11 @@ fn a_session_is_active_in_one_state_at_a_time() {
     let to_open =
         [("sessions_active{state=connecting}", -1.0), ("sessions_active{state=open}", 1.0)];
     assert_moved(&telemetry, &to_open, || {
-        handle.set_state(session.set_state(State::Open), State::Open);
+        handle.state_changed(session.set_state(State::Open), State::Open);
     });
     handle.record(&session_ended());
     assert_moved(&telemetry, &[("sessions_active{state=open}", -1.0)], || {
-        handle.set_state(session.set_state(State::Ended), State::Ended);
+        handle.state_changed(session.set_state(State::Ended), State::Ended);
     });
     assert_moved(&telemetry, &[], || drop(handle));
 }

@@ -1,0 +1,93 @@
+//! `run`: the daemon, from configuration to exit code.
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::configuration::{Args, EXIT_USAGE};
+use crate::config::key::KeyStore;
+use crate::config::{self, Config};
+use crate::daemon::Daemon;
+use crate::telemetry::event::{ConfigLoaded, Emit, ShutdownComplete};
+use crate::telemetry::{Telemetry, log};
+
+/// Runs the daemon until a signal ends it.
+///
+/// # Errors
+/// What keeps it from starting, other than the configuration.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let sources = args.sources();
+    let (config, keys) = match load(&sources) {
+        Ok(loaded) => loaded,
+        Err(problems) => {
+            eprintln!("{problems}");
+            return Ok(ExitCode::from(EXIT_USAGE));
+        }
+    };
+    let telemetry = Telemetry::new();
+    log::init(&telemetry, &config.telemetry.logs)?;
+    telemetry.install_panic_hook();
+    // Each session has two descriptors; the usual soft limit of 1024 would be 500 sessions.
+    if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
+        tracing::warn!(name: "descriptor_limit", %error, "the descriptor limit stays as it is");
+    }
+    let loaded = ConfigLoaded {
+        file: sources.file.as_deref(),
+        sessions_max: config.ipc.max_sessions,
+        keepalive_interval: config.keepalive.interval,
+    };
+    loaded.emit(&telemetry);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("sidecar")
+        .build()
+        .context("cannot start the runtime")?;
+    let code = runtime.block_on(serve(&config, keys, telemetry))?;
+    // A blocking read of the key file may hang on a dead mount; it must not hold the exit.
+    runtime.shutdown_background();
+    Ok(code)
+}
+
+fn load(sources: &config::Sources) -> Result<(Config, KeyStore), String> {
+    let config = config::load(sources).map_err(|error| error.to_string())?;
+    let keys = KeyStore::load(&config.upstream, &sources.environment)
+        .map_err(|error| format!("no usable API key: {error}"))?;
+    Ok((config, keys))
+}
+
+async fn serve(config: &Config, keys: KeyStore, telemetry: Telemetry) -> anyhow::Result<ExitCode> {
+    let mut signals = Signals::new().context("cannot listen for signals")?;
+    let daemon = Daemon::start(config, keys, telemetry.clone()).await?;
+    signals.next().await;
+    tokio::select! {
+        () = daemon.shutdown() => Ok(ExitCode::SUCCESS),
+        () = signals.next() => {
+            // The daemon is dropped here, and its socket file goes with it.
+            ShutdownComplete { forced: true }.emit(&telemetry);
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+/// SIGTERM and SIGINT, which mean the same.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
