@@ -98,9 +98,14 @@ impl<S: Transport> Connection<S> {
         open && self.gates.read_at.is_none_or(|at| at <= now)
     }
 
+    /// A server that does not read cannot know that its client is idle: its timers stand still.
+    fn is_stuck(&self) -> bool {
+        self.gates.half_open || self.gates.unread
+    }
+
     fn next_deadline(&self, now: Instant) -> Option<Instant> {
         let cue = self.cues.deadline();
-        if self.gates.half_open {
+        if self.is_stuck() {
             return cue;
         }
         let read = self.gates.read_at.filter(|at| *at > now);
@@ -117,7 +122,7 @@ impl<S: Transport> Connection<S> {
                 return Some(end);
             }
         }
-        if self.gates.half_open {
+        if self.is_stuck() {
             return None;
         }
         self.stream.handle_timeout(now);

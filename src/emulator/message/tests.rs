@@ -21,7 +21,7 @@ fn results_are_written_member_for_member_as_captured() {
         r#""speech_final":true,"channel":{"alternatives":[{"transcript":"Hello, world.","#,
         r#""confidence":0.9,"words":[{"word":"hello","start":0.0,"end":0.4,"confidence":0.9,"#,
         r#""punctuated_word":"Hello,"},{"word":"world","start":0.48,"end":0.7,"#,
-        r#""confidence":0.9336363,"punctuated_word":"world."}]}]},"metadata":{"request_id":"the-id","#,
+        r#""confidence":0.93363637,"punctuated_word":"world."}]}]},"metadata":{"request_id":"the-id","#,
         r#""model_info":{"name":"general-nova-3","version":"2025-04-17.21547","arch":"nova-3"},"#,
         r#""model_uuid":"c5f2d0a8-6f1b-4b0e-9a37-1d2e8f4b6c90"},"from_finalize":false}"#,
     );
@@ -93,7 +93,7 @@ fn noise_disturbs_the_members_and_keeps_the_numbers() {
     assert!(!bare.contains("from_finalize") && !bare.contains("speech_final"));
     let reordered = noisy(FieldNoise { reordered: true, ..calm });
     assert!(reordered.ends_with(r#""type":"Results"}"#), "{reordered}");
-    assert!(reordered.contains(r#""duration":2.3,"#) && reordered.contains("0.9336363"));
+    assert!(reordered.contains(r#""duration":2.3,"#) && reordered.contains("0.93363637"));
     let unknown = writer("", |s| s.field_noise.unknown_types = true).unknown().unwrap();
     assert!(unknown.starts_with(r#"{"type":"Weather""#));
 }
