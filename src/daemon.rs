@@ -156,6 +156,9 @@ impl Daemon {
         DrainBegun { sessions, deadline: self.drain_timeout }.emit(&self.telemetry);
         self.drain.begin(deadline, &self.registry);
         let cut = self.await_sessions(deadline).await;
+        // Unlinked while it is still served: a successor never finds it stale and replaces it, only
+        // to have us unlink its own.
+        drop(self.socket);
         self.applications.end().await;
         self.services.end().await;
         let duration = clock::now().duration_since(begun);

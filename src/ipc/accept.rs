@@ -41,7 +41,7 @@ const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The answer to an HTTP request: the compatible dialect is not in this version.
 const HTTP_ANSWER: &[u8] = b"HTTP/1.1 501 Not Implemented\r\n\
-    content-type: application/json\r\ncontent-length: 107\r\nconnection: close\r\n\r\n\
+    content-type: application/json\r\ncontent-length: 108\r\nconnection: close\r\n\r\n\
     {\"err_code\":\"NOT_AVAILABLE\",\"err_msg\":\"This socket speaks the native protocol; \
     HTTP is not available yet.\"}\n";
 

@@ -46,7 +46,15 @@ pub enum BindError {
 #[derive(Debug)]
 pub struct SocketFile {
     path: PathBuf,
-    identity: (u64, u64),
+    identity: Identity,
+}
+
+/// Tells our file from a successor's. The change time too: a freed inode number is used again.
+type Identity = (u64, u64, i64, i64);
+
+fn identity(path: &Path) -> io::Result<Identity> {
+    let metadata = fs::symlink_metadata(path)?;
+    Ok((metadata.dev(), metadata.ino(), metadata.ctime(), metadata.ctime_nsec()))
 }
 
 impl SocketFile {
@@ -65,8 +73,7 @@ impl SocketFile {
         lock.lock().map_err(failed)?;
         remove_stale(path)?;
         let listener = listen(path, mode).map_err(failed)?;
-        let metadata = fs::symlink_metadata(path).map_err(failed)?;
-        let identity = (metadata.dev(), metadata.ino());
+        let identity = identity(path).map_err(failed)?;
         Ok((listener, Self { path: path.to_owned(), identity }))
     }
 
@@ -78,9 +85,7 @@ impl SocketFile {
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        let ours =
-            fs::symlink_metadata(&self.path).is_ok_and(|it| (it.dev(), it.ino()) == self.identity);
-        if ours {
+        if identity(&self.path).is_ok_and(|now| now == self.identity) {
             // A file that cannot be removed is stale from now on; the next start replaces it.
             let _ = fs::remove_file(&self.path);
         }
