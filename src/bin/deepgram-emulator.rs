@@ -86,13 +86,14 @@ async fn main() -> anyhow::Result<()> {
     if arguments.print_script_example {
         return Ok(write!(std::io::stdout(), "{}", Script::EXAMPLE)?);
     }
+    if arguments.print_settings {
+        let defaults = serde_yaml::to_string(&Settings::default())?;
+        return Ok(write!(std::io::stdout(), "{defaults}")?);
+    }
     if arguments.log {
         start_log();
     }
     let settings = arguments.settings()?;
-    if arguments.print_settings {
-        return Ok(write!(std::io::stdout(), "{}", serde_yaml::to_string(&settings)?)?);
-    }
     let script = arguments.script()?;
     // Whoever waits for the line below may send a signal at once.
     let mut terminate = signal(SignalKind::terminate())?;
@@ -110,9 +111,11 @@ async fn main() -> anyhow::Result<()> {
 
 impl Arguments {
     fn settings(&self) -> anyhow::Result<Settings> {
-        let mut settings = Settings::default();
-        settings.upgrade_latency = self.upgrade_latency;
-        settings.require_auth = !self.no_auth;
+        let mut settings = Settings {
+            upgrade_latency: self.upgrade_latency,
+            require_auth: !self.no_auth,
+            ..Settings::default()
+        };
         if !self.api_keys.is_empty() {
             settings.api_keys = Some(Credentials::new(&self.api_keys));
         }

@@ -195,7 +195,7 @@ fn coded(block: u64, slot: usize) -> i16 {
     };
     let data = (block >> shift) as u16 & DATA_MASK;
     let first = if slot == 0 { FIRST } else { 0 };
-    let sign = if slot % 2 == 0 { 0 } else { SIGN };
+    let sign = if slot.is_multiple_of(2) { 0 } else { SIGN };
     (sign | LOUD | first | data) as i16
 }
 

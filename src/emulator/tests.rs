@@ -1,5 +1,7 @@
 //! The rows that need a socket, over streams in memory and on a paused clock; TCP itself at the end.
 
+#![expect(clippy::single_range_in_vec_init, reason = "lists of one range are what is compared")]
+
 use std::time::Duration;
 
 use bytes::Bytes;
