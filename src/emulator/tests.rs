@@ -482,3 +482,31 @@ async fn over_tcp_a_reset_is_a_reset_and_a_fin_is_an_end() {
     }
     assert_eq!(kinds, [Some(std::io::ErrorKind::ConnectionReset), None]);
 }
+
+#[tokio::test]
+async fn a_stream_over_tls_is_served() {
+    use tokio_rustls::rustls::{ClientConfig, RootCertStore, pki_types::ServerName};
+    let files = tempfile::tempdir().unwrap();
+    let (cert, key) = (files.path().join("cert.pem"), files.path().join("key.pem"));
+    let issued = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    std::fs::write(&cert, issued.cert.pem()).unwrap();
+    std::fs::write(&key, issued.signing_key.serialize_pem()).unwrap();
+    let tls = Tls::from_pem_files(&cert, &key).unwrap();
+    let settings = Settings::default();
+    let emulator =
+        Emulator::bind_tls("127.0.0.1:0", settings, Script::default(), tls).await.unwrap();
+
+    let mut roots = RootCertStore::empty();
+    roots.add(issued.cert.der().clone()).unwrap();
+    let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+    let tcp = tokio::net::TcpStream::connect(emulator.addr()).await.unwrap();
+    let name = ServerName::try_from("localhost").unwrap();
+    let stream = connector.connect(name, tcp).await.unwrap();
+    let mut request = "wss://localhost/v1/listen".into_client_request().unwrap();
+    request.headers_mut().insert("authorization", HeaderValue::from_static("Token k"));
+    let (mut socket, _) = client_async(request, stream).await.unwrap();
+    socket.send(Message::text(r#"{"type":"CloseStream"}"#)).await.unwrap();
+    let metadata = socket.next().await.unwrap().unwrap();
+    assert!(metadata.to_text().unwrap().contains("Metadata"));
+}
