@@ -86,13 +86,14 @@ async fn main() -> anyhow::Result<()> {
     if arguments.print_script_example {
         return Ok(write!(std::io::stdout(), "{}", Script::EXAMPLE)?);
     }
+    if arguments.print_settings {
+        let defaults = serde_yaml::to_string(&Settings::default())?;
+        return Ok(write!(std::io::stdout(), "{defaults}")?);
+    }
     if arguments.log {
         start_log();
     }
     let settings = arguments.settings()?;
-    if arguments.print_settings {
-        return Ok(write!(std::io::stdout(), "{}", serde_yaml::to_string(&settings)?)?);
-    }
     let script = arguments.script()?;
     // Whoever waits for the line below may send a signal at once.
     let mut terminate = signal(SignalKind::terminate())?;

@@ -26,7 +26,8 @@ impl Script {
     /// What is wrong and where: unknown keys, two ways to open one connection, a step without
     /// exactly one trigger, settings that do not fit.
     pub fn from_yaml(yaml: &str) -> Result<Self, ScriptError> {
-        let raw: RawScript = serde_yaml::from_str(yaml)?;
+        let raw: RawScript =
+            serde_yaml::from_str(yaml).map_err(|error| ScriptError::Yaml(error.to_string()))?;
         let script = Self { connections: raw.connections, repeat: raw.repeat };
         script.plans(&Settings::default())?;
         Ok(script)
@@ -54,7 +55,7 @@ impl Script {
 pub enum ScriptError {
     /// It is no YAML, or has members that no script has.
     #[error("the script cannot be read: {0}")]
-    Yaml(#[from] serde_yaml::Error),
+    Yaml(String),
     /// One of its connections makes no sense.
     #[error("connection {number} of the script: {problem}")]
     Connection {

@@ -1,5 +1,7 @@
 //! The rows that need a socket, over streams in memory and on a paused clock; TCP itself at the end.
 
+#![expect(clippy::single_range_in_vec_init, reason = "lists of one range are what is compared")]
+
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -479,4 +481,32 @@ async fn over_tcp_a_reset_is_a_reset_and_a_fin_is_an_end() {
         kinds.push(stream.read_to_end(&mut Vec::new()).await.map_err(|error| error.kind()).err());
     }
     assert_eq!(kinds, [Some(std::io::ErrorKind::ConnectionReset), None]);
+}
+
+#[tokio::test]
+async fn a_stream_over_tls_is_served() {
+    use tokio_rustls::rustls::{ClientConfig, RootCertStore, pki_types::ServerName};
+    let files = tempfile::tempdir().unwrap();
+    let (cert, key) = (files.path().join("cert.pem"), files.path().join("key.pem"));
+    let issued = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    std::fs::write(&cert, issued.cert.pem()).unwrap();
+    std::fs::write(&key, issued.signing_key.serialize_pem()).unwrap();
+    let tls = Tls::from_pem_files(&cert, &key).unwrap();
+    let settings = Settings::default();
+    let emulator =
+        Emulator::bind_tls("127.0.0.1:0", settings, Script::default(), tls).await.unwrap();
+
+    let mut roots = RootCertStore::empty();
+    roots.add(issued.cert.der().clone()).unwrap();
+    let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+    let tcp = tokio::net::TcpStream::connect(emulator.addr()).await.unwrap();
+    let name = ServerName::try_from("localhost").unwrap();
+    let stream = connector.connect(name, tcp).await.unwrap();
+    let mut request = "wss://localhost/v1/listen".into_client_request().unwrap();
+    request.headers_mut().insert("authorization", HeaderValue::from_static("Token k"));
+    let (mut socket, _) = client_async(request, stream).await.unwrap();
+    socket.send(Message::text(r#"{"type":"CloseStream"}"#)).await.unwrap();
+    let metadata = socket.next().await.unwrap().unwrap();
+    assert!(metadata.to_text().unwrap().contains("Metadata"));
 }
