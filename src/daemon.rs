@@ -224,7 +224,7 @@ fn sessions_max(config: &Config) -> usize {
 }
 
 /// What a session does where its OPEN is silent.
-fn session_defaults(config: &Config) -> SessionConfig {
+pub(crate) fn session_defaults(config: &Config) -> SessionConfig {
     SessionConfig {
         endpoint: Endpoint::V1Listen,
         audio: None,

@@ -284,3 +284,6 @@ impl Alarm {
         }
     }
 }
+
+#[cfg(all(test, feature = "emulator"))]
+mod tests;
