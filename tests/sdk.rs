@@ -2,6 +2,7 @@
 //! clients take for Deepgram's.
 
 #![cfg(feature = "emulator")]
+#![allow(clippy::unwrap_used, reason = "a test's helpers may panic as its tests do")]
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
