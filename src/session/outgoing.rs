@@ -24,6 +24,24 @@ pub enum Outgoing {
     Ping,
 }
 
+impl Outgoing {
+    /// Bytes of payload that it carries.
+    pub fn payload_len(&self) -> usize {
+        match self {
+            Self::Audio(bytes) | Self::Silence(bytes) | Self::Text(bytes) => bytes.len(),
+            Self::KeepAlive | Self::Finalize { .. } | Self::CloseStream | Self::Ping => 0,
+        }
+    }
+
+    /// Bytes of the application's audio that it carries.
+    pub fn audio_len(&self) -> usize {
+        match self {
+            Self::Audio(bytes) => bytes.len(),
+            _ => 0,
+        }
+    }
+}
+
 /// What the kernel has taken since the last such report, counted by kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Written {
@@ -43,4 +61,27 @@ pub struct Written {
     pub close_streams: u64,
     /// Pings.
     pub pings: u64,
+}
+
+impl Written {
+    /// Counts a message.
+    pub fn add(&mut self, outgoing: &Outgoing) {
+        match outgoing {
+            Outgoing::Audio(audio) => {
+                self.audio_frames += 1;
+                self.audio_bytes += audio.len() as u64;
+            }
+            Outgoing::Silence(silence) => self.silence_bytes += silence.len() as u64,
+            Outgoing::Text(_) => self.texts += 1,
+            Outgoing::KeepAlive => self.keepalives += 1,
+            Outgoing::Finalize { .. } => self.finalizes += 1,
+            Outgoing::CloseStream => self.close_streams += 1,
+            Outgoing::Ping => self.pings += 1,
+        }
+    }
+
+    /// Messages of every kind that count as activity towards Deepgram: all but Pings.
+    pub fn is_activity(&self) -> bool {
+        *self != Self { pings: self.pings, ..Self::default() }
+    }
 }
