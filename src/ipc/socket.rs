@@ -133,8 +133,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AppSocket<S> {
             match ready!(self.poll_read(cx)) {
                 Ok(0) => return Poll::Ready(self.end_of_input(AppInput::Eof)),
                 Ok(_) => {}
-                // A reset tells that the whole socket is gone, not one direction of it.
-                Err(_) => return Poll::Ready(self.end_of_input(AppInput::Gone)),
+                // A reset takes both directions; the next read tells the other one.
+                Err(_) if self.writer != Writer::Gone => {
+                    self.abandon();
+                    return Poll::Ready(AppInput::WriteFailed);
+                }
+                Err(_) => return Poll::Ready(self.end_of_input(AppInput::Eof)),
             }
         }
     }
@@ -166,6 +170,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AppSocket<S> {
         }
     }
 
+    /// Whether the kernel has refused some of what waits to be written.
+    pub fn is_write_blocked(&self) -> bool {
+        self.writer == Writer::Blocked
+    }
+
     /// Throws away what waits to be written: the application does not read.
     pub fn abandon(&mut self) {
         self.outbound = BytesMut::new();
@@ -184,6 +193,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AppSocket<S> {
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<usize>> {
+        if self.inbound.is_empty() && self.inbound.capacity() > READ_BYTES_MAX {
+            // A large frame has been here; its buffer is not kept for the small ones.
+            self.inbound = BytesMut::new();
+        }
         let missing = self.decoder.bytes_missing(&self.inbound);
         self.inbound.reserve(missing.clamp(READ_BYTES, READ_BYTES_MAX));
         poll_read_buf(Pin::new(&mut self.stream), cx, &mut self.inbound)
@@ -220,7 +233,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AppSocket<S> {
                 Poll::Ready(Ok(written @ 1..)) => self.outbound.advance(written),
                 Poll::Ready(Ok(0) | Err(_)) => {
                     self.abandon();
-                    return Poll::Ready(AppInput::Gone);
+                    return Poll::Ready(AppInput::WriteFailed);
                 }
                 Poll::Pending => return self.write_pending(before),
             }

@@ -113,7 +113,12 @@ where
         if self.poll_alarm(cx).is_ready() {
             return Poll::Ready(Input::Timeout);
         }
-        self.app.poll_input(cx, self.machine.wants_app_input()).map(Input::App)
+        let input = self.app.poll_input(cx, self.machine.wants_app_input()).map(Input::App);
+        if input.is_pending() {
+            // Both sockets are empty: there is no flood.
+            self.streak = 0;
+        }
+        input
     }
 
     fn poll_alarm(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -171,7 +176,13 @@ where
 
     fn record(&mut self, fact: &Fact) {
         self.observer.record(fact);
-        if matches!(fact, Fact::SessionEnded(_)) {
+        let Fact::SessionEnded(ended) = fact else { return };
+        if let Some(slot) = &self.slot
+            && ended.summary.cut
+        {
+            slot.count_cut();
+        }
+        if !self.app.is_write_blocked() {
             // Freed just before the last frame is written, so that an application that has read it
             // can use the name again at once.
             self.slot = None;

@@ -101,6 +101,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         if wants_messages && let Poll::Ready(input) = self.poll_read(cx) {
             return Poll::Ready(input);
         }
+        // Beside our own writes there are the library's answers to pings.
+        if let Some(error) = self.meter.take_failure() {
+            self.fail(&error.into(), Trigger::Read);
+        }
         match self.failure.take() {
             Some(failure) => {
                 self.ended = true;
@@ -119,11 +123,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<UpstreamInput> {
         let Some(pending) = &mut self.pending else { return Poll::Pending };
         match Pin::new(&mut self.socket).poll_flush(cx) {
-            Poll::Ready(Ok(())) => {
-                let written = pending.written;
-                self.pending = None;
-                Poll::Ready(UpstreamInput::Written(written))
-            }
+            Poll::Ready(Ok(())) => match self.meter.take_failure() {
+                Some(error) => {
+                    let trigger = pending.trigger;
+                    self.fail(&error.into(), trigger);
+                    Poll::Pending
+                }
+                None => {
+                    let written = pending.written;
+                    self.pending = None;
+                    Poll::Ready(UpstreamInput::Written(written))
+                }
+            },
             Poll::Ready(Err(error)) => {
                 let trigger = pending.trigger;
                 self.fail(&error, trigger);

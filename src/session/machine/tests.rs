@@ -154,6 +154,7 @@ impl World {
             status,
             detail,
             request_id: None,
+            untrusted: false,
         }));
     }
 
