@@ -191,3 +191,75 @@ fn broken(error: hyper::Error) -> DialFailure {
 fn protocol(detail: impl Into<String>) -> DialFailure {
     DialFailure::before_answer(DialReason::Protocol, detail)
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+
+    use super::*;
+
+    const ASK: Ask<'static> =
+        Ask { authority: "x", path_and_query: "/v1/listen", authorization: None };
+
+    /// What an upgrade makes of an answer after which the server says nothing more.
+    async fn answered(answer: &str) -> DialFailure {
+        let (ours, mut theirs) = duplex(64 << 10);
+        let server = async move {
+            let _ = theirs.read(&mut [0; 4096]).await;
+            theirs.write_all(answer.as_bytes()).await.unwrap();
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            result = upgrade(ours, ASK) => result.err().unwrap(),
+            () = server => unreachable!("it waits for ever"),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_whose_body_never_ends_is_still_that_refusal() {
+        let failure = answered(
+            "HTTP/1.1 401 Unauthorized\r\ndg-request-id: abc\r\ndg-error: Invalid credentials.\r\n\
+             content-length: 100\r\n\r\n{\"err",
+        )
+        .await;
+        assert_eq!((failure.reason, failure.status), (DialReason::Http401, Some(401)));
+        assert_eq!(failure.request_id.as_deref(), Some("abc"));
+        assert_eq!(failure.detail, "Invalid credentials.");
+        assert!(!failure.is_retryable());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn both_shapes_of_deepgrams_errors_are_read() {
+        for body in [
+            r#"{"err_code":"INVALID_AUTH","err_msg":"Invalid credentials.","request_id":"r"}"#,
+            r#"{"category":"INVALID_AUTH","message":"Invalid credentials.","request_id":"r"}"#,
+        ] {
+            let head =
+                format!("HTTP/1.1 401 Unauthorized\r\ncontent-length: {}\r\n\r\n", body.len());
+            let failure = answered(&(head + body)).await;
+            assert_eq!(failure.detail, "INVALID_AUTH: Invalid credentials.");
+            assert_eq!(failure.request_id.as_deref(), Some("r"));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_no_sound_upgrade_is_a_protocol_failure() {
+        for answer in [
+            "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\
+             sec-websocket-accept: wrong\r\n\r\n",
+            "HTTP/1.1 101 Switching Protocols\r\nsec-websocket-accept: wrong\r\n\r\n",
+            "SSH-2.0-OpenSSH_9.2\r\n\r\n",
+            "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
+        ] {
+            assert_eq!(answered(answer).await.reason, DialReason::Protocol, "{answer}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_redirect_is_not_followed() {
+        let answer = "HTTP/1.1 302 Found\r\nlocation: wss://else\r\ncontent-length: 0\r\n\r\n";
+        let failure = answered(answer).await;
+        assert_eq!((failure.reason, failure.status), (DialReason::Http3xx, Some(302)));
+        assert!(!failure.is_retryable());
+    }
+}
