@@ -43,6 +43,7 @@ load: ## What sessions cost the real binary: two minutes
 	$(CARGO) bench --locked --bench load
 
 fuzz: $(TOOLS)/bin/cargo-fuzz ## Each fuzz target for a minute; needs a nightly toolchain
+	$(CARGO) fetch --locked --manifest-path fuzz/Cargo.toml
 	set -e; for target in $(FUZZ_TARGETS); do \
 		PATH="$(CURDIR)/$(TOOLS)/bin:$$PATH" $(CARGO) +nightly fuzz run "$$target" -- \
 			-max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=1024; \
