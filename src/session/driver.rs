@@ -286,3 +286,7 @@ impl Alarm {
         }
     }
 }
+
+#[cfg(test)]
+#[cfg(feature = "emulator")]
+mod tests;
