@@ -8,7 +8,7 @@ CARGO_FUZZ_VERSION := 0.13.2
 FUZZ_SECONDS := 60
 FUZZ_TARGETS := frame_decoder open deepgram_message
 
-.PHONY: help demo test format lint unit docs scenarios bench load fuzz
+.PHONY: help demo test format lint unit docs scenarios bench load fuzz tools
 
 help: ## List the tasks
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -26,7 +26,8 @@ lint:
 	$(CARGO) clippy --locked --all-targets --all-features -- -D warnings
 	$(CARGO) clippy --locked --all-targets --no-default-features -- -D warnings
 
-unit:
+# One of the tests lets Deepgram's own SDK judge the emulator.
+unit: tools
 	$(CARGO) test --locked --all-features
 
 docs: ## The documentation of the code, without warnings
@@ -48,6 +49,14 @@ fuzz: $(TOOLS)/bin/cargo-fuzz ## Each fuzz target for a minute; needs a nightly 
 		PATH="$(CURDIR)/$(TOOLS)/bin:$$PATH" $(CARGO) +nightly fuzz run "$$target" -- \
 			-max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=1024; \
 	done
+
+tools: $(TOOLS)/sdk/requirements.txt ## What the tests need beside Rust: Deepgram's Python SDK
+
+# The copy of the list says what is installed, and is written last.
+$(TOOLS)/sdk/requirements.txt: tests/sdk/requirements.txt
+	python3 -m venv --clear $(TOOLS)/sdk
+	$(TOOLS)/sdk/bin/pip install --quiet --disable-pip-version-check --no-deps -r $<
+	cp $< $@
 
 $(TOOLS)/bin/cargo-fuzz:
 	$(CARGO) install --locked --version $(CARGO_FUZZ_VERSION) --root $(TOOLS) cargo-fuzz
