@@ -15,7 +15,7 @@ use super::open::{self, Open};
 use super::payload;
 use super::socket::{AppSocket, PreOpen};
 use crate::drain::Drain;
-use crate::session::driver::Driver;
+use crate::session::driver::{Dial, Driver};
 use crate::session::live::LiveSession;
 use crate::session::machine::{Session, draining_refusal};
 use crate::session::registry::{Registry, Slot};
@@ -25,7 +25,6 @@ use crate::telemetry::event::{
     AppRejected, Emit, OpenMissed, SessionRejected, TraceparentMalformed,
 };
 use crate::telemetry::label::UnopenedCause;
-use crate::upstream::dial::Dial;
 
 /// Connections that may wait for their OPEN, beside the session cap (contract, section 1).
 const UNOPENED_EXTRA: usize = 128;

@@ -14,8 +14,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::accept::{Peer, Reception};
+use crate::session::driver::Dial;
 use crate::telemetry::event::{AcceptFailed, Emit};
-use crate::upstream::dial::Dial;
 
 /// Connections that the kernel keeps for us between two accepts.
 const BACKLOG: i32 = 1024;

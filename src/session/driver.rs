@@ -21,8 +21,10 @@ use super::machine::{Output, Session};
 use super::registry::Slot;
 use super::{AppFrame, AppInput, Endpoint, Outgoing, UpstreamInput, clock};
 use crate::ipc::socket::AppSocket;
-use crate::upstream::dial::{Dial, Dialed};
+use crate::upstream::dial::Dialed;
 use crate::upstream::link::Link;
+
+pub use crate::upstream::dial::Dial;
 
 /// After so many inputs from the sockets in a row the clock is looked at first, so that a flood
 /// cannot starve the timers.
