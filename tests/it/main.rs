@@ -3,5 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say so where it stands")]
 
+mod death;
 mod flow;
+mod keepalive;
 mod support;
