@@ -150,45 +150,23 @@ async fn pongs_hold_a_connection_on_which_nothing_else_comes() {
 async fn a_deepgram_that_stops_reading_dies_of_a_stalled_write_and_its_application_is_held_back() {
     let emulator = Emulator::scripted(&["{then: [{at: 0s, do: stop_reading}]}"]).await;
     let sidecar = quiet(&emulator).set("upstream.write_timeout", "500ms").start().await;
-    let App { mut sender, receiver } = App::open(&sidecar, &listen("mortal")).await;
-    let mut app_reads = ReaderApp { receiver };
+    let App { mut sender, mut reader } = App::open(&sidecar, &listen("mortal")).await;
     let chunk = vec![1; 256 << 10];
-    let mut sent: u64 = 0;
     // Far more than the kernel's buffers hold.
     let flood = async {
         for _ in 0..160 {
             sender.send_audio(&chunk).await.unwrap();
-            sent += chunk.len() as u64;
         }
         sender.finish().await.unwrap();
     };
-    let (dead, ()) =
-        within("the flood", async { tokio::join!(app_reads.event_then_rest("dead"), flood) }).await;
-    let (dead, summary) = dead;
+    let told = async { (reader.event("dead").await, reader.finished().await) };
+    let ((dead, summary), ()) = within("the flood", async { tokio::join!(told, flood) }).await;
     let labels = ["write_stalled", "watchdog", "network"];
     assert_eq!(labels_of(&dead), labels.map(Some));
     assert_death(&summary, labels);
-    assert_eq!(summary.audio.bytes_received, sent);
+    assert_eq!(summary.audio.bytes_received, 160 * chunk.len() as u64);
     assert!(summary.audio.bytes_dropped > 0, "{summary:?}");
     assert_told_alike(&sidecar, labels).await;
-}
-
-/// An application that only reads; another task writes.
-struct ReaderApp {
-    receiver: deepgram_sidecar::client::Receiver,
-}
-
-impl ReaderApp {
-    async fn event_then_rest(&mut self, name: &str) -> (Event, Summary) {
-        let mut event = None;
-        loop {
-            match self.receiver.next().await.unwrap().expect("FINISHED comes first") {
-                Incoming::Event(it) if it.name() == name => event = Some(it),
-                Incoming::Finished(summary) => return (event.unwrap(), *summary),
-                _ => {}
-            }
-        }
-    }
 }
 
 #[tokio::test]
@@ -199,8 +177,7 @@ async fn a_mute_deepgram_is_told_as_stalled_and_dies_of_it_where_that_is_wanted(
         .set("liveness.kill_stalled", true)
         .start()
         .await;
-    let App { mut sender, receiver } = App::open(&sidecar, &listen("mortal")).await;
-    let mut reader = App { sender: App::connect(&sidecar).await.sender, receiver };
+    let App { mut sender, mut reader } = App::open(&sidecar, &listen("mortal")).await;
     // A stall is one only while audio flows, so it flows until the death is told.
     let speaking = async {
         let mut pace = tokio::time::interval(Duration::from_millis(50));

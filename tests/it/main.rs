@@ -5,5 +5,7 @@
 
 mod death;
 mod flow;
+mod hostile;
 mod keepalive;
+mod refusal;
 mod support;

@@ -11,11 +11,11 @@ mod sidecar;
 
 use std::time::Duration;
 
-pub(crate) use app::{App, SAMPLES_PER_FRAME, frame_bytes, listen, speech};
+pub(crate) use app::{App, Reader, SAMPLES_PER_FRAME, frame_bytes, listen, speech};
 pub(crate) use emulator::Emulator;
 pub(crate) use metrics::Metrics;
 pub(crate) use process::{Process, memory_kib, run_to_exit};
-pub(crate) use sidecar::{Config, Sidecar};
+pub(crate) use sidecar::{Config, KEY, Sidecar, sidecar_command};
 
 /// Far beyond anything that is awaited, so that only a hang and no slow machine runs into it.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -1,5 +1,6 @@
 //! An application.
 
+use bytes::Bytes;
 use deepgram_sidecar::client::{
     Client, Error, Event, Incoming, OpenRequest, Opened, Receiver, Refusal, Sender, Summary,
 };
@@ -29,14 +30,20 @@ pub(crate) fn speech(frame: u64) -> Vec<u8> {
 #[derive(Debug)]
 pub(crate) struct App {
     pub(crate) sender: Sender,
-    pub(crate) receiver: Receiver,
+    pub(crate) reader: Reader,
+}
+
+/// The reading half of an application, for tests that write meanwhile.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    receiver: Receiver,
 }
 
 impl App {
     /// Connects and says nothing.
     pub(crate) async fn connect(sidecar: &Sidecar) -> Self {
         let (sender, receiver) = Client::connect(sidecar.socket()).await.unwrap().split();
-        Self { sender, receiver }
+        Self { sender, reader: Reader { receiver } }
     }
 
     /// Connects and asks for a session.
@@ -55,7 +62,7 @@ impl App {
 
     /// Waits for OPENED.
     pub(crate) async fn opened(&mut self) -> Opened {
-        within("OPENED", self.receiver.opened()).await.unwrap()
+        within("OPENED", self.reader.receiver.opened()).await.unwrap()
     }
 
     /// Sends so many frames of position-coded speech, from the first on, as fast as it can.
@@ -63,6 +70,53 @@ impl App {
         for frame in 0..frames {
             within("taking audio", self.sender.send_audio(&speech(frame))).await.unwrap();
         }
+    }
+
+    /// Says FINISH and reads the rest, whose last frame is FINISHED.
+    pub(crate) async fn finish(&mut self) -> Summary {
+        self.sender.finish().await.unwrap();
+        self.finished().await
+    }
+
+    /// See [`Reader::event`].
+    pub(crate) async fn event(&mut self, name: &str) -> Event {
+        self.reader.event(name).await
+    }
+
+    /// See [`Reader::message`].
+    pub(crate) async fn message(&mut self) -> Bytes {
+        self.reader.message().await
+    }
+
+    /// See [`Reader::rest`].
+    pub(crate) async fn rest(&mut self) -> Vec<Incoming> {
+        self.reader.rest().await
+    }
+
+    /// See [`Reader::finished`].
+    pub(crate) async fn finished(&mut self) -> Summary {
+        self.reader.finished().await
+    }
+
+    /// Reads the one frame that refuses a session, and the end behind it.
+    pub(crate) async fn refusal(&mut self) -> Refusal {
+        match self.rest().await.as_slice() {
+            [Incoming::Error(refusal)] => refusal.clone(),
+            other => panic!("{other:?} came and not one ERROR"),
+        }
+    }
+
+    /// Waits until the daemon closes the connection, having said nothing.
+    pub(crate) async fn closed_without_a_word(&mut self) {
+        assert!(self.reader.closed().await, "something came before the close");
+    }
+}
+
+impl Reader {
+    /// Waits for the close; whether nothing came before it.
+    pub(crate) async fn closed(&mut self) -> bool {
+        // What we sent and it had not read makes its close a reset.
+        matches!(within("the close", self.receiver.next()).await, Ok(None) | Err(Error::Io(_)))
     }
 
     /// The next frame; `None` at the end.
@@ -82,7 +136,7 @@ impl App {
     }
 
     /// Reads on to the next MESSAGE.
-    pub(crate) async fn message(&mut self) -> bytes::Bytes {
+    pub(crate) async fn message(&mut self) -> Bytes {
         loop {
             match self.next().await {
                 Some(Incoming::Message(message)) => return message,
@@ -101,34 +155,11 @@ impl App {
         frames
     }
 
-    /// Says FINISH and reads the rest, whose last frame is FINISHED.
-    pub(crate) async fn finish(&mut self) -> Summary {
-        self.sender.finish().await.unwrap();
-        self.finished().await
-    }
-
     /// Reads the rest, whose last frame is FINISHED.
     pub(crate) async fn finished(&mut self) -> Summary {
         match self.rest().await.pop() {
             Some(Incoming::Finished(summary)) => *summary,
             other => panic!("{other:?} was the last frame, not FINISHED"),
-        }
-    }
-
-    /// Reads the one frame that refuses a session, and the end behind it.
-    pub(crate) async fn refusal(&mut self) -> Refusal {
-        match self.rest().await.as_slice() {
-            [Incoming::Error(refusal)] => refusal.clone(),
-            other => panic!("{other:?} came and not one ERROR"),
-        }
-    }
-
-    /// Waits until the daemon closes the connection, having said nothing.
-    pub(crate) async fn closed_without_a_word(&mut self) {
-        match within("the close", self.receiver.next()).await {
-            // What we sent and it had not read makes its close a reset.
-            Ok(None) | Err(Error::Io(_)) => {}
-            other => panic!("{other:?} came before the close"),
         }
     }
 }
