@@ -218,13 +218,13 @@ impl Daemon {
 }
 
 /// A session has one connection, so the project's limit on connections bounds sessions too.
-fn sessions_max(config: &Config) -> usize {
+pub(crate) fn sessions_max(config: &Config) -> usize {
     let connections_max = config.upstream.max_connections.unwrap_or(usize::MAX);
     config.ipc.max_sessions.min(connections_max)
 }
 
 /// What a session does where its OPEN is silent.
-fn session_defaults(config: &Config) -> SessionConfig {
+pub(crate) fn session_defaults(config: &Config) -> SessionConfig {
     SessionConfig {
         endpoint: Endpoint::V1Listen,
         audio: None,

@@ -8,7 +8,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::configuration::{Args, EXIT_USAGE};
 use crate::config::key::KeyStore;
 use crate::config::{self, Config};
-use crate::daemon::Daemon;
+use crate::daemon::{self, Daemon};
 use crate::telemetry::event::{ConfigLoaded, Emit, ShutdownComplete};
 use crate::telemetry::{Telemetry, log};
 
@@ -34,7 +34,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     let loaded = ConfigLoaded {
         file: sources.file.as_deref(),
-        sessions_max: config.ipc.max_sessions,
+        sessions_max: daemon::sessions_max(&config),
         keepalive_interval: config.keepalive.interval,
     };
     loaded.emit(&telemetry);

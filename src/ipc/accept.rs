@@ -9,7 +9,6 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::Instrument;
 use uuid::Uuid;
 
 use super::open::{self, Open};
@@ -233,11 +232,12 @@ impl<D: Dial> Reception<D> {
         }
         let config = self.config_of(&open);
         let machine = Session::new(live.id.clone(), config, live.opened_at, seed());
-        let span = observer.span().clone();
         let query = Arc::from(open.query);
         let driver = Driver::new(machine, socket, self.dialer.clone(), query, slot, observer);
         // Boxed, so that a connection that never becomes a session does not carry its size.
-        Box::pin(driver.run().instrument(span)).await
+        // Not instrumented with the session's span, which would be entered at every frame: whatever
+        // is told of a session is told by its observer, under that span.
+        Box::pin(driver.run()).await
     }
 
     fn config_of(&self, open: &Open) -> SessionConfig {

@@ -120,6 +120,11 @@ impl Decoder {
         self.accepted.is_some() || !buffer.is_empty()
     }
 
+    /// Whether a header has been taken off whose payload is still on the way.
+    pub fn has_header(&self) -> bool {
+        self.accepted.is_some()
+    }
+
     /// How many bytes the frame under way still needs; 0 between frames.
     pub fn bytes_missing(&self, buffer: &BytesMut) -> usize {
         self.accepted.map_or(0, |header| (header.length as usize).saturating_sub(buffer.len()))

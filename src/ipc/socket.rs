@@ -98,7 +98,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AppSocket<S> {
     pub async fn read_open(&mut self) -> Result<Bytes, PreOpen> {
         loop {
             if let Some(first) = self.inbound.first() {
-                check_first_byte(*first, self.stage, &self.decoder, &self.inbound)?;
+                check_first_byte(*first, &self.decoder)?;
             }
             if let Some(frame) = self.decode().map_err(PreOpen::Refused)? {
                 return Ok(frame.payload);
@@ -245,15 +245,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AppSocket<S> {
 }
 
 /// The first byte of a connection decides its dialect, before the rest of a header has come.
-fn check_first_byte(
-    first: u8,
-    stage: Stage,
-    decoder: &Decoder,
-    inbound: &BytesMut,
-) -> Result<(), PreOpen> {
-    let header_taken = decoder.bytes_missing(inbound) > 0;
+fn check_first_byte(first: u8, decoder: &Decoder) -> Result<(), PreOpen> {
     match AppFrameType::from_byte(first) {
-        _ if header_taken || stage != Stage::BeforeOpen => Ok(()),
+        // It is a payload's byte: the header has been judged already.
+        _ if decoder.has_header() => Ok(()),
         Some(AppFrameType::Open) => Ok(()),
         Some(_) => Err(PreOpen::Refused(open_first())),
         None if first == b'G' => Err(PreOpen::Http),

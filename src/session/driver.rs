@@ -284,3 +284,7 @@ impl Alarm {
         }
     }
 }
+
+#[cfg(test)]
+#[cfg(feature = "emulator")]
+mod tests;

@@ -216,6 +216,8 @@ impl Session {
             Phase::Dialing | Phase::Parked | Phase::Closing(Closing::Park) => {
                 !self.backlog.is_full()
             }
+            // What has waited goes first.
+            Phase::Open if !self.backlog.is_empty() => false,
             Phase::Open => self.connection.as_ref().is_some_and(|it| !it.write_blocked),
             Phase::Closing(Closing::End) | Phase::Latched => true,
             Phase::Ending => false,

@@ -54,7 +54,8 @@ impl Registry {
         Refusal::new(
             ErrorCode::TooManySessions,
             format!(
-                "all {} session slots are taken; end a session or raise ipc.max_sessions",
+                "all {} session slots are taken; end a session, or raise ipc.max_sessions and \
+                 upstream.max_connections",
                 self.sessions_max
             ),
         )

@@ -75,7 +75,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
             trigger,
             blocked_at: None,
         });
-        count(&mut pending.written, &outgoing);
+        pending.written.add(&outgoing);
         let sent = message_of(outgoing, self.endpoint)
             .and_then(|message| Pin::new(&mut self.socket).start_send(message));
         if let Err(error) = sent {
@@ -198,21 +198,6 @@ fn trigger_of(outgoing: &Outgoing) -> Trigger {
         Outgoing::Finalize { .. } => Trigger::FinalizeWrite,
         Outgoing::CloseStream => Trigger::CloseWrite,
         Outgoing::Ping => Trigger::Ping,
-    }
-}
-
-fn count(written: &mut Written, outgoing: &Outgoing) {
-    match outgoing {
-        Outgoing::Audio(audio) => {
-            written.audio_frames += 1;
-            written.audio_bytes += audio.len() as u64;
-        }
-        Outgoing::Silence(silence) => written.silence_bytes += silence.len() as u64,
-        Outgoing::Text(_) => written.texts += 1,
-        Outgoing::KeepAlive => written.keepalives += 1,
-        Outgoing::Finalize { .. } => written.finalizes += 1,
-        Outgoing::CloseStream => written.close_streams += 1,
-        Outgoing::Ping => written.pings += 1,
     }
 }
 

@@ -22,7 +22,11 @@ pub(super) struct Backstage {
 impl Backstage {
     /// Starts emulator and daemon; the socket is made in `directory`.
     pub(super) async fn set(directory: &Path) -> anyhow::Result<(Self, Stage)> {
-        let settings = Settings { words: super::WORDS.to_owned(), ..Settings::default() };
+        let settings = Settings {
+            words: super::WORDS.to_owned(),
+            words_per_second: PACE,
+            ..Settings::default()
+        };
         let emulator = Emulator::bind(("127.0.0.1", 0), settings, Script::default()).await?;
         let deepgram = emulator.addr();
         let mut config = Config::default();
@@ -55,6 +59,9 @@ impl Backstage {
         self.emulator.shutdown().await;
     }
 }
+
+/// The reader's pace, so that the seven words fill the recording's speech.
+const PACE: f64 = 2.8;
 
 /// Soon enough for the eye.
 const LOOK_EVERY: Duration = Duration::from_millis(50);

@@ -138,7 +138,7 @@ impl Session {
     fn pursue_intent(&mut self, now: Instant) {
         let abort = matches!(self.intent, Some(Intent::Abort(_)));
         match self.phase {
-            Phase::Open => self.close_stream(now, Closing::End),
+            Phase::Open => self.close_when_sent(now),
             Phase::Dialing if abort => self.end_unconnected(now, LossCause::AppGone),
             // CloseStream is out. If audio waits for the next connection, that one is still dialled.
             Phase::Closing(Closing::Park) if abort || !self.backlog.has_audio() => {

@@ -32,6 +32,10 @@ impl Backlog {
         self.audio_bytes >= self.audio_bytes_max || self.bytes >= BYTES_MAX
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     pub(super) fn has_audio(&self) -> bool {
         self.audio_bytes > 0
     }
@@ -44,9 +48,8 @@ impl Backlog {
     }
 
     pub(super) fn push(&mut self, entry: Outgoing) {
-        let (payload, audio) = payload_bytes(&entry);
-        self.bytes += payload + ENTRY_BYTES;
-        self.audio_bytes += audio;
+        self.bytes += entry.payload_len() as u64 + ENTRY_BYTES;
+        self.audio_bytes += entry.audio_len() as u64;
         self.entries.push_back(entry);
     }
 
@@ -54,26 +57,12 @@ impl Backlog {
     pub(super) fn pop(&mut self) -> Option<Outgoing> {
         let entry = self.entries.pop_front();
         if let Some(entry) = &entry {
-            let (payload, audio) = payload_bytes(entry);
-            self.bytes -= payload + ENTRY_BYTES;
-            self.audio_bytes -= audio;
+            self.bytes -= entry.payload_len() as u64 + ENTRY_BYTES;
+            self.audio_bytes -= entry.audio_len() as u64;
         }
         if self.entries.is_empty() {
             self.entries = VecDeque::new();
         }
         entry
-    }
-}
-
-/// Bytes of the payload, and how many of them are the application's audio.
-fn payload_bytes(entry: &Outgoing) -> (u64, u64) {
-    match entry {
-        Outgoing::Audio(audio) => (audio.len() as u64, audio.len() as u64),
-        Outgoing::Text(text) => (text.len() as u64, 0),
-        Outgoing::Silence(silence) => (silence.len() as u64, 0),
-        Outgoing::KeepAlive
-        | Outgoing::Finalize { .. }
-        | Outgoing::CloseStream
-        | Outgoing::Ping => (0, 0),
     }
 }

@@ -14,7 +14,10 @@ use crate::session::fact::{
     LateEvidence, SessionResumed, TranscriptStalled,
 };
 use crate::session::timestamps;
-use crate::session::{AppFrame, Event, MessageKind, Outgoing, UpstreamInput, Written};
+use crate::session::{AppFrame, Event, MessageKind, UpstreamInput, Written};
+
+/// How much of what has waited for a connection is sent at a time.
+const BACKLOG_BATCH_BYTES: usize = 64 << 10;
 
 /// One connection to Deepgram that is up.
 #[derive(Debug)]
@@ -24,7 +27,8 @@ pub(super) struct Connection {
     pub(super) up_since: Instant,
     pub(super) last_send: Instant,
     pub(super) last_receive: Instant,
-    pub(super) unwritten: Unwritten,
+    /// What was sent and is not known to be with the kernel.
+    pub(super) unwritten: Written,
     /// The kernel refused some of what is unwritten: the application is not read meanwhile.
     pub(super) write_blocked: bool,
     pub(super) audio_sent: bool,
@@ -40,37 +44,6 @@ pub(super) struct Connection {
     pub(super) stall: Stall,
 }
 
-/// What was sent and is not known to be with the kernel.
-#[derive(Debug, Default)]
-pub(super) struct Unwritten {
-    messages: u64,
-    pub(super) audio_frames: u64,
-    pub(super) audio_bytes: u64,
-    pub(super) finalizes: u64,
-}
-
-impl Unwritten {
-    pub(super) fn add(&mut self, outgoing: &Outgoing) {
-        self.messages += 1;
-        match outgoing {
-            Outgoing::Audio(audio) => {
-                self.audio_frames += 1;
-                self.audio_bytes += audio.len() as u64;
-            }
-            Outgoing::Finalize { .. } => self.finalizes += 1,
-            Outgoing::Silence(_)
-            | Outgoing::Text(_)
-            | Outgoing::KeepAlive
-            | Outgoing::CloseStream
-            | Outgoing::Ping => {}
-        }
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.messages == 0
-    }
-}
-
 impl Connection {
     fn new(number: u32, now: Instant) -> Self {
         Self {
@@ -78,7 +51,7 @@ impl Connection {
             up_since: now,
             last_send: now,
             last_receive: now,
-            unwritten: Unwritten::default(),
+            unwritten: Written::default(),
             write_blocked: false,
             audio_sent: false,
             answered: false,
@@ -152,10 +125,27 @@ impl Session {
         self.arm_keepalive(now);
         self.arm_ping(now);
         self.arm_priming(now);
-        while let Some(outgoing) = self.backlog.pop() {
+        self.send_backlog(now);
+    }
+
+    /// Sends the next batch of what has waited; each `Written` asks for another. In one go it would
+    /// be copied whole into the connection's buffer, which would keep that size ever after.
+    fn send_backlog(&mut self, now: Instant) {
+        let mut batch_bytes = 0;
+        while batch_bytes < BACKLOG_BATCH_BYTES
+            && let Some(outgoing) = self.backlog.pop()
+        {
+            batch_bytes += outgoing.payload_len();
             self.send(now, outgoing);
         }
         if self.intent.is_some() {
+            self.close_when_sent(now);
+        }
+    }
+
+    /// Sends CloseStream, behind whatever has waited for the connection.
+    pub(super) fn close_when_sent(&mut self, now: Instant) {
+        if self.backlog.is_empty() {
             self.close_stream(now, Closing::End);
         }
     }
@@ -254,24 +244,26 @@ impl Session {
     /// The kernel has all that was sent.
     fn written(&mut self, now: Instant, written: Written) {
         let Some(connection) = &mut self.connection else { return };
-        connection.unwritten = Unwritten::default();
+        connection.unwritten = Written::default();
         connection.write_blocked = false;
         self.timers.clear(Timer::Write);
         self.ledger.send(written.audio_frames, written.audio_bytes);
         self.pings_written(now, written.pings);
         self.finalizes_written(now, written.finalizes);
         self.keepalives_written(written.keepalives);
-        let by_app = written.audio_frames + written.texts + written.finalizes;
-        if by_app + written.keepalives + written.close_streams > 0 || written.silence_bytes > 0 {
+        if written.is_activity() {
             self.sent(now);
         }
-        if by_app > 0 {
+        if written.audio_frames + written.texts + written.finalizes > 0 {
             self.idle_since = now;
             self.arm_parking();
         }
         self.close_written(written.close_streams > 0);
         if written.audio_frames > 0 {
             self.audio_written(now);
+        }
+        if self.phase == Phase::Open && !self.backlog.is_empty() {
+            self.send_backlog(now);
         }
     }
 

@@ -192,7 +192,7 @@ impl Session {
         }
         self.intent = Some(Intent::Drain);
         match self.phase {
-            Phase::Open => self.close_stream(now, Closing::End),
+            Phase::Open => self.close_when_sent(now),
             Phase::Dialing if !self.backlog.has_audio() => self.drain_deadline(now),
             Phase::Closing(Closing::Park) if !self.backlog.has_audio() => {
                 self.phase = Phase::Closing(Closing::End);

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::{Closing, Phase, Session, Timer};
-use crate::session::Outgoing;
 use crate::session::fact::{Fact, KeepaliveBlocked};
+use crate::session::{Outgoing, Written};
 
 /// How much priming silence goes out at a time, at the pace of real time.
 const PRIME_STEP: Duration = Duration::from_millis(100);
@@ -34,7 +34,7 @@ impl Session {
 
     pub(super) fn keepalive_due(&mut self, now: Instant, lateness: Duration) {
         let Some(connection) = &mut self.connection else { return };
-        if connection.unwritten.is_empty() {
+        if connection.unwritten == Written::default() {
             connection.keepalive_lateness = Some(lateness);
             self.send(now, Outgoing::KeepAlive);
         } else {
@@ -68,7 +68,7 @@ impl Session {
             return;
         }
         self.timers.set(Timer::Prime, now + PRIME_STEP);
-        if connection.unwritten.is_empty() {
+        if connection.unwritten == Written::default() {
             connection.silence_bytes += step;
             let length = usize::try_from(step).expect("a step is 100 ms of audio");
             self.send(now, Outgoing::Silence(Bytes::from(vec![format.silence; length])));

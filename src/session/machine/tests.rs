@@ -185,7 +185,7 @@ impl World {
             match output {
                 Output::Dial => self.dials += 1,
                 Output::Send(outgoing) => {
-                    count(&mut self.unwritten, &outgoing);
+                    self.unwritten.add(&outgoing);
                     self.sent.push((at, outgoing));
                 }
                 Output::HangUp => {
@@ -205,13 +205,7 @@ impl World {
 
     /// What Deepgram makes of what has just reached it.
     fn answer(&mut self, written: Written) {
-        let heard = written.audio_frames
-            + written.keepalives
-            + written.finalizes
-            + written.texts
-            + written.close_streams
-            + written.silence_bytes;
-        if heard > 0 {
+        if written.is_activity() {
             self.deepgram.last_heard = Some(self.now);
         }
         if self.deepgram.mute {
@@ -374,20 +368,5 @@ impl Deepgram {
             .flatten()
             .min()
             .filter(|_| !self.mute)
-    }
-}
-
-fn count(written: &mut Written, outgoing: &Outgoing) {
-    match outgoing {
-        Outgoing::Audio(audio) => {
-            written.audio_frames += 1;
-            written.audio_bytes += audio.len() as u64;
-        }
-        Outgoing::Silence(silence) => written.silence_bytes += silence.len() as u64,
-        Outgoing::Text(_) => written.texts += 1,
-        Outgoing::KeepAlive => written.keepalives += 1,
-        Outgoing::Finalize { .. } => written.finalizes += 1,
-        Outgoing::CloseStream => written.close_streams += 1,
-        Outgoing::Ping => written.pings += 1,
     }
 }

@@ -1,1 +1,205 @@
+use std::future::poll_fn;
 
+use futures_util::SinkExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+
+use super::*;
+use crate::session::MessageKind;
+use crate::session::death::Reason;
+use crate::upstream::meter::Metered;
+
+type Ours = Link<Metered<DuplexStream>>;
+
+async fn link(capacity: usize, endpoint: Endpoint) -> (Ours, DuplexStream) {
+    let (ours, theirs) = duplex(capacity);
+    let (stream, meter) = Metered::new(ours);
+    (Link::new(stream, Bytes::new(), meter, endpoint).await, theirs)
+}
+
+/// A link and a WebSocket server at its other end.
+async fn served(endpoint: Endpoint) -> (Ours, WebSocketStream<DuplexStream>) {
+    let (link, theirs) = link(1 << 20, endpoint).await;
+    (link, WebSocketStream::from_raw_socket(theirs, Role::Server, None).await)
+}
+
+async fn next(link: &mut Ours) -> UpstreamInput {
+    poll_fn(|cx| link.poll_input(cx, true)).await
+}
+
+fn poll(link: &mut Ours) -> Poll<UpstreamInput> {
+    link.poll_input(&mut Context::from_waker(Waker::noop()), true)
+}
+
+async fn received(server: &mut WebSocketStream<DuplexStream>) -> Message {
+    poll_fn(|cx| Pin::new(&mut *server).poll_next(cx)).await.unwrap().unwrap()
+}
+
+fn reason(input: UpstreamInput) -> (Reason, Trigger) {
+    match input {
+        UpstreamInput::Failed { reason, trigger, .. } => (reason, trigger),
+        UpstreamInput::Closed { reason, .. } => (reason, Trigger::Read),
+        other => panic!("no end: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn every_message_goes_out_as_deepgram_spells_it() {
+    let (mut link, mut server) = served(Endpoint::V1Listen).await;
+    for outgoing in [
+        Outgoing::Audio(Bytes::from_static(b"pcm")),
+        Outgoing::KeepAlive,
+        Outgoing::Finalize { channel: None },
+        Outgoing::Finalize { channel: Some(1) },
+        Outgoing::Text(Bytes::from_static(br#"{"type":"Configure"}"#)),
+        Outgoing::CloseStream,
+    ] {
+        link.send(outgoing);
+    }
+    let UpstreamInput::Written(written) = next(&mut link).await else { panic!("not written") };
+    let expected = Written {
+        audio_frames: 1,
+        audio_bytes: 3,
+        keepalives: 1,
+        finalizes: 2,
+        texts: 1,
+        close_streams: 1,
+        ..Written::default()
+    };
+    assert_eq!(written, expected);
+    assert_eq!(received(&mut server).await, Message::binary(&b"pcm"[..]));
+    for text in [
+        r#"{"type":"KeepAlive"}"#,
+        r#"{"type":"Finalize"}"#,
+        r#"{"type":"Finalize","channel":1}"#,
+        r#"{"type":"Configure"}"#,
+        r#"{"type":"CloseStream"}"#,
+    ] {
+        assert_eq!(received(&mut server).await, Message::text(text));
+    }
+}
+
+#[tokio::test]
+async fn flux_is_kept_alive_by_a_ping() {
+    let (mut link, mut server) = served(Endpoint::V2Listen).await;
+    link.send(Outgoing::KeepAlive);
+    let UpstreamInput::Written(written) = next(&mut link).await else { panic!("not written") };
+    assert_eq!((written.keepalives, written.pings), (1, 0));
+    assert!(matches!(received(&mut server).await, Message::Ping(_)));
+}
+
+#[tokio::test]
+async fn what_is_sent_together_leaves_in_one_write() {
+    let (mut link, mut theirs) = link(1 << 20, Endpoint::V1Listen).await;
+    for _ in 0..4 {
+        link.send(Outgoing::Audio(Bytes::from(vec![0; 640])));
+    }
+    assert_eq!(link.meter.bytes_written(), 0, "nothing leaves before the flush");
+    next(&mut link).await;
+    let mut buffer = vec![0; 8 << 10];
+    let read = theirs.read(&mut buffer).await.unwrap();
+    assert_eq!(read as u64, link.meter.bytes_written());
+    assert!(read > 4 * 640);
+}
+
+#[tokio::test]
+async fn a_peer_that_does_not_read_is_a_state_and_no_wait() {
+    let (mut link, mut theirs) = link(1_000, Endpoint::V1Listen).await;
+    link.send(Outgoing::Audio(Bytes::from(vec![0; 3_000])));
+    assert!(matches!(poll(&mut link), Poll::Ready(UpstreamInput::WriteBlocked)));
+    assert!(poll(&mut link).is_pending(), "told once");
+    let mut read = vec![0; 1_000];
+    theirs.read_exact(&mut read).await.unwrap();
+    assert!(matches!(poll(&mut link), Poll::Ready(UpstreamInput::WriteProgress)));
+    assert!(poll(&mut link).is_pending());
+    theirs.read_exact(&mut read).await.unwrap();
+    assert!(matches!(poll(&mut link), Poll::Ready(UpstreamInput::WriteProgress)));
+    theirs.read_exact(&mut read).await.unwrap();
+    assert!(matches!(poll(&mut link), Poll::Ready(UpstreamInput::Written(_))));
+}
+
+#[tokio::test]
+async fn messages_come_with_their_kind_and_their_very_bytes() {
+    let (mut link, mut server) = served(Endpoint::V1Listen).await;
+    let text = r#"{"type":"Metadata", "x":1.10}"#;
+    server.send(Message::text(text)).await.unwrap();
+    server.send(Message::binary(vec![1, 2])).await.unwrap();
+    server.send(Message::Ping(Bytes::from_static(b"p"))).await.unwrap();
+    let UpstreamInput::Message { text: seen, kind } = next(&mut link).await else { panic!() };
+    assert_eq!((&seen[..], kind), (text.as_bytes(), MessageKind::Metadata));
+    assert!(matches!(next(&mut link).await, UpstreamInput::Binary { length: 2 }));
+    assert!(matches!(next(&mut link).await, UpstreamInput::Pong));
+    assert!(poll(&mut link).is_pending());
+    assert_eq!(received(&mut server).await, Message::Pong(Bytes::from_static(b"p")));
+}
+
+#[tokio::test]
+async fn a_close_is_named_and_answered() {
+    let (mut link, mut server) = served(Endpoint::V1Listen).await;
+    let frame = CloseFrame { code: 1011.into(), reason: "See https://dpgr.am/net0001".into() };
+    server.close(Some(frame)).await.unwrap();
+    let UpstreamInput::Closed { code, reason, detail } = next(&mut link).await else { panic!() };
+    assert_eq!((code, reason), (Some(1011), Reason::Net0001Idle));
+    assert_eq!(detail, "close 1011: See https://dpgr.am/net0001");
+    assert!(poll(&mut link).is_pending(), "nothing follows an end");
+    link.hang_up();
+    assert!(matches!(received(&mut server).await, Message::Close(_)));
+}
+
+#[tokio::test]
+async fn a_close_without_a_code_has_none() {
+    let (mut link, mut server) = served(Endpoint::V1Listen).await;
+    server.close(None).await.unwrap();
+    let UpstreamInput::Closed { code, reason, .. } = next(&mut link).await else { panic!() };
+    assert_eq!((code, reason), (None, Reason::ClosedEarly));
+}
+
+#[tokio::test]
+async fn an_end_of_stream_without_a_close_is_named() {
+    let (mut link, theirs) = link(64, Endpoint::V1Listen).await;
+    drop(theirs);
+    assert_eq!(reason(next(&mut link).await), (Reason::EofWithoutClose, Trigger::Read));
+}
+
+#[tokio::test]
+async fn breaches_of_the_websocket_protocol_are_named() {
+    for bytes in [
+        &[0x83, 0x00][..],                            // reserved opcode
+        &[0xc1, 0x00][..],                            // reserved bit
+        &[0x81, 0x81, 0, 0, 0, 0, 0][..],             // masked by a server
+        &[0x81, 0x01, 0xff][..],                      // not UTF-8
+        &[0x82, 0x7f, 0, 0, 0, 0, 0, 0x40, 0, 1][..], // one byte over 4 MiB, from its header alone
+    ] {
+        let (mut link, mut theirs) = link(64, Endpoint::V1Listen).await;
+        theirs.write_all(bytes).await.unwrap();
+        assert_eq!(reason(next(&mut link).await), (Reason::WsProtocol, Trigger::Read), "{bytes:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_failing_write_is_blamed_on_its_operation() {
+    for (outgoing, trigger) in [
+        (Outgoing::Audio(Bytes::from_static(b"x")), Trigger::AudioWrite),
+        (Outgoing::KeepAlive, Trigger::KeepaliveWrite),
+        (Outgoing::Finalize { channel: None }, Trigger::FinalizeWrite),
+        (Outgoing::Text(Bytes::from_static(b"{}")), Trigger::TextWrite),
+        (Outgoing::CloseStream, Trigger::CloseWrite),
+        (Outgoing::Ping, Trigger::Ping),
+    ] {
+        let (mut link, theirs) = link(64, Endpoint::V1Listen).await;
+        drop(theirs);
+        link.send(outgoing);
+        assert_eq!(reason(next(&mut link).await), (Reason::BrokenPipe, trigger));
+    }
+}
+
+#[tokio::test]
+async fn what_deepgram_said_before_a_write_failed_names_the_cause() {
+    let (mut link, mut server) = served(Endpoint::V1Listen).await;
+    server.send(Message::text("{}")).await.unwrap();
+    let frame = CloseFrame { code: 1011.into(), reason: "net0000".into() };
+    server.send(Message::Close(Some(frame))).await.unwrap();
+    drop(server);
+    link.send(Outgoing::KeepAlive);
+    assert!(matches!(next(&mut link).await, UpstreamInput::Message { .. }));
+    assert_eq!(reason(next(&mut link).await), (Reason::Net0000NoResult, Trigger::Read));
+}

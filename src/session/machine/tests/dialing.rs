@@ -151,3 +151,22 @@ fn a_connection_that_comes_too_late_is_hung_up() {
     assert_eq!(world.hang_ups, before + 1);
     assert!(!world.is_opened());
 }
+
+#[test]
+fn what_was_kept_goes_out_a_batch_at_a_time_and_ahead_of_the_rest() {
+    let mut world = World::new(config());
+    for _ in 0..100 {
+        world.app(AppInput::Audio(frame()));
+    }
+    world.upstream_writes = false;
+    world.connect();
+    assert_eq!(world.sent.len(), 21, "64 KiB, and the frame that reaches them");
+    assert!(!world.session.wants_app_input());
+    world.drain(secs(25));
+    assert_eq!(world.count_sent(&Outgoing::CloseStream), 0, "not ahead of what was kept");
+    world.upstream_writes = true;
+    world.settle();
+    assert_eq!(world.sent.len(), 101);
+    assert_eq!(world.sent.last().unwrap().1, Outgoing::CloseStream);
+    assert_eq!(world.summary().audio.bytes_sent, 100 * FRAME_BYTES as u64);
+}

@@ -1,0 +1,102 @@
+//! ERROR: what an application is told when it cannot be served.
+
+use serde::Serialize;
+
+use super::dial::DialReason;
+
+/// The payload of an ERROR frame.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Refusal {
+    /// The closed vocabulary of section 7.
+    pub code: ErrorCode,
+    /// A sentence that says what to do.
+    pub message: String,
+    /// The offending member by dotted path, where there is one.
+    pub field: Option<String>,
+    /// More, for `connect_failed` alone.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub connect: Option<Box<ConnectRefusal>>,
+}
+
+impl Refusal {
+    /// A refusal that no single member is to blame for.
+    pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), field: None, connect: None }
+    }
+
+    /// A refusal that one member is to blame for, named by its dotted path.
+    pub fn of_field(code: ErrorCode, field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { field: Some(field.into()), ..Self::new(code, message) }
+    }
+}
+
+/// What `connect_failed` says beyond the other refusals; `None` where unknown.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ConnectRefusal {
+    /// Why the last attempt failed.
+    pub reason: Option<DialReason>,
+    /// The HTTP status of the answer to the upgrade.
+    pub status: Option<u16>,
+    /// Deepgram's own message, up to 1 KiB.
+    pub detail: Option<String>,
+    /// Deepgram's `dg-request-id`.
+    pub request_id: Option<String>,
+}
+
+/// Codes of ERROR frames, section 7 of the contract.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the contract's table defines each code under this very name")]
+pub enum ErrorCode {
+    BadFrame,
+    FrameTooLarge,
+    UnknownFrameType,
+    UnexpectedFrame,
+    InvalidOpen,
+    InvalidUpdate,
+    ReservedMessage,
+    UnsupportedProtocol,
+    SessionIdInUse,
+    TooManySessions,
+    PeerNotAllowed,
+    Draining,
+    ConnectFailed,
+}
+
+impl ErrorCode {
+    /// Every code, in declaration order.
+    pub const ALL: [Self; 13] = [
+        Self::BadFrame,
+        Self::FrameTooLarge,
+        Self::UnknownFrameType,
+        Self::UnexpectedFrame,
+        Self::InvalidOpen,
+        Self::InvalidUpdate,
+        Self::ReservedMessage,
+        Self::UnsupportedProtocol,
+        Self::SessionIdInUse,
+        Self::TooManySessions,
+        Self::PeerNotAllowed,
+        Self::Draining,
+        Self::ConnectFailed,
+    ];
+
+    /// The code as it stands on the wire and in labels.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::BadFrame => "bad_frame",
+            Self::FrameTooLarge => "frame_too_large",
+            Self::UnknownFrameType => "unknown_frame_type",
+            Self::UnexpectedFrame => "unexpected_frame",
+            Self::InvalidOpen => "invalid_open",
+            Self::InvalidUpdate => "invalid_update",
+            Self::ReservedMessage => "reserved_message",
+            Self::UnsupportedProtocol => "unsupported_protocol",
+            Self::SessionIdInUse => "session_id_in_use",
+            Self::TooManySessions => "too_many_sessions",
+            Self::PeerNotAllowed => "peer_not_allowed",
+            Self::Draining => "draining",
+            Self::ConnectFailed => "connect_failed",
+        }
+    }
+}
