@@ -4,8 +4,11 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say so where it stands")]
 
 mod death;
+mod dialing;
 mod flow;
 mod hostile;
 mod keepalive;
+mod key;
 mod refusal;
 mod support;
+mod tls;
