@@ -3,12 +3,16 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say so where it stands")]
 
+mod admin;
 mod death;
 mod dialing;
+mod drain;
 mod flow;
 mod hostile;
 mod keepalive;
 mod key;
+mod neighbours;
 mod refusal;
+mod start;
 mod support;
 mod tls;
