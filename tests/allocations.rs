@@ -1,4 +1,5 @@
-//! Steady streaming allocates nothing: what a frame costs must not depend on the allocator.
+//! Steady streaming allocates nothing: what a frame costs must not depend on the allocator. And a
+//! session that only waits holds little.
 //!
 //! A binary of its own, since counting needs an allocator of its own.
 
@@ -20,10 +21,14 @@ use deepgram_sidecar::session::live::{LiveSession, State};
 use deepgram_sidecar::session::machine::Session;
 use deepgram_sidecar::session::registry::Registry;
 use deepgram_sidecar::session::{AppInput, Endpoint, Refusal, UpstreamInput, Written, clock};
-use deepgram_sidecar::upstream::dial::{Dial, Dialed};
+use deepgram_sidecar::telemetry::SessionTelemetry;
+use deepgram_sidecar::upstream::dial::{Dial, Dialed, Dialer};
 use deepgram_sidecar::upstream::link::Link;
 use deepgram_sidecar::upstream::meter::Meter;
+use deepgram_sidecar::upstream::transport::Transport;
+use http::HeaderValue;
 use tokio::io::{AsyncReadExt, DuplexStream, ReadHalf, WriteHalf, duplex};
+use tokio::net::UnixStream;
 use tokio::task::JoinSet;
 
 const PAYLOADS: [usize; 2] = [640, 3_200];
@@ -116,6 +121,15 @@ fn an_audio_frame_from_socket_to_websocket_allocates_nothing() {
     }
 }
 
+/// What every session holds beside its buffers and TLS.
+#[test]
+fn a_session_is_small() {
+    type Authorization = fn() -> Option<HeaderValue>;
+    let driver = size_of::<Driver<UnixStream, Dialer<Authorization>, SessionTelemetry>>();
+    let bytes = driver + size_of::<Link<Transport>>() + size_of::<LiveSession>();
+    assert!(bytes <= 2_560, "{bytes} B");
+}
+
 /// A session's real driver between two pipes.
 struct Path {
     app: Client<ReadHalf<DuplexStream>, WriteHalf<DuplexStream>>,
@@ -130,15 +144,15 @@ impl Path {
         let dialer = Arc::new(Pipe(Mutex::new(Some(deepgram_end))));
         let (id, now) = (fixture::id(), clock::now());
         let live = LiveSession::new(id.clone(), Endpoint::V1Listen, now, Vec::new());
-        let slot = Registry::new(1).claim(live).unwrap();
+        let slot = Registry::new(1).claim(live).expect("there is room for one");
         let mut socket = AppSocket::new(app_end, 1 << 20);
         socket.opened(Endpoint::V1Listen);
         let machine = Session::new(id, fixture::config(), now, 7);
         let driver = Driver::new(machine, socket, dialer, "".into(), slot, Nobody);
         let mut tasks = JoinSet::new();
-        tasks.spawn(driver.run());
+        tasks.spawn(Box::new(driver).run());
         let mut app = Client::over(app);
-        app.opened().await.unwrap();
+        app.opened().await.expect("the dialer never fails");
         Self { app, deepgram, _driver: tasks }
     }
 }
@@ -154,7 +168,8 @@ impl Dial for Pipe {
         endpoint: Endpoint,
         _query: Arc<str>,
     ) -> Result<Dialed<DuplexStream>, DialFailure> {
-        let stream = self.0.lock().unwrap().take().expect("the first dial is the only one");
+        let stream =
+            self.0.lock().expect("no thread panics with it").take().expect("one dial is made");
         let link = Link::new(stream, Bytes::new(), Meter::default(), endpoint).await;
         Ok(Dialed { link, request_id: None, phases: DialPhases::default() })
     }

@@ -236,8 +236,7 @@ impl<D: Dial> Reception<D> {
         let span = observer.span().clone();
         let query = Arc::from(open.query);
         let driver = Driver::new(machine, socket, self.dialer.clone(), query, slot, observer);
-        // Boxed, so that a connection that never becomes a session does not carry its size.
-        Box::pin(driver.run().instrument(span)).await
+        Box::new(driver).run().instrument(span).await
     }
 
     fn config_of(&self, open: &Open) -> SessionConfig {

@@ -83,8 +83,9 @@ where
         }
     }
 
-    /// Runs the session to its last frame and gives the application's stream back.
-    pub async fn run(mut self) -> S {
+    /// Runs the session to its last frame and gives the application's stream back. Boxed: a future
+    /// keeps room for its arguments and for its own variables, so it would hold the driver twice.
+    pub async fn run(mut self: Box<Self>) -> S {
         loop {
             self.perform();
             self.publish();
@@ -171,10 +172,13 @@ where
 
     fn record(&mut self, fact: &Fact) {
         self.observer.record(fact);
-        if matches!(fact, Fact::SessionEnded(_)) {
+        match fact {
             // Freed just before the last frame is written, so that an application that has read it
             // can use the name again at once.
-            self.slot = None;
+            Fact::SessionEnded(_) => self.slot = None,
+            // Nothing has been sent for a while: most idle sessions stay idle.
+            Fact::KeepaliveSent(_) => self.app.rest(),
+            _ => {}
         }
     }
 
