@@ -241,10 +241,9 @@ impl<D: Dial> Reception<D> {
         let machine = Session::new(live.id.clone(), config, live.opened_at, seed());
         let query = Arc::from(open.query);
         let driver = Driver::new(machine, socket, self.dialer.clone(), query, slot, observer);
-        // Boxed, so that a connection that never becomes a session does not carry its size.
         // Not instrumented with the session's span, which would be entered at every frame: whatever
         // is told of a session is told by its observer, under that span.
-        Box::pin(driver.run()).await
+        Box::new(driver).run().await
     }
 
     fn config_of(&self, open: &Open) -> SessionConfig {

@@ -138,7 +138,8 @@ pub async fn accept<D: Dial>(
     while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
         match accepted {
             Ok((stream, _)) => {
-                let connection = serve(reception.clone(), stream);
+                // Boxed: each future around it would make room for it twice.
+                let connection = Box::pin(serve(reception.clone(), stream));
                 tasks.spawn(stop.clone().run_until_cancelled_owned(connection));
             }
             Err(error) => {
