@@ -280,14 +280,27 @@ async fn shutdown_delivers_the_last_words_and_says_so() {
 async fn what_came_during_a_pause_of_ours_is_heard_before_the_clock() {
     let config = Config::default();
     let settings = Settings { result_latency: Duration::ZERO, ..Settings::default() };
-    let mut rig = Rig::new(&config, settings, "connections: []");
-    let mut client = rig.open().await;
-    speak(&mut client, 0, Duration::from_secs(20)).await;
-    client.finish().await.unwrap();
-    // Deepgram answers at once; then nobody runs until the finish deadline is long past.
-    for _ in 0..50 {
-        tokio::task::yield_now().await;
+    let rig = Rig::new(&config, settings, "connections: []");
+    let (ours, theirs) = tokio::io::duplex(256 << 10);
+    let mut sidecar = std::pin::pin!(rig.reception.serve(ours, None));
+    let mut client = Client::over(theirs);
+    let streaming = async {
+        client.open(&OpenRequest::new().audio("linear16", 16_000, 1)).await.unwrap();
+        client.opened().await.unwrap();
+        speak(&mut client, 0, Duration::from_secs(20)).await;
+        client.finish().await.unwrap();
+    };
+    tokio::select! {
+        () = streaming => {}
+        () = &mut sidecar => unreachable!("the session goes on"),
     }
-    tokio::time::advance(config.session.finish_timeout + Duration::from_secs(1)).await;
-    assert_eq!(client.finished().await.unwrap().outcome, "finished");
+    // CloseStream goes out; then the sidecar does not run while Deepgram answers and closes, and
+    // for longer than the finish deadline.
+    poll_fn(|cx| Poll::Ready(sidecar.as_mut().poll(cx).is_pending())).await;
+    sleep(config.session.finish_timeout + Duration::from_millis(500)).await;
+    let summary = tokio::select! {
+        summary = client.finished() => summary.unwrap(),
+        () = &mut sidecar => client.finished().await.unwrap(),
+    };
+    assert_eq!(summary.outcome, "finished");
 }
