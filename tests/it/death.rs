@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use deepgram_sidecar::client::{Event, Incoming, Summary};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::support::{App, Config, Emulator, Sidecar, frame_bytes, listen, speech, within};
@@ -134,6 +135,71 @@ async fn a_half_open_connection_dies_for_want_of_a_pong() {
 }
 
 #[tokio::test]
+async fn a_deepgram_that_answers_no_ping_and_says_nothing_else_is_dead() {
+    let emulator = Emulator::scripted(&["{then: [{at: 0s, do: no_pong}]}"]).await;
+    let sidecar = quiet(&emulator)
+        .set("liveness.ping_interval", "100ms")
+        .set("liveness.ping_timeout", "300ms")
+        .start()
+        .await;
+    let mut app = App::open(&sidecar, &listen("mortal")).await;
+    assert_eq!(app.event("dead").await.text("reason"), Some("ping_timeout"));
+    // It was reachable all the time, so it heard us go.
+    app.finish().await;
+    assert_ne!(emulator.ended_connection().await["pings"], 0);
+}
+
+#[tokio::test]
+async fn a_pause_of_our_own_is_no_evidence_against_deepgram() {
+    let emulator = Emulator::start().await;
+    let sidecar = quiet(&emulator)
+        .set("liveness.ping_interval", "100ms")
+        .set("liveness.ping_timeout", "300ms")
+        .start()
+        .await;
+    let mut app = App::open(&sidecar, &listen("paused")).await;
+    emulator.connection_where(|connection| connection["pings"].as_u64() >= Some(2)).await;
+    sidecar.process.signal(Signal::STOP);
+    // The pause itself, several times every deadline.
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    let pings = emulator.connections().await[0]["pings"].as_u64();
+    sidecar.process.signal(Signal::CONT);
+    emulator.connection_where(|it| it["pings"].as_u64() >= pings.map(|pings| pings + 3)).await;
+    let summary = app.finish().await;
+    assert_eq!((summary.outcome.as_str(), summary.death), ("finished", None));
+}
+
+#[tokio::test]
+async fn while_the_application_does_not_read_a_missing_pong_is_no_evidence() {
+    let chatter = "{at: 100ms, do: {oversized: 500000}}";
+    let plan = format!("{{then: [{}]}}", [chatter; 40].join(", "));
+    let emulator = Emulator::scripted(&[&plan]).await;
+    let sidecar = quiet(&emulator)
+        .set("liveness.ping_interval", "100ms")
+        .set("liveness.ping_timeout", "200ms")
+        .set("session.app_stall_timeout", "1500ms")
+        .start()
+        .await;
+    let _app = App::open(&sidecar, &listen("deaf")).await;
+    let ended = sidecar.session_end("deaf").await;
+    assert_eq!((&ended["outcome"], &ended["cause"]), (&json!("aborted"), &json!("app_stalled")));
+    assert_eq!(ended["death"], Value::Null);
+    assert_eq!(emulator.ended_connection().await["end"], "close_stream");
+}
+
+#[tokio::test]
+async fn when_deepgrams_host_goes_down_it_is_noticed_and_the_next_dial_says_so() {
+    let emulator = Emulator::start().await;
+    let sidecar = quiet(&emulator).set("upstream.connect_attempts", 1).start().await;
+    let mut app = App::open(&sidecar, &listen("host")).await;
+    emulator.process().signal(Signal::KILL);
+    assert_eq!(app.event("dead").await.text("class"), Some("network"));
+    assert_eq!(app.finish().await.outcome, "dead");
+    let refusal = App::dial(&sidecar, &listen("host")).await.refusal().await;
+    assert_eq!(refusal.reason.as_deref(), Some("tcp"));
+}
+
+#[tokio::test]
 async fn pongs_hold_a_connection_on_which_nothing_else_comes() {
     let emulator = Emulator::start().await;
     let sidecar = quiet(&emulator)
@@ -167,6 +233,25 @@ async fn a_deepgram_that_stops_reading_dies_of_a_stalled_write_and_its_applicati
     assert_eq!(summary.audio.bytes_received, 160 * chunk.len() as u64);
     assert!(summary.audio.bytes_dropped > 0, "{summary:?}");
     assert_told_alike(&sidecar, labels).await;
+}
+
+#[tokio::test]
+async fn a_deepgram_that_reads_slowly_holds_the_application_back_and_lives() {
+    // 20 MB at 8 MB a second: much longer than the write deadline, with progress all the time.
+    let emulator = Emulator::scripted(&["{then: [{at: 0s, do: {slow_read: 8000000}}]}"]).await;
+    let sidecar = quiet(&emulator).set("upstream.write_timeout", "1500ms").start().await;
+    let App { mut sender, mut reader } = App::open(&sidecar, &listen("slow")).await;
+    let chunk = vec![1; 200_000];
+    let flood = async {
+        for _ in 0..100 {
+            sender.send_audio(&chunk).await.unwrap();
+        }
+        sender.finish().await.unwrap();
+    };
+    let (summary, ()) = within("the flood", async { tokio::join!(reader.finished(), flood) }).await;
+    assert_eq!((summary.outcome.as_str(), &summary.death), ("finished", &None));
+    assert_eq!(summary.audio.bytes_sent, 20_000_000);
+    assert_eq!(emulator.ended_connection().await["audio_bytes"], 20_000_000);
 }
 
 #[tokio::test]

@@ -234,6 +234,30 @@ async fn name_and_place_are_free_again_once_the_last_frame_is_read() {
 }
 
 #[tokio::test]
+async fn the_name_of_an_application_that_left_is_in_use_until_its_flush_has_ended() {
+    let emulator = Emulator::with(json!({"result_latency": "700ms"}), &[]).await;
+    let sidecar = Sidecar::start(&emulator).await;
+    let mut left = App::open(&sidecar, &listen("left")).await;
+    left.speak(1).await;
+    drop(left);
+    let taken = App::dial(&sidecar, &listen("left")).await.refusal().await;
+    assert_eq!(taken.code, "session_id_in_use");
+    assert_eq!(sidecar.session_end("left").await["outcome"], "aborted");
+    assert_eq!(App::open(&sidecar, &listen("left")).await.finish().await.outcome, "finished");
+}
+
+#[tokio::test]
+async fn a_peer_on_a_list_is_served() {
+    let emulator = Emulator::start().await;
+    let (uid, gid) = (rustix::process::getuid(), rustix::process::getgid());
+    for (key, id) in [("ipc.allow_uids", uid.as_raw()), ("ipc.allow_gids", gid.as_raw())] {
+        let sidecar = Config::dialing(&emulator).set(key, format!("4294967294,{id}")).start().await;
+        let mut app = App::open(&sidecar, &listen("listed")).await;
+        assert_eq!(app.finish().await.outcome, "finished");
+    }
+}
+
+#[tokio::test]
 async fn http_is_told_that_it_is_not_available() {
     let emulator = Emulator::start().await;
     let sidecar = Sidecar::start(&emulator).await;
