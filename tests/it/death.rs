@@ -154,16 +154,21 @@ async fn a_pause_of_our_own_is_no_evidence_against_deepgram() {
     let emulator = Emulator::start().await;
     let sidecar = quiet(&emulator)
         .set("liveness.ping_interval", "100ms")
-        .set("liveness.ping_timeout", "300ms")
+        .set("liveness.ping_timeout", "1s")
         .start()
         .await;
     let mut app = App::open(&sidecar, &listen("paused")).await;
     emulator.connection_where(|connection| connection["pings"].as_u64() >= Some(2)).await;
+    // A ping goes out that is not answered before we are stopped ...
+    emulator.process().signal(Signal::STOP);
+    tokio::time::sleep(Duration::from_millis(300)).await;
     sidecar.process.signal(Signal::STOP);
-    // The pause itself, several times every deadline.
-    tokio::time::sleep(Duration::from_millis(1_500)).await;
-    let pings = emulator.connections().await[0]["pings"].as_u64();
+    // ... and stay so until its deadline is long gone.
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
     sidecar.process.signal(Signal::CONT);
+    emulator.process().signal(Signal::CONT);
+    sidecar.process.log().event("timer_late").await;
+    let pings = emulator.connections().await[0]["pings"].as_u64();
     emulator.connection_where(|it| it["pings"].as_u64() >= pings.map(|pings| pings + 3)).await;
     let summary = app.finish().await;
     assert_eq!((summary.outcome.as_str(), summary.death), ("finished", None));
