@@ -1,0 +1,62 @@
+# The task runner: `make` alone lists the tasks. GNU make is on every machine, so there is nothing
+# to install first.
+
+CARGO := cargo
+TOOLS := .tools
+CARGO_FUZZ_VERSION := 0.13.2
+# What each fuzz target gets, in seconds.
+FUZZ_SECONDS := 60
+FUZZ_TARGETS := frame_decoder open deepgram_message
+
+.PHONY: help demo test format lint unit docs scenarios bench load fuzz tools
+
+help: ## List the tasks
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+
+demo: ## A real recording through app, sidecar and emulated Deepgram: 45 seconds
+	$(CARGO) run --locked --release -- demo
+
+test: format lint unit docs ## All that a change must pass: format, lints, tests, docs
+
+format:
+	$(CARGO) fmt --check
+
+# The image ships without the emulator, so the build without it must be clean as well.
+lint:
+	$(CARGO) clippy --locked --all-targets --all-features -- -D warnings
+	$(CARGO) clippy --locked --all-targets --no-default-features -- -D warnings
+
+# One of the tests lets Deepgram's own SDK judge the emulator.
+unit: tools
+	$(CARGO) test --locked --all-features
+
+docs: ## The documentation of the code, without warnings
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --all-features --no-deps
+
+# Side by side, since each only waits; libtest's own count is the number of cores.
+scenarios: ## The seed scenarios in real time, through real processes: five minutes
+	$(CARGO) test --locked --test scenarios -- --ignored --test-threads=8
+
+bench: ## What a frame costs the codec and the session machine
+	$(CARGO) bench --locked --bench frame_codec
+
+load: ## What sessions cost the real binary: two minutes
+	$(CARGO) bench --locked --bench load
+
+fuzz: $(TOOLS)/bin/cargo-fuzz ## Each fuzz target for a minute; needs a nightly toolchain
+	$(CARGO) fetch --locked --manifest-path fuzz/Cargo.toml
+	set -e; for target in $(FUZZ_TARGETS); do \
+		PATH="$(CURDIR)/$(TOOLS)/bin:$$PATH" $(CARGO) +nightly fuzz run "$$target" -- \
+			-max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=1024; \
+	done
+
+tools: $(TOOLS)/sdk/requirements.txt ## What the tests need beside Rust: Deepgram's Python SDK
+
+# The copy of the list says what is installed, and is written last.
+$(TOOLS)/sdk/requirements.txt: tests/sdk/requirements.txt
+	python3 -m venv --clear $(TOOLS)/sdk
+	$(TOOLS)/sdk/bin/pip install --quiet --disable-pip-version-check --no-deps -r $<
+	cp $< $@
+
+$(TOOLS)/bin/cargo-fuzz:
+	$(CARGO) install --locked --version $(CARGO_FUZZ_VERSION) --root $(TOOLS) cargo-fuzz

@@ -1,0 +1,52 @@
+//! Any text as a message of Deepgram's: never a panic; and moving its times to session time gives a
+//! message of the same kind, whose times have not grown.
+
+#![no_main]
+
+use bytes::Bytes;
+use deepgram_sidecar::session::MessageKind;
+use deepgram_sidecar::session::timestamps::without_lead;
+use deepgram_sidecar::upstream::message::kind_of;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|input: (u16, &[u8])| {
+    let (lead_ms, text) = input;
+    let kind = kind_of(text);
+    let lead = f64::from(lead_ms) / 1e3;
+    if let Some(moved) = without_lead(&Bytes::copy_from_slice(text), lead) {
+        check_moved(kind, kind_of(&moved));
+    }
+});
+
+fn check_moved(kind: MessageKind, moved: MessageKind) {
+    use MessageKind::{Results, TurnInfo};
+    match (kind, moved) {
+        (
+            Results { is_final, from_finalize, end, channel, channels },
+            Results {
+                is_final: is_final_still,
+                from_finalize: from_finalize_still,
+                end: end_moved,
+                channel: channel_still,
+                channels: channels_still,
+            },
+        ) => {
+            assert_eq!((is_final, from_finalize), (is_final_still, from_finalize_still));
+            assert_eq!((channel, channels), (channel_still, channels_still));
+            assert!(is_not_later(end_moved, end), "{end} became {end_moved}");
+        }
+        (
+            TurnInfo { end_of_turn, end },
+            TurnInfo { end_of_turn: end_of_turn_still, end: end_moved },
+        ) => {
+            assert_eq!(end_of_turn, end_of_turn_still);
+            assert!(is_not_later(end_moved, end), "{end} became {end_moved}");
+        }
+        (kind, moved) => assert_eq!(kind, moved),
+    }
+}
+
+/// Times are rounded to the microsecond, and doubles to 15 digits.
+fn is_not_later(moved: f64, before: f64) -> bool {
+    moved <= before + 1e-5 || moved <= before * (1.0 + 1e-12) || moved <= 0.0
+}
