@@ -1,23 +1,22 @@
-//! Every way in which a connection to Deepgram can die, and what becomes of its session.
-
-use std::time::Duration;
+//! Deaths that the socket itself tells, and what becomes of their sessions.
 
 use deepgram_sidecar::client::{Event, Incoming, Summary};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::support::{App, Config, Emulator, Sidecar, frame_bytes, listen, speech, within};
+use crate::support::{App, Config, Emulator, Sidecar, frame_bytes, listen};
 
 /// Reason, trigger, class: the labels of a death.
-type Labels = [&'static str; 3];
+pub(crate) type Labels = [&'static str; 3];
 
 /// A daemon that says nothing on its own for as long as a test lasts.
-fn quiet(emulator: &Emulator) -> Config {
+pub(crate) fn quiet(emulator: &Emulator) -> Config {
     Config::dialing(emulator)
         .set("keepalive.interval", "9900ms")
         .set("liveness.ping_interval", "1h")
 }
 
-fn labels_of(dead: &Event) -> [Option<&str>; 3] {
+pub(crate) fn labels_of(dead: &Event) -> [Option<&str>; 3] {
     ["reason", "trigger", "class"].map(|member| dead.text(member))
 }
 
@@ -39,14 +38,14 @@ async fn dies_by_plan(plan: &str, labels: Labels) {
     assert_told_alike(&sidecar, labels).await;
 }
 
-fn assert_death(summary: &Summary, [reason, trigger, class]: Labels) {
+pub(crate) fn assert_death(summary: &Summary, [reason, trigger, class]: Labels) {
     assert_eq!(summary.outcome, "dead", "{summary:?}");
     let death = summary.death.as_ref().unwrap();
     assert_eq!([&*death.reason, &*death.trigger, &*death.class], [reason, trigger, class]);
     assert!(summary.audio.balances(), "{summary:?}");
 }
 
-async fn assert_told_alike(sidecar: &Sidecar, [reason, trigger, class]: Labels) {
+pub(crate) async fn assert_told_alike(sidecar: &Sidecar, [reason, trigger, class]: Labels) {
     let metrics = sidecar.metrics().await;
     let labels = [("reason", reason), ("trigger", trigger), ("class", class)];
     assert_eq!(metrics.sum("connection_deaths_total", &labels), 1.0);
@@ -119,84 +118,15 @@ async fn a_message_over_4_mib_is_a_breach() {
 }
 
 #[tokio::test]
-async fn a_half_open_connection_dies_for_want_of_a_pong() {
-    let emulator = Emulator::scripted(&["{then: [{at: 0s, do: half_open}]}"]).await;
-    let sidecar = quiet(&emulator)
-        .set("liveness.ping_interval", "200ms")
-        .set("liveness.ping_timeout", "300ms")
-        .start()
-        .await;
-    let mut app = App::open(&sidecar, &listen("mortal")).await;
-    let labels = ["ping_timeout", "ping", "network"];
-    assert_eq!(labels_of(&app.event("dead").await), labels.map(Some));
-    assert_death(&app.finish().await, labels);
-    assert_told_alike(&sidecar, labels).await;
-}
-
-#[tokio::test]
-async fn pongs_hold_a_connection_on_which_nothing_else_comes() {
+async fn when_deepgrams_host_goes_down_it_is_noticed_and_the_next_dial_says_so() {
     let emulator = Emulator::start().await;
-    let sidecar = quiet(&emulator)
-        .set("liveness.ping_interval", "100ms")
-        .set("liveness.ping_timeout", "2s")
-        .start()
-        .await;
-    let mut app = App::open(&sidecar, &listen("pongs")).await;
-    emulator.connection_where(|connection| connection["pings"].as_u64() >= Some(5)).await;
-    assert_eq!(app.finish().await.outcome, "finished");
-}
-
-#[tokio::test]
-async fn a_deepgram_that_stops_reading_dies_of_a_stalled_write_and_its_application_is_held_back() {
-    let emulator = Emulator::scripted(&["{then: [{at: 0s, do: stop_reading}]}"]).await;
-    let sidecar = quiet(&emulator).set("upstream.write_timeout", "500ms").start().await;
-    let App { mut sender, mut reader } = App::open(&sidecar, &listen("mortal")).await;
-    let chunk = vec![1; 256 << 10];
-    // Far more than the kernel's buffers hold.
-    let flood = async {
-        for _ in 0..160 {
-            sender.send_audio(&chunk).await.unwrap();
-        }
-        sender.finish().await.unwrap();
-    };
-    let told = async { (reader.event("dead").await, reader.finished().await) };
-    let ((dead, summary), ()) = within("the flood", async { tokio::join!(told, flood) }).await;
-    let labels = ["write_stalled", "watchdog", "network"];
-    assert_eq!(labels_of(&dead), labels.map(Some));
-    assert_death(&summary, labels);
-    assert_eq!(summary.audio.bytes_received, 160 * chunk.len() as u64);
-    assert!(summary.audio.bytes_dropped > 0, "{summary:?}");
-    assert_told_alike(&sidecar, labels).await;
-}
-
-#[tokio::test]
-async fn a_mute_deepgram_is_told_as_stalled_and_dies_of_it_where_that_is_wanted() {
-    let emulator = Emulator::scripted(&["{then: [{at: 0s, do: mute}]}"]).await;
-    let sidecar = quiet(&emulator)
-        .set("liveness.stall_after", "500ms")
-        .set("liveness.kill_stalled", true)
-        .start()
-        .await;
-    let App { mut sender, mut reader } = App::open(&sidecar, &listen("mortal")).await;
-    // A stall is one only while audio flows, so it flows until the death is told.
-    let speaking = async {
-        let mut pace = tokio::time::interval(Duration::from_millis(50));
-        for frame in 0.. {
-            pace.tick().await;
-            sender.send_audio(&speech(frame)).await.unwrap();
-        }
-    };
-    let dying = async { (reader.event("stalled").await, reader.event("dead").await) };
-    let (stalled, dead) = tokio::select! {
-        told = dying => told,
-        () = speaking => unreachable!("it speaks for ever"),
-    };
-    assert!(stalled.number("silent_ms") >= Some(500), "{stalled:?}");
-    let labels = ["stalled_transcript", "watchdog", "sidecar"];
-    assert_eq!(labels_of(&dead), labels.map(Some));
-    sender.finish().await.unwrap();
-    assert_death(&reader.finished().await, labels);
-    assert_told_alike(&sidecar, labels).await;
+    let sidecar = quiet(&emulator).set("upstream.connect_attempts", 1).start().await;
+    let mut app = App::open(&sidecar, &listen("host")).await;
+    emulator.process().signal(Signal::KILL);
+    assert_eq!(app.event("dead").await.text("class"), Some("network"));
+    assert_eq!(app.finish().await.outcome, "dead");
+    let refusal = App::dial(&sidecar, &listen("host")).await.refusal().await;
+    assert_eq!(refusal.reason.as_deref(), Some("tcp"));
 }
 
 #[tokio::test]

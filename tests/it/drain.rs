@@ -128,6 +128,36 @@ async fn a_session_that_still_dials_is_drained_too() {
 }
 
 #[tokio::test]
+async fn audio_that_the_deadline_gives_up_is_told() {
+    let emulator = Emulator::scripted(&["{hang_handshake: true}"]).await;
+    let mut sidecar = Config::dialing(&emulator).set("drain.timeout", "500ms").start().await;
+    let mut app = App::dial(&sidecar, &listen("given-up")).await;
+    app.speak(3).await;
+    let kept = |session: &Value| session["audio"]["frames"] == 3;
+    sidecar.session_where("given-up", kept).await;
+    sidecar.process.signal(Signal::TERM);
+    let dropped = app.event("audio_dropped").await;
+    assert_eq!((dropped.number("frames"), dropped.number("bytes")), (Some(3), Some(9_600)));
+    assert_eq!(dropped.text("cause"), Some("drain_deadline"));
+    assert_eq!(app.refusal().await.code, "draining");
+    assert_exits(&mut sidecar, 0).await;
+}
+
+#[tokio::test]
+async fn what_an_application_said_before_it_died_is_flushed_during_the_drain_too() {
+    let emulator = Emulator::with(json!({"result_latency": "500ms"}), &[]).await;
+    let mut sidecar = Sidecar::start(&emulator).await;
+    let mut app = App::open(&sidecar, &listen("died")).await;
+    app.speak(5).await;
+    drop(app);
+    sidecar.session_where("died", |session| session["state"] == "closing").await;
+    sidecar.process.signal(Signal::TERM);
+    assert_exits(&mut sidecar, 0).await;
+    let heard = emulator.ended_connection().await;
+    assert_eq!((&heard["audio_frames"], &heard["end"]), (&json!(5), &json!("close_stream")));
+}
+
+#[tokio::test]
 async fn a_finish_that_was_read_before_the_signal_stays_finished() {
     let emulator = Emulator::with(json!({"result_latency": "500ms"}), &[]).await;
     let mut sidecar = Sidecar::start(&emulator).await;

@@ -4,7 +4,8 @@ use deepgram_sidecar::client::{Incoming, OpenRequest, Summary};
 use serde_json::{Value, json};
 
 use crate::support::{
-    App, Config, Emulator, SAMPLES_PER_FRAME, Sidecar, eventually, frame_bytes, listen, speech,
+    App, Config, Emulator, SAMPLES_PER_FRAME, Sidecar, eventually, frame_bytes, listen, memory_kib,
+    speech,
 };
 
 const RECORDING: &str = concat!(
@@ -300,4 +301,37 @@ async fn a_session_that_deepgram_does_not_close_in_time_is_timed_out() {
     app.speak(1).await;
     let summary = app.finish().await;
     assert_eq!((summary.outcome.as_str(), summary.death), ("timed_out", None));
+}
+
+#[tokio::test]
+async fn an_application_that_reads_late_misses_nothing() {
+    let sends: Vec<_> = (0..40).map(|_| "{at: 50ms, do: {oversized: 500000}}").collect();
+    let plan = format!("{{then: [{}, {{at: 50ms, do: {{send: last}}}}]}}", sends.join(", "));
+    let emulator = Emulator::scripted(&[&plan]).await;
+    let sidecar = Sidecar::start(&emulator).await;
+    let mut app = App::open(&sidecar, &listen("late")).await;
+    let memory = memory_kib(sidecar.process.pid());
+    // The first one is more than the socket holds, so the daemon is held back now.
+    sidecar.session_where("late", |session| session["messages"]["received"] != 0).await;
+    for _ in 0..40 {
+        assert_eq!(app.message().await.len(), 500_000);
+    }
+    assert_eq!(app.message().await, "last");
+    assert_eq!(app.finish().await.outcome, "finished");
+    let grown = memory_kib(sidecar.process.pid()).saturating_sub(memory);
+    assert!(grown < 12 << 10, "{grown} KiB, more than what was read at a time");
+}
+
+#[tokio::test]
+async fn after_the_last_frame_the_daemon_closes_although_the_application_does_not() {
+    let emulator = Emulator::start().await;
+    let sidecar = Sidecar::start(&emulator).await;
+    let mut app = App::open(&sidecar, &listen("lingers")).await;
+    app.finish().await;
+    eventually("the close", async || {
+        let metrics = sidecar.metrics().await;
+        (metrics.sum("app_connections_active", &[]) == 0.0).then_some(())
+    })
+    .await;
+    drop(app);
 }

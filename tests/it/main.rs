@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say so where it stands")]
 
 mod admin;
+mod breach;
 mod death;
 mod dialing;
 mod drain;
@@ -11,6 +12,7 @@ mod flow;
 mod hostile;
 mod keepalive;
 mod key;
+mod liveness;
 mod neighbours;
 mod refusal;
 mod start;

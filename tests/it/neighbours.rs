@@ -43,15 +43,7 @@ async fn the_stuck_are_named_and_held_back_and_the_healthy_notice_nothing() {
     let mut healthy = speak_side_by_side(&sidecar).await;
     assert_eq!(healthy.len(), HEALTHY);
 
-    let states: Vec<_> = sidecar.sessions().await;
-    assert!(
-        states.iter().any(|it| it["session_id"] == "stuck" && it["state"] == "open"),
-        "{states:?}"
-    );
-    assert!(
-        states.iter().any(|it| it["session_id"] == "deaf" && it["state"] == "open"),
-        "{states:?}"
-    );
+    assert_still_stuck(&sidecar, ["stuck", "deaf"]).await;
     assert_every_sample_was_transcribed_once(&emulator, &mut healthy).await;
     let grown = memory_kib(sidecar.process.pid()).saturating_sub(memory);
     assert!(grown < MEMORY_KIB_MAX, "{grown} KiB");
@@ -63,6 +55,14 @@ async fn the_stuck_are_named_and_held_back_and_the_healthy_notice_nothing() {
     let ended = sidecar.session_end("deaf").await;
     assert_eq!((&ended["outcome"], &ended["cause"]), (&json!("aborted"), &json!("app_stalled")));
     assert_nobody_else_was_hurt(&sidecar).await;
+}
+
+/// The healthy ones are done, and nobody has helped them by ending the stuck.
+async fn assert_still_stuck(sidecar: &Sidecar, stuck: [&str; 2]) {
+    let sessions = sidecar.sessions().await;
+    let open: Vec<_> = sessions.iter().filter(|session| session["state"] == "open").collect();
+    let names: Vec<_> = open.iter().map(|session| &session["session_id"]).collect();
+    assert_eq!(names, stuck, "{sessions:?}");
 }
 
 /// Sends far more than the kernel's buffers hold, then finishes.

@@ -6,12 +6,13 @@ mod emulator;
 mod http;
 mod log;
 mod metrics;
+mod order;
 mod process;
 mod sidecar;
 
 use std::time::Duration;
 
-pub(crate) use app::{App, Reader, SAMPLES_PER_FRAME, frame_bytes, listen, speech};
+pub(crate) use app::{App, SAMPLES_PER_FRAME, frame_bytes, listen, speech};
 pub(crate) use emulator::Emulator;
 pub(crate) use metrics::Metrics;
 pub(crate) use process::{Process, memory_kib, run_to_exit};

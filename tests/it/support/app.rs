@@ -6,6 +6,7 @@ use deepgram_sidecar::client::{
 };
 use deepgram_sidecar::emulator::position;
 
+use super::order::Order;
 use super::{Sidecar, within};
 
 /// Samples of 100 ms at 16 kHz.
@@ -37,13 +38,14 @@ pub(crate) struct App {
 #[derive(Debug)]
 pub(crate) struct Reader {
     receiver: Receiver,
+    order: Order,
 }
 
 impl App {
     /// Connects and says nothing.
     pub(crate) async fn connect(sidecar: &Sidecar) -> Self {
         let (sender, receiver) = Client::connect(sidecar.socket()).await.unwrap().split();
-        Self { sender, reader: Reader { receiver } }
+        Self { sender, reader: Reader { receiver, order: Order::default() } }
     }
 
     /// Connects and asks for a session.
@@ -62,7 +64,13 @@ impl App {
 
     /// Waits for OPENED.
     pub(crate) async fn opened(&mut self) -> Opened {
-        within("OPENED", self.reader.receiver.opened()).await.unwrap()
+        loop {
+            match self.reader.next().await {
+                Some(Incoming::Opened(opened)) => return opened,
+                Some(Incoming::Event(_)) => {}
+                other => panic!("{other:?} came and not OPENED"),
+            }
+        }
     }
 
     /// Sends so many frames of position-coded speech, from the first on, as fast as it can.
@@ -119,9 +127,11 @@ impl Reader {
         matches!(within("the close", self.receiver.next()).await, Ok(None) | Err(Error::Io(_)))
     }
 
-    /// The next frame; `None` at the end.
+    /// The next frame, which must come in the contract's order; `None` at the end.
     pub(crate) async fn next(&mut self) -> Option<Incoming> {
-        within("a frame", self.receiver.next()).await.unwrap()
+        let frame = within("a frame", self.receiver.next()).await.unwrap();
+        self.order.check(frame.as_ref());
+        frame
     }
 
     /// Reads on to an event of this name.

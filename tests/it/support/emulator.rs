@@ -71,8 +71,8 @@ impl Emulator {
     }
 
     /// Its process.
-    pub(crate) fn process(&mut self) -> &mut Process {
-        &mut self.process
+    pub(crate) fn process(&self) -> &Process {
+        &self.process
     }
 
     /// Its records: one for each request for a stream, oldest first.

@@ -1,0 +1,55 @@
+//! The contract's order of frames, which every test's application watches over.
+
+use deepgram_sidecar::client::{Event, Incoming};
+
+/// What has come so far, as far as it forbids what may come next.
+#[derive(Debug, Default)]
+pub(super) struct Order {
+    opened: bool,
+    refused: bool,
+    finished: bool,
+    /// Its connection died and no other has come up since.
+    dead: bool,
+    at_ms: u64,
+}
+
+impl Order {
+    /// Takes the next frame, or the end.
+    pub(super) fn check(&mut self, frame: Option<&Incoming>) {
+        assert!(!self.finished || frame.is_none(), "{frame:?} came after FINISHED");
+        let may_follow_error = matches!(frame, None | Some(Incoming::Finished(_)));
+        assert!(!self.refused || may_follow_error, "{frame:?} came after ERROR");
+        match frame {
+            Some(Incoming::Opened(_)) => {
+                assert!(!self.opened, "OPENED came twice");
+                self.opened = true;
+            }
+            Some(Incoming::Message(_)) => {
+                assert!(self.opened, "a message came before OPENED");
+                assert!(!self.dead, "a message came from a dead connection");
+            }
+            Some(Incoming::Event(event)) => self.check_event(event),
+            Some(Incoming::Error(_)) => self.refused = true,
+            Some(Incoming::Finished(_)) => {
+                assert!(self.opened, "FINISHED came and never OPENED");
+                self.finished = true;
+            }
+            Some(Incoming::Unknown { kind, .. }) => panic!("no frame has the type {kind:#04x}"),
+            None => assert!(self.finished || !self.opened, "the end came before FINISHED"),
+        }
+    }
+
+    fn check_event(&mut self, event: &Event) {
+        assert!(event.at_ms() >= self.at_ms, "{event:?} goes back in time");
+        self.at_ms = event.at_ms();
+        match event.name() {
+            "dead" => {
+                assert!(!self.dead, "a connection died twice");
+                self.dead = true;
+            }
+            "resumed" => self.dead = false,
+            "draining" | "stalled" | "audio_dropped" | "parked" => {}
+            name => panic!("no event of this version is called {name}"),
+        }
+    }
+}
