@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use http::HeaderValue;
 use tokio::net::UnixListener;
-use tokio::time::{MissedTickBehavior, interval, timeout, timeout_at};
+use tokio::sync::Semaphore;
+use tokio::time::{MissedTickBehavior, interval, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -31,6 +32,9 @@ use crate::upstream::tls::{self, TlsError};
 
 /// How often the key file is looked at: Kubernetes itself takes a minute to swap a secret.
 const KEY_CHECK_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Name lookups at once. They are all for one name, so more would not be faster.
+const LOOKUPS_MAX: usize = 16;
 
 /// What sessions that the drain deadline cut have to write their last frame.
 const CUT_GRACE: Duration = Duration::from_secs(1);
@@ -155,7 +159,8 @@ impl Daemon {
         let sessions = self.registry.sessions().len();
         DrainBegun { sessions, deadline: self.drain_timeout }.emit(&self.telemetry);
         self.drain.begin(deadline, &self.registry);
-        let cut = self.await_sessions(deadline).await;
+        self.await_sessions(deadline).await;
+        let cut = self.registry.cut();
         // Unlinked while it is still served: a successor never finds it stale and replaces it, only
         // to have us unlink its own.
         drop(self.socket);
@@ -166,16 +171,11 @@ impl Daemon {
         ShutdownComplete { forced: false }.emit(&self.telemetry);
     }
 
-    /// Waits until every session's last frame is written. Returns how many the deadline cut.
-    async fn await_sessions(&self, deadline: Instant) -> usize {
+    /// Waits until every session's last frame is written. At the deadline each session's own timer
+    /// cuts it; what is left then is the writing.
+    async fn await_sessions(&self, deadline: Instant) {
         self.sessions.close();
-        if timeout_at(deadline.into(), self.sessions.wait()).await.is_ok() {
-            return 0;
-        }
-        let cut = self.registry.sessions().len();
-        // Each session's own timer has cut it by now; what is left is the writing.
-        let _ = timeout(CUT_GRACE, self.sessions.wait()).await;
-        cut
+        let _ = timeout_at((deadline + CUT_GRACE).into(), self.sessions.wait()).await;
     }
 
     fn serve_admin(&self, admin: Admin) {
@@ -258,6 +258,7 @@ fn dialer(config: &Config, keys: Arc<KeyStore>) -> Result<impl Dial + std::fmt::
         user_timeout: config.liveness.ping_interval
             + config.liveness.ping_timeout.max(config.upstream.write_timeout)
             + USER_TIMEOUT_SLACK,
+        lookups: Arc::new(Semaphore::new(LOOKUPS_MAX)),
         authorization: move || authorization(auth, &keys),
     })
 }

@@ -5,14 +5,17 @@
 //! cargo bench --bench load -- --sessions 1000 --frame 20ms --duration 30s
 //! ```
 //!
-//! It reports the sidecar's CPU per frame, its memory per session, and the time from the send of an
-//! audio frame to the result that covers it, through sidecar and emulator. Only ratios between
-//! runs on one machine mean anything: the harness and the emulator share its cores.
+//! It reports what the hop between application and Deepgram costs: CPU per frame, memory per
+//! session, and the time from the send of an audio frame to the result that covers it. The same
+//! sessions run without a hop as well, so that what a hop adds is a difference within one run. Only
+//! ratios between runs on one machine mean anything: the harness and the emulator share its cores.
 
-mod children;
+mod hop;
+mod line;
 mod process;
 mod report;
 mod session;
+mod stage;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,23 +24,28 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use clap::Parser;
 use hdrhistogram::Histogram;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use children::Children;
-use process::Usage;
-use report::{Load, Report};
-use session::{Plan, Tally};
+use hop::{Hop, Way};
+use report::{Load, Memory, Report, Work};
+use session::{Phase, Plan, Tally};
+use stage::Stage;
 
 /// Measures what sessions cost the sidecar.
 #[derive(Debug, Parser)]
 struct Args {
-    /// Sessions at once.
-    #[arg(long, default_value_t = 100)]
-    sessions: u32,
+    /// Sessions at once, repeatable. [default: 100, 500 and 1000]
+    #[arg(long)]
+    sessions: Vec<u32>,
 
-    /// Audio in each frame, repeatable; each makes a run of its own. [default: 20ms and 100ms]
+    /// Audio in each frame, repeatable. [default: 100ms]
     #[arg(long = "frame", value_parser = parse_frame)]
     frames: Vec<Duration>,
+
+    /// The way to Deepgram, repeatable; each load is run over each. [default: direct and sidecar]
+    #[arg(long = "way", value_enum)]
+    ways: Vec<Way>,
 
     /// How long to measure.
     #[arg(long, default_value = "20s", value_parser = humantime::parse_duration)]
@@ -46,6 +54,14 @@ struct Args {
     /// How long to stream before measuring.
     #[arg(long, default_value = "5s", value_parser = humantime::parse_duration)]
     warmup: Duration,
+
+    /// Speak to the emulator without TLS.
+    #[arg(long)]
+    plain: bool,
+
+    /// Let the hop run on every core, instead of the last one alone.
+    #[arg(long)]
+    unpinned: bool,
 
     /// A smoke test: few sessions, two seconds.
     #[arg(long)]
@@ -81,17 +97,49 @@ fn main() -> anyhow::Result<()> {
 async fn run(args: &Args) -> anyhow::Result<()> {
     let mut reports = Vec::new();
     println!("{}", report::HEADING);
-    for load in loads(args) {
-        let report = measure(args, load).await?;
-        println!("{report}");
-        reports.push(report);
+    for load in args.loads() {
+        let stage = Stage::start(&args.emulator, &load).await?;
+        for way in args.ways() {
+            let report = measure(args, &stage, way, load).await?;
+            println!("{report}");
+            reports.push(report);
+        }
+    }
+    for line in report::added_latencies(&reports) {
+        println!("{line}");
     }
     if let Some(path) = &args.json {
         std::fs::write(path, serde_json::to_vec_pretty(&reports)?)?;
     }
     let unfinished: u64 = reports.iter().map(|report| report.unfinished).sum();
-    ensure!(unfinished == 0, "{unfinished} sessions did not end as `finished`");
+    ensure!(unfinished == 0, "{unfinished} sessions did not end whole and as asked");
     Ok(())
+}
+
+impl Args {
+    fn loads(&self) -> Vec<Load> {
+        let frames = or_default(&self.frames, &[Duration::from_millis(100)]);
+        let sessions = match self.quick {
+            true => vec![QUICK_SESSIONS],
+            false => or_default(&self.sessions, &[100, 500, 1_000]),
+        };
+        let load = |sessions, frame| Load {
+            sessions,
+            frame,
+            warmup: if self.quick { QUICK_WARMUP } else { self.warmup },
+            duration: if self.quick { QUICK_DURATION } else { self.duration },
+            tls: !self.plain,
+        };
+        sessions.iter().flat_map(|&s| frames.iter().map(move |&f| load(s, f))).collect()
+    }
+
+    fn ways(&self) -> Vec<Way> {
+        or_default(&self.ways, &[Way::Direct, Way::Sidecar])
+    }
+}
+
+fn or_default<T: Clone>(given: &[T], default: &[T]) -> Vec<T> {
+    if given.is_empty() { default.to_vec() } else { given.to_vec() }
 }
 
 fn parse_frame(text: &str) -> anyhow::Result<Duration> {
@@ -100,27 +148,50 @@ fn parse_frame(text: &str) -> anyhow::Result<Duration> {
     Ok(frame)
 }
 
-fn loads(args: &Args) -> Vec<Load> {
-    let usual = [Duration::from_millis(20), Duration::from_millis(100)];
-    let frames = if args.frames.is_empty() { &usual[..] } else { &args.frames };
-    let load = |&frame| Load {
-        sessions: if args.quick { QUICK_SESSIONS } else { args.sessions },
-        frame,
-        warmup: if args.quick { QUICK_WARMUP } else { args.warmup },
-        duration: if args.quick { QUICK_DURATION } else { args.duration },
-    };
-    frames.iter().map(load).collect()
+async fn measure(args: &Args, stage: &Stage, way: Way, load: Load) -> anyhow::Result<Report> {
+    let hop = Hop::start(way, stage, &load, &args.sidecar, !args.unpinned).await?;
+    let pids = Pids { hop: hop.pid(), emulator: stage.emulator_pid() };
+    let empty_kib = pids.hop_pss_kib()?;
+    let (phase, _) = watch::channel(Phase::Idle);
+    let tally = Arc::new(Tally::default());
+    let mut sessions = open_sessions(&hop, &load, &tally, &phase).await?;
+    tokio::time::sleep(SETTLE).await;
+    let idle_kib = pids.hop_pss_kib()?;
+
+    phase.send_replace(Phase::Stream);
+    tokio::time::sleep(load.warmup).await;
+    let before = pids.work(tally.frames())?;
+    tokio::time::sleep(load.duration).await;
+    let work = pids.work(tally.frames())?.since(&before);
+    let active_kib = pids.hop_pss_kib()?;
+    tokio::time::sleep(session::TAIL + REST).await;
+    let rested_kib = pids.hop_pss_kib()?;
+
+    phase.send_replace(Phase::Finish);
+    let (latencies, unfinished) = collect(&mut sessions).await?;
+    let memory = Memory { empty_kib, idle_kib, active_kib, rested_kib };
+    Ok(Report::new(way, &load, work, memory, &latencies, unfinished))
 }
 
-async fn measure(args: &Args, load: Load) -> anyhow::Result<Report> {
-    let children = Children::start(&args.sidecar, &args.emulator, &load).await?;
-    let idle = Usage::of(children.sidecar_pid())?;
-    let tally = Arc::new(Tally::default());
-    let mut sessions = open_sessions(&children, &load, &tally).await?;
-    tokio::time::sleep(load.warmup).await;
-    let before = (Usage::of(children.sidecar_pid())?, tally.frames());
-    tokio::time::sleep(load.duration).await;
-    let after = (Usage::of(children.sidecar_pid())?, tally.frames());
+/// Opens every session; their frames will be spread evenly over a frame's time.
+async fn open_sessions(
+    hop: &Hop,
+    load: &Load,
+    tally: &Arc<Tally>,
+    phase: &watch::Sender<Phase>,
+) -> anyhow::Result<JoinSet<anyhow::Result<session::Outcome>>> {
+    let mut sessions = JoinSet::new();
+    for number in 0..load.sessions {
+        let line = hop.open(number).await.with_context(|| format!("session {number}"))?;
+        let plan = Plan { load: *load, offset: load.frame * number / load.sessions };
+        sessions.spawn(session::run(line, plan, tally.clone(), phase.subscribe()));
+    }
+    Ok(sessions)
+}
+
+async fn collect(
+    sessions: &mut JoinSet<anyhow::Result<session::Outcome>>,
+) -> anyhow::Result<(Histogram<u64>, u64)> {
     let mut latencies = Histogram::new_with_bounds(1, LATENCY_MICROS_MAX, 3)?;
     let mut unfinished = 0;
     while let Some(session) = sessions.join_next().await {
@@ -130,30 +201,40 @@ async fn measure(args: &Args, load: Load) -> anyhow::Result<Report> {
             latencies.saturating_record(micros.into());
         }
     }
-    let frames = after.1 - before.1;
-    let cpu = after.0.cpu.saturating_sub(before.0.cpu);
-    let pss_kib = after.0.pss_kib.saturating_sub(idle.pss_kib);
-    Ok(Report::new(&load, frames, cpu, idle.pss_kib, pss_kib, &latencies, unfinished))
+    Ok((latencies, unfinished))
 }
 
-/// Opens every session and spreads their frames evenly over a frame's time.
-async fn open_sessions(
-    children: &Children,
-    load: &Load,
-    tally: &Arc<Tally>,
-) -> anyhow::Result<JoinSet<anyhow::Result<session::Outcome>>> {
-    let mut sessions = JoinSet::new();
-    for number in 0..load.sessions {
-        let client = session::open(children.socket(), number).await?;
-        let plan = Plan { load: *load, offset: load.frame * number / load.sessions };
-        sessions.spawn(session::run(client, plan, tally.clone()));
+/// The processes that work.
+struct Pids {
+    hop: Option<u32>,
+    emulator: u32,
+}
+
+impl Pids {
+    fn work(&self, frames: u64) -> anyhow::Result<Work> {
+        let cpu = process::cpu;
+        Ok(Work {
+            frames,
+            hop: self.hop.map(cpu).transpose()?.unwrap_or_default(),
+            emulator: cpu(self.emulator)?,
+            harness: cpu(std::process::id())?,
+        })
     }
-    Ok(sessions)
+
+    fn hop_pss_kib(&self) -> anyhow::Result<u64> {
+        Ok(self.hop.map(process::pss_kib).transpose()?.unwrap_or_default())
+    }
 }
 
 const QUICK_SESSIONS: u32 = 10;
 const QUICK_WARMUP: Duration = Duration::from_secs(1);
 const QUICK_DURATION: Duration = Duration::from_secs(2);
+
+/// Between the last OPENED and the look at idle memory.
+const SETTLE: Duration = Duration::from_secs(2);
+
+/// Between the last frame and the look at memory at rest: past a keepalive.
+const REST: Duration = Duration::from_secs(6);
 
 /// Slower answers are recorded as this.
 const LATENCY_MICROS_MAX: u64 = 60_000_000;

@@ -1,29 +1,16 @@
-//! What the kernel says a process has used.
+//! Processes under measurement, and what the kernel says they have used.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::thread::available_parallelism;
 use std::time::Duration;
 
 use anyhow::Context;
+use tokio::process::Command;
 
-/// CPU time so far and memory now.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Usage {
-    /// User and system time of all threads.
-    pub(crate) cpu: Duration,
-    /// Proportional set size: shared pages count by share.
-    pub(crate) pss_kib: u64,
-}
-
-impl Usage {
-    /// Reads `/proc`.
-    pub(crate) fn of(pid: u32) -> anyhow::Result<Self> {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-        let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
-        Ok(Self { cpu: cpu(&stat)?, pss_kib: pss_kib(&rollup)? })
-    }
-}
-
-fn cpu(stat: &str) -> anyhow::Result<Duration> {
+/// User and system time of all threads so far.
+pub(crate) fn cpu(pid: u32) -> anyhow::Result<Duration> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
     // The name in field 2 may hold spaces and parentheses; the rest is plain.
     let (_, fields) = stat.rsplit_once(')').context("no process name in /proc/PID/stat")?;
     let mut times = fields.split_whitespace().skip(UTIME - FIRST_AFTER_NAME);
@@ -32,10 +19,25 @@ fn cpu(stat: &str) -> anyhow::Result<Duration> {
     Ok(Duration::from_millis((user + system) * MILLIS_PER_TICK))
 }
 
-fn pss_kib(rollup: &str) -> anyhow::Result<u64> {
+/// Proportional set size in KiB: shared pages count by share, the kernel's socket buffers not.
+pub(crate) fn pss_kib(pid: u32) -> anyhow::Result<u64> {
+    let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
     let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:"));
     let value = line.and_then(|line| line.trim().strip_suffix("kB")).context("no Pss")?;
     Ok(value.trim().parse()?)
+}
+
+/// A command that will run on the machine's last core alone. On a machine with one core, or
+/// without `taskset`, it runs wherever the kernel likes.
+pub(crate) fn pinned(program: impl AsRef<OsStr>) -> Command {
+    let cores = available_parallelism().map_or(1, usize::from);
+    let has_taskset = std::process::Command::new("taskset").arg("--version").output().is_ok();
+    if cores == 1 || !has_taskset {
+        return Command::new(program);
+    }
+    let mut command = Command::new("taskset");
+    command.arg("--cpu-list").arg((cores - 1).to_string()).arg(program);
+    command
 }
 
 /// Field numbers as in proc(5).

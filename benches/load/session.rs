@@ -1,23 +1,35 @@
 //! One session under load: frames out in real time, results in, the time between them.
 
-use std::path::Path;
 use std::sync::Arc;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
-use deepgram_sidecar::client::{Client, Incoming, OpenRequest, Receiver, Sender};
+use bytes::Bytes;
 use deepgram_sidecar::session::clock;
 use serde::Deserialize;
+use tokio::sync::watch;
 
+use crate::line::{Heard, Line, LineReceiver, LineSender, SAMPLE_RATE};
 use crate::report::Load;
 
 /// What one session is to do.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Plan {
     pub(crate) load: Load,
-    /// When its first frame is due, after the session was opened.
+    /// When its first frame is due, after streaming has begun.
     pub(crate) offset: Duration,
+}
+
+/// How far all sessions are to go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Phase {
+    /// Open, and silent.
+    Idle,
+    /// Stream for warm-up, measurement and [`TAIL`], then be silent again.
+    Stream,
+    /// Finish.
+    Finish,
 }
 
 /// What one session has done.
@@ -25,7 +37,7 @@ pub(crate) struct Plan {
 pub(crate) struct Outcome {
     /// From the send of a frame to the result that covers it, after the warm-up.
     pub(crate) latency_micros: Vec<u32>,
-    /// Whether its summary says `finished`, and that every byte was sent.
+    /// Whether it ended as it was asked to, and every byte was sent.
     pub(crate) is_finished: bool,
 }
 
@@ -42,37 +54,32 @@ impl Tally {
     }
 }
 
-/// Opens a session and waits for OPENED.
-pub(crate) async fn open(socket: &Path, number: u32) -> anyhow::Result<Client> {
-    let mut client = Client::connect(socket).await?;
-    let request = OpenRequest::new()
-        .session_id(format!("load-{number}"))
-        .audio("linear16", SAMPLE_RATE, 1)
-        .param("interim_results", true);
-    client.open(&request).await?;
-    client.opened().await.with_context(|| format!("session {number}"))?;
-    Ok(client)
-}
-
-/// Streams for warm-up and measurement, and a little longer so that the last sample of CPU sees
-/// full load; then finishes.
-pub(crate) async fn run(client: Client, plan: Plan, tally: Arc<Tally>) -> anyhow::Result<Outcome> {
-    let (sender, receiver) = client.split();
+/// Runs a session that is open through all phases.
+pub(crate) async fn run(
+    line: Line,
+    plan: Plan,
+    tally: Arc<Tally>,
+    phase: watch::Receiver<Phase>,
+) -> anyhow::Result<Outcome> {
+    let (sender, receiver) = line;
     let sent = SendTimes::new(&plan.load);
     let (sending, outcome) =
-        tokio::join!(send(sender, &plan, &sent, &tally), receive(receiver, &plan, &sent));
+        tokio::join!(send(sender, &plan, &sent, &tally, phase), receive(receiver, &plan, &sent));
     sending?;
     outcome
 }
 
 async fn send(
-    mut sender: Sender,
+    mut sender: LineSender,
     plan: &Plan,
     sent: &SendTimes,
     tally: &Tally,
+    mut phase: watch::Receiver<Phase>,
 ) -> anyhow::Result<()> {
+    phase.wait_for(|phase| *phase >= Phase::Stream).await?;
+    sent.start();
     let frame = plan.load.frame;
-    let silence = vec![0; frame_bytes(frame)];
+    let silence = Bytes::from(vec![0; frame_bytes(frame)]);
     let first = tokio::time::Instant::from_std(clock::now() + plan.offset);
     let mut due = tokio::time::interval_at(first, frame);
     for index in 0..sent.micros.len() {
@@ -81,28 +88,28 @@ async fn send(
         sender.send_audio(&silence).await?;
         tally.frames.fetch_add(1, Relaxed);
     }
-    Ok(sender.finish().await?)
+    phase.wait_for(|phase| *phase >= Phase::Finish).await?;
+    sender.finish().await
 }
 
-async fn receive(mut receiver: Receiver, plan: &Plan, sent: &SendTimes) -> anyhow::Result<Outcome> {
+async fn receive(
+    mut receiver: LineReceiver,
+    plan: &Plan,
+    sent: &SendTimes,
+) -> anyhow::Result<Outcome> {
     let mut latency_micros = Vec::with_capacity(sent.micros.len());
     let warm_from = frames_in(plan.load.warmup, plan.load.frame);
     loop {
-        match receiver.next().await?.context("the sidecar closed before FINISHED")? {
-            Incoming::Message(message) => {
+        match receiver.next().await? {
+            Heard::Message(message) => {
                 let Ok(result) = serde_json::from_slice::<Results>(&message) else { continue };
                 let frame = result.last_frame(plan.load.frame);
                 if let Some(micros) = sent.micros_since(frame).filter(|_| frame >= warm_from) {
                     latency_micros.push(micros);
                 }
             }
-            Incoming::Finished(summary) => {
-                let is_whole = summary.audio.bytes_sent == summary.audio.bytes_received;
-                let is_finished = summary.outcome == "finished" && is_whole;
-                return Ok(Outcome { latency_micros, is_finished });
-            }
-            Incoming::Error(refusal) => bail!("{refusal}"),
-            Incoming::Opened(_) | Incoming::Event(_) | Incoming::Unknown { .. } => {}
+            Heard::Other => {}
+            Heard::End { is_finished } => return Ok(Outcome { latency_micros, is_finished }),
         }
     }
 }
@@ -123,9 +130,10 @@ impl Results {
     }
 }
 
-/// When each frame was sent: written by one half of the session, read by the other.
+/// When each frame was sent: written by one half of the session, read by the other. A frame's first
+/// result takes its time, so that what Deepgram says of it again later does not count.
 struct SendTimes {
-    started: Instant,
+    started: OnceLock<Instant>,
     micros: Vec<AtomicU64>,
 }
 
@@ -134,7 +142,11 @@ impl SendTimes {
         let streaming = load.warmup + load.duration + TAIL;
         let frames = frames_in(streaming, load.frame);
         let micros = (0..frames).map(|_| AtomicU64::new(NOT_SENT)).collect();
-        Self { started: clock::now(), micros }
+        Self { started: OnceLock::new(), micros }
+    }
+
+    fn start(&self) {
+        self.started.get_or_init(clock::now);
     }
 
     fn tell(&self, frame: usize) {
@@ -142,13 +154,14 @@ impl SendTimes {
     }
 
     fn micros_since(&self, frame: usize) -> Option<u32> {
-        let sent = self.micros.get(frame)?.load(Relaxed);
+        let sent = self.micros.get(frame)?.swap(NOT_SENT, Relaxed);
         let since = (sent != NOT_SENT).then(|| self.now().saturating_sub(sent))?;
         u32::try_from(since).ok()
     }
 
     fn now(&self) -> u64 {
-        u64::try_from(self.started.elapsed().as_micros()).expect("a run lasts minutes")
+        let elapsed = self.started.get().map_or(Duration::ZERO, Instant::elapsed);
+        u64::try_from(elapsed.as_micros()).expect("a run lasts minutes")
     }
 }
 
@@ -160,9 +173,7 @@ fn frame_bytes(frame: Duration) -> usize {
     (frame.as_secs_f64() * f64::from(SAMPLE_RATE)).round() as usize * 2
 }
 
-const SAMPLE_RATE: u32 = 16_000;
-
 /// Streaming goes on for this long after the measurement, which starts a little late.
-const TAIL: Duration = Duration::from_secs(2);
+pub(crate) const TAIL: Duration = Duration::from_secs(2);
 
 const NOT_SENT: u64 = u64::MAX;

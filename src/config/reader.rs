@@ -4,24 +4,30 @@ use super::document::Node;
 use super::layers::{Finding, Given, Layers, Origin};
 use super::rule::Rule;
 use super::schema::{Section, Walk, takes};
-use super::sections::Config;
+use super::sections::{Config, Contradiction};
 use super::setting::{Setting, Wrong};
 
 /// The configuration that the layers make. Where something is wrong the default stands in, and
 /// the findings say so.
 pub(super) fn read(layers: &Layers, findings: &mut Vec<Finding>) -> Config {
     let mut config = Config::default();
-    let first = findings.len();
     config.walk(&mut Reader { layers, findings, names: Vec::new() });
-    if findings.len() == first {
-        // Only sound values are compared: what a default contradicts is nobody's mistake.
-        for (names, message) in config.contradictions() {
-            let origin = layers.given(names).last().map(|(origin, _)| origin);
-            let origin = origin.expect("the defaults do not contradict each other");
-            findings.push(Finding { origin, key: names.join("."), message: message.into() });
+    for Contradiction { keys, message } in config.contradictions() {
+        // Only sound values are compared: what a stand-in contradicts is nobody's mistake.
+        if keys.iter().any(|names| is_mistaken(names, findings)) {
+            continue;
         }
+        let names = keys[0];
+        let origin = layers.given(names).last().map(|(origin, _)| origin);
+        let origin = origin.expect("the defaults do not contradict each other");
+        findings.push(Finding { origin, key: names.join("."), message: message.into() });
     }
     config
+}
+
+fn is_mistaken(names: &[&str], findings: &[Finding]) -> bool {
+    let key = names.join(".");
+    findings.iter().any(|finding| finding.key == key)
 }
 
 struct Reader<'a> {

@@ -245,18 +245,27 @@ impl Keepalive {
 }
 
 impl Config {
-    /// What single keys cannot see: the names of a key, and the complaint about it.
-    pub(super) fn contradictions(&self) -> Vec<(&'static [&'static str], &'static str)> {
-        let mut found: Vec<(&'static [&'static str], _)> = Vec::new();
+    /// What single keys cannot see.
+    pub(super) fn contradictions(&self) -> Vec<Contradiction> {
+        let mut found = Vec::new();
         if self.upstream.url.scheme() == "ws" && !self.upstream.allow_plaintext {
-            found.push((
-                &["upstream", "url"],
-                "ws:// sends key and audio in the clear; use wss://, or set \
-                 upstream.allow_plaintext to true",
-            ));
+            found.push(Contradiction {
+                keys: &[&["upstream", "url"], &["upstream", "allow_plaintext"]],
+                message: "ws:// sends key and audio in the clear; use wss://, or set \
+                          upstream.allow_plaintext to true",
+            });
         }
         found
     }
+}
+
+/// Sound values that do not go together.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Contradiction {
+    /// The names of each key, the one to blame first.
+    pub(super) keys: &'static [&'static [&'static str]],
+    /// What to do, in a sentence.
+    pub(super) message: &'static str,
 }
 
 /// The shortest timer that makes sense; zero would fire for ever.

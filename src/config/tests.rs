@@ -363,6 +363,14 @@ fn plaintext_takes_two_settings() {
 }
 
 #[test]
+fn a_contradiction_is_told_beside_other_mistakes_unless_they_are_its_own() {
+    let both = "ipc: {max_sessions: 0}\nupstream: {url: 'ws://deepgram'}\n";
+    assert_eq!(told(both), [at(1, "ipc.max_sessions"), at(2, "upstream.url")]);
+    let own = "upstream:\n  url: ws://deepgram\n  allow_plaintext: 7\n";
+    assert_eq!(told(own), [at(3, "upstream.allow_plaintext")]);
+}
+
+#[test]
 fn what_this_version_cannot_do_is_refused_in_a_sentence() {
     for (text, key) in [
         ("recovery: {mode: reconnect}", "recovery.mode"),

@@ -115,12 +115,19 @@ impl Unopened {
         waiting.0 += 1;
         let ticket = waiting.0;
         waiting.1.insert(ticket, evicted.clone());
-        if waiting.1.len() > self.connections_max
-            && let Some((_, oldest)) = waiting.1.pop_first()
-        {
-            oldest.cancel();
+        let too_many = waiting.1.len() > self.connections_max;
+        drop(waiting);
+        if too_many {
+            self.evict_oldest();
         }
         Waiting { unopened: self, ticket, evicted }
+    }
+
+    /// Closes the connection that has been silent for longest.
+    pub fn evict_oldest(&self) {
+        if let Some((_, oldest)) = self.lock().1.pop_first() {
+            oldest.cancel();
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, (u64, BTreeMap<u64, CancellationToken>)> {
@@ -161,7 +168,8 @@ impl<D: Dial> Reception<D> {
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let _active = self.telemetry.app_connection();
-        let session = self.sessions.token();
+        // Once shutdown has begun nothing can become a session, so it waits for no such connection.
+        let session = self.drain.deadline().is_none().then(|| self.sessions.token());
         let mut socket = AppSocket::new(stream, self.frame_bytes_max);
         let stream = match self.receive(&mut socket, peer).await {
             Ok((open, slot)) => Some(self.session(socket, open, slot).await),
@@ -233,10 +241,9 @@ impl<D: Dial> Reception<D> {
         let machine = Session::new(live.id.clone(), config, live.opened_at, seed());
         let query = Arc::from(open.query);
         let driver = Driver::new(machine, socket, self.dialer.clone(), query, slot, observer);
-        // Boxed, so that a connection that never becomes a session does not carry its size.
         // Not instrumented with the session's span, which would be entered at every frame: whatever
         // is told of a session is told by its observer, under that span.
-        Box::pin(driver.run()).await
+        Box::new(driver).run().await
     }
 
     fn config_of(&self, open: &Open) -> SessionConfig {

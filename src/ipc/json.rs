@@ -5,14 +5,14 @@ use std::collections::HashSet;
 use std::fmt;
 
 use serde::Deserializer;
-use serde::de::{self, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
 /// Deepest nesting; the top-level value is 1 deep.
 pub const DEPTH_MAX: usize = 32;
 
-/// How serde_json hands over a number whose digits it preserves.
-const NUMBER_KEY: &str = "$serde_json::private::Number";
+/// Names of members that serde_json itself gives a meaning to. An application has no use for them.
+const PRIVATE_PREFIX: &str = "$serde_json::private::";
 
 /// Parses a JSON object. The error is a sentence for the application.
 pub fn parse_object(text: &[u8]) -> Result<Map<String, Value>, String> {
@@ -92,21 +92,16 @@ impl<'de> Visitor<'de> for Check {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
-        let mut names = HashSet::new();
-        let Some(first) = members.next_key::<String>()? else {
-            return self.enter().map(|_| ());
-        };
-        if first == NUMBER_KEY {
-            return members.next_value::<IgnoredAny>().map(|_| ());
-        }
         let inner = self.enter()?;
-        let mut name = Some(first);
-        while let Some(current) = name {
+        let mut names = HashSet::new();
+        while let Some(name) = members.next_key::<String>()? {
+            if name.starts_with(PRIVATE_PREFIX) {
+                return Err(de::Error::custom(format!("member \"{name}\" is reserved")));
+            }
             members.next_value_seed(inner)?;
-            if let Some(twice) = names.replace(current) {
+            if let Some(twice) = names.replace(name) {
                 return Err(de::Error::custom(format!("member \"{twice}\" stands there twice")));
             }
-            name = members.next_key()?;
         }
         Ok(())
     }
@@ -133,6 +128,14 @@ mod tests {
         assert!(parse_object(nested(33).as_bytes()).unwrap_err().contains("32 deep"));
         let number_at_the_bottom = nested(32).replace("{}", r#"{"n":1}"#);
         assert!(parse_object(number_at_the_bottom.as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn the_parsers_private_names_smuggle_nothing() {
+        for name in ["RawValue", "Number"] {
+            let text = format!(r#"{{"\u0024serde_json::private::{name}":"{{\"protocol\":1}}"}}"#);
+            assert!(parse_object(text.as_bytes()).unwrap_err().contains("reserved"));
+        }
     }
 
     #[test]

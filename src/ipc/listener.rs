@@ -101,7 +101,7 @@ fn remove_stale(path: &Path) -> Result<(), BindError> {
     if !metadata.file_type().is_socket() {
         return Err(BindError::NotASocket(path.to_owned()));
     }
-    match std::os::unix::net::UnixStream::connect(path) {
+    match probe(path) {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
             fs::remove_file(path).map_err(failed)
         }
@@ -109,6 +109,13 @@ fn remove_stale(path: &Path) -> Result<(), BindError> {
         // A full backlog or a missing permission: somebody is there.
         Ok(_) | Err(_) => Err(BindError::InUse(path.to_owned())),
     }
+}
+
+/// Whether anybody serves the socket. Not blocking: a daemon whose backlog is full is alive too.
+fn probe(path: &Path) -> io::Result<()> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    socket.connect(&SockAddr::unix(path)?)
 }
 
 /// The mode is set between bind and listen: before listen nobody can connect, whatever the umask.
@@ -131,11 +138,14 @@ pub async fn accept<D: Dial>(
     while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
         match accepted {
             Ok((stream, _)) => {
-                let connection = serve(reception.clone(), stream);
+                // Boxed: each future around it would make room for it twice.
+                let connection = Box::pin(serve(reception.clone(), stream));
                 tasks.spawn(stop.clone().run_until_cancelled_owned(connection));
             }
             Err(error) => {
                 AcceptFailed { error: &error }.emit(&reception.telemetry);
+                // Mostly descriptors have run out, and silent connections must lock nobody out.
+                reception.unopened.evict_oldest();
                 sleep(ACCEPT_PAUSE).await;
             }
         }

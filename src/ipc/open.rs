@@ -76,23 +76,15 @@ pub fn parse(payload: &[u8]) -> Result<Open, Refusal> {
 
 /// The protocol is judged before anything else.
 fn check_protocol(members: &mut Members) -> Result<(), Refusal> {
-    let asked = members.take("protocol");
-    match asked.as_ref().and_then(integer_text) {
-        Some(number) if number == PROTOCOL.to_string() => Ok(()),
-        Some(_) => Err(Refusal::of_field(
+    match members.take("protocol").as_ref() {
+        Some(asked) if asked.as_u64() == Some(PROTOCOL) => Ok(()),
+        Some(asked) if asked.is_i64() || asked.is_u64() => Err(Refusal::of_field(
             ErrorCode::UnsupportedProtocol,
             "protocol",
             format!("this sidecar speaks protocol {PROTOCOL}; send \"protocol\": {PROTOCOL}"),
         )),
-        None => Err(invalid("protocol", "must be there and an integer")),
+        _ => Err(invalid("protocol", "must be there and an integer")),
     }
-}
-
-/// The digits of a number that is written as an integer, of whatever size.
-fn integer_text(value: &Value) -> Option<String> {
-    let text = value.as_number()?.to_string();
-    let digits = text.strip_prefix('-').unwrap_or(&text);
-    digits.bytes().all(|byte| byte.is_ascii_digit()).then_some(text)
 }
 
 fn session_id(value: Value) -> Result<SessionId, Refusal> {
@@ -207,7 +199,7 @@ fn parameter_text(field: &str, value: &Value) -> Result<String, Refusal> {
     match value {
         Value::String(text) => Ok(text.clone()),
         Value::Bool(flag) => Ok(flag.to_string()),
-        Value::Number(number) => number_text(field, number),
+        Value::Number(number) => Ok(number_text(number)),
         Value::Null | Value::Array(_) | Value::Object(_) => {
             Err(invalid(field, "must be a string, a number, a boolean or a list of those"))
         }
@@ -215,17 +207,13 @@ fn parameter_text(field: &str, value: &Value) -> Result<String, Refusal> {
 }
 
 /// Integers of 64 bits in decimal, other numbers in their shortest form.
-fn number_text(field: &str, number: &Number) -> Result<String, Refusal> {
-    if number.is_i64() || number.is_u64() {
-        return Ok(number.as_i64().map_or_else(|| number.to_string(), |it| it.to_string()));
-    }
-    if integer_text(&Value::Number(number.clone())).is_some() {
-        return Err(invalid(field, "an integer must fit into 64 bits"));
-    }
-    match number.as_f64().filter(|it| it.is_finite()) {
-        Some(float) if float == 0.0 || (1e-6..1e21).contains(&float.abs()) => Ok(float.to_string()),
-        Some(float) => Ok(format!("{float:e}")),
-        None => Err(invalid(field, "is out of a double's range")),
+fn number_text(number: &Number) -> String {
+    match number.as_f64() {
+        Some(float) if number.is_f64() => {
+            let plain = float == 0.0 || (1e-6..1e21).contains(&float.abs());
+            if plain { float.to_string() } else { format!("{float:e}") }
+        }
+        _ => number.to_string(),
     }
 }
 

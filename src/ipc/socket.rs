@@ -4,21 +4,23 @@
 //! write that blocks stops nothing else.
 
 use std::future::poll_fn;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes, BytesMut};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_util::io::poll_read_buf;
 
 use super::frame::{AppFrameType, Decoder, Frame, Header};
 use super::payload::{self, bad_frame};
 use crate::session::{AppFrame, AppInput, Endpoint, ErrorCode, Refusal, SessionId};
 
-/// Room made for a read: two frames of 100 ms at 16 kHz and their headers.
-const READ_BYTES: usize = 8 << 10;
+/// Room for a read between frames. It is on the stack, so that a session which waits for its
+/// application holds no buffer; what has come is copied out, which costs less than a page fault.
+const READ_BYTES: usize = 16 << 10;
 
-/// Most room made at once for a large frame, so that memory follows what has really come.
+/// Most room made at once for the rest of a frame, so that memory follows what has really come.
 const READ_BYTES_MAX: usize = 64 << 10;
 
 /// A written buffer that has grown beyond this is given back.
@@ -133,8 +135,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AppSocket<S> {
             match ready!(self.poll_read(cx)) {
                 Ok(0) => return Poll::Ready(self.end_of_input(AppInput::Eof)),
                 Ok(_) => {}
-                // A reset tells that the whole socket is gone, not one direction of it.
-                Err(_) => return Poll::Ready(self.end_of_input(AppInput::Gone)),
+                // A reset takes both directions; the next read tells the other one.
+                Err(_) if self.writer != Writer::Gone => {
+                    self.abandon();
+                    return Poll::Ready(AppInput::WriteFailed);
+                }
+                Err(_) => return Poll::Ready(self.end_of_input(AppInput::Eof)),
             }
         }
     }
@@ -166,10 +172,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AppSocket<S> {
         }
     }
 
+    /// Whether the kernel has refused some of what waits to be written.
+    pub fn is_write_blocked(&self) -> bool {
+        self.writer == Writer::Blocked
+    }
+
     /// Throws away what waits to be written: the application does not read.
     pub fn abandon(&mut self) {
         self.outbound = BytesMut::new();
         self.writer = Writer::Gone;
+    }
+
+    /// Gives back what steady streaming keeps: the application has been silent for a while.
+    pub fn rest(&mut self) {
+        if self.inbound.is_empty() {
+            self.inbound = BytesMut::new();
+        }
+        if self.outbound.is_empty() {
+            self.outbound = BytesMut::new();
+        }
     }
 
     /// The stream, once the session is over.
@@ -184,9 +205,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AppSocket<S> {
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<usize>> {
+        if self.inbound.is_empty() && self.inbound.capacity() > READ_BYTES_MAX {
+            // A large frame has been here; its buffer is not kept for the small ones.
+            self.inbound = BytesMut::new();
+        }
         let missing = self.decoder.bytes_missing(&self.inbound);
-        self.inbound.reserve(missing.clamp(READ_BYTES, READ_BYTES_MAX));
-        poll_read_buf(Pin::new(&mut self.stream), cx, &mut self.inbound)
+        if missing > READ_BYTES {
+            self.inbound.reserve(missing.min(READ_BYTES_MAX));
+            return poll_read_buf(Pin::new(&mut self.stream), cx, &mut self.inbound);
+        }
+        let mut space = [const { MaybeUninit::uninit() }; READ_BYTES];
+        let mut read = ReadBuf::uninit(&mut space);
+        ready!(Pin::new(&mut self.stream).poll_read(cx, &mut read))?;
+        self.inbound.extend_from_slice(read.filled());
+        Poll::Ready(Ok(read.filled().len()))
     }
 
     fn decode(&mut self) -> Result<Option<Frame>, Refusal> {
@@ -220,7 +252,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AppSocket<S> {
                 Poll::Ready(Ok(written @ 1..)) => self.outbound.advance(written),
                 Poll::Ready(Ok(0) | Err(_)) => {
                     self.abandon();
-                    return Poll::Ready(AppInput::Gone);
+                    return Poll::Ready(AppInput::WriteFailed);
                 }
                 Poll::Pending => return self.write_pending(before),
             }

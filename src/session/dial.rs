@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::bounded;
+
 /// Why an attempt failed: the `reason` of `connect_failed`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -125,15 +127,23 @@ pub struct DialFailure {
     pub detail: String,
     /// Deepgram's `dg-request-id`.
     pub request_id: Option<String>,
+    /// Whether the peer showed a certificate that another attempt will not make better.
+    pub untrusted: bool,
 }
 
 impl DialFailure {
     /// A failure before any HTTP answer came.
     pub fn before_answer(reason: DialReason, detail: impl Into<String>) -> Self {
-        Self { reason, status: None, detail: detail.into(), request_id: None }
+        Self {
+            reason,
+            status: None,
+            detail: bounded(detail.into()),
+            request_id: None,
+            untrusted: false,
+        }
     }
 
-    /// Whether another attempt may help: 408, 429, 5xx and everything below HTTP. All other
+    /// Whether another attempt may help: 408, 429, 5xx and all transport below HTTP. All other
     /// statuses are Deepgram's last word (contract, section 7).
     pub fn is_retryable(&self) -> bool {
         match self.reason {
@@ -144,11 +154,8 @@ impl DialFailure {
             | DialReason::Http402
             | DialReason::Http403
             | DialReason::Http3xx => false,
-            DialReason::Dns
-            | DialReason::Tcp
-            | DialReason::Tls
-            | DialReason::Timeout
-            | DialReason::Protocol => true,
+            DialReason::Tls => !self.untrusted,
+            DialReason::Dns | DialReason::Tcp | DialReason::Timeout | DialReason::Protocol => true,
         }
     }
 }

@@ -85,8 +85,9 @@ where
         }
     }
 
-    /// Runs the session to its last frame and gives the application's stream back.
-    pub async fn run(mut self) -> S {
+    /// Runs the session to its last frame and gives the application's stream back. Boxed: a future
+    /// keeps room for its arguments and for its own variables, so it would hold the driver twice.
+    pub async fn run(mut self: Box<Self>) -> S {
         loop {
             self.perform();
             self.publish();
@@ -115,7 +116,12 @@ where
         if self.poll_alarm(cx).is_ready() {
             return Poll::Ready(Input::Timeout);
         }
-        self.app.poll_input(cx, self.machine.wants_app_input()).map(Input::App)
+        let input = self.app.poll_input(cx, self.machine.wants_app_input()).map(Input::App);
+        if input.is_pending() {
+            // Both sockets are empty: there is no flood.
+            self.streak = 0;
+        }
+        input
     }
 
     fn poll_alarm(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -173,9 +179,23 @@ where
 
     fn record(&mut self, fact: &Fact) {
         self.observer.record(fact);
-        if matches!(fact, Fact::SessionEnded(_)) {
-            // Freed just before the last frame is written, so that an application that has read it
-            // can use the name again at once.
+        match fact {
+            Fact::SessionEnded(ended) => self.leave(ended.summary.cut),
+            // Nothing has been sent for a while: most idle sessions stay idle.
+            Fact::KeepaliveSent(_) => self.app.rest(),
+            _ => {}
+        }
+    }
+
+    /// Frees the slot just before the last frame is written, so that an application that has read it
+    /// can use the name again at once. One that does not read keeps its name until it is let go.
+    fn leave(&mut self, cut: bool) {
+        if let Some(slot) = &self.slot
+            && cut
+        {
+            slot.count_cut();
+        }
+        if !self.app.is_write_blocked() {
             self.slot = None;
         }
     }

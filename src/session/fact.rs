@@ -252,6 +252,21 @@ pub struct SessionEnded {
     pub send_gap_max: Duration,
     /// Finalizes that were asked for.
     pub finalizes_requested: u64,
+    /// What was dropped beside audio with bytes in it.
+    pub drops: Drops,
+}
+
+/// What a session dropped beside audio with bytes in it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Drops {
+    /// AUDIO frames without a byte: Deepgram would take one for the end of the stream.
+    pub empty_frames: u64,
+    /// TEXT frames that came after FINISH or after a death.
+    pub texts: u64,
+    /// UPDATE frames that came after FINISH.
+    pub updates: u64,
+    /// Messages of Deepgram's that the application was no longer there to read.
+    pub messages: u64,
 }
 
 /// Why a session was aborted.

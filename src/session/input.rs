@@ -26,8 +26,9 @@ pub enum AppInput {
     Breach(Box<Refusal>),
     /// The application shut its writing side.
     Eof,
-    /// The application's socket is gone: nothing can be delivered any more.
-    Gone,
+    /// Nothing can be delivered any more. What it has sent may still be on its way, so only its
+    /// end of stream ends the session.
+    WriteFailed,
     /// What waits for the application was not taken by the kernel at once.
     WriteBlocked,
     /// The kernel took some of it.

@@ -30,7 +30,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::death::Death;
-use super::fact::{EndCause, Fact};
+use super::fact::{Drops, EndCause, Fact};
 use super::live::State;
 use super::summary::{AudioSummary, FinalizeSummary, MessageSummary};
 use super::{AppFrame, Event, Outgoing, Refusal, SessionConfig, SessionId};
@@ -163,6 +163,7 @@ struct Counts {
     finalizes: FinalizeSummary,
     messages: MessageSummary,
     send_gap_max: Duration,
+    drops: Drops,
 }
 
 impl Session {
@@ -222,7 +223,7 @@ impl Session {
             Phase::Closing(Closing::End) | Phase::Latched => true,
             Phase::Ending => false,
         };
-        room && !self.app.eof && !self.app.gone
+        room && !self.app.eof
     }
 
     /// Whether Deepgram may be read: the back-pressure of a slow application.

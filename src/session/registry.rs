@@ -1,6 +1,7 @@
 //! The sessions that are live: the cap, the names in use, the list that admin shows.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::live::LiveSession;
@@ -11,12 +12,13 @@ use super::{ErrorCode, Refusal, SessionId};
 pub struct Registry {
     sessions_max: usize,
     sessions: Mutex<HashMap<SessionId, Arc<LiveSession>>>,
+    cut: AtomicUsize,
 }
 
 impl Registry {
     /// A registry with room for so many sessions.
     pub fn new(sessions_max: usize) -> Arc<Self> {
-        Arc::new(Self { sessions_max, sessions: Mutex::default() })
+        Arc::new(Self { sessions_max, sessions: Mutex::default(), cut: AtomicUsize::new(0) })
     }
 
     /// How many sessions have room.
@@ -61,6 +63,11 @@ impl Registry {
         )
     }
 
+    /// How many sessions the shutdown deadline has cut.
+    pub fn cut(&self) -> usize {
+        self.cut.load(Relaxed)
+    }
+
     /// The live sessions, oldest first.
     pub fn sessions(&self) -> Vec<Arc<LiveSession>> {
         let mut sessions: Vec<_> = self.lock().values().cloned().collect();
@@ -82,6 +89,11 @@ pub struct Slot {
 }
 
 impl Slot {
+    /// The shutdown deadline has cut this session.
+    pub fn count_cut(&self) {
+        self.registry.cut.fetch_add(1, Relaxed);
+    }
+
     /// The session that holds this slot.
     pub fn session(&self) -> &Arc<LiveSession> {
         &self.session

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use serde_json::{Map, Number, Value};
 
 /// Takes `lead` seconds off every time in a message. `None` for a result that covers nothing but
-/// the lead; text that is not a JSON object comes back as it is.
+/// the lead, unless it is the answer that a Finalize waits for; text that is not a JSON object comes back as it is.
 pub fn without_lead(text: &Bytes, lead: f64) -> Option<Bytes> {
     let Ok(Value::Object(mut message)) = serde_json::from_slice(text) else {
         return Some(text.clone());
@@ -29,11 +29,12 @@ pub fn without_lead(text: &Bytes, lead: f64) -> Option<Bytes> {
 fn shift_results(message: &mut Map<String, Value>, lead: f64) -> Option<()> {
     let start = message.get("start").and_then(Value::as_f64).unwrap_or(0.0);
     let end = start + message.get("duration").and_then(Value::as_f64).unwrap_or(0.0);
-    if end <= lead {
+    let answers_finalize = message.get("from_finalize").and_then(Value::as_bool) == Some(true);
+    if end <= lead && !answers_finalize {
         return None;
     }
     set(message, "start", (start - lead).max(0.0));
-    set(message, "duration", end - start.max(lead));
+    set(message, "duration", (end - start.max(lead)).max(0.0));
     let alternatives = message.get_mut("channel").and_then(|it| it.get_mut("alternatives"));
     for alternative in alternatives.and_then(Value::as_array_mut).into_iter().flatten() {
         shift_words(alternative.get_mut("words"), lead);

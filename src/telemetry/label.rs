@@ -244,18 +244,31 @@ pub(crate) enum Dropped {
     Audio(LossCause),
     /// Binary messages of Deepgram's, which the contract has no frame for.
     Binary,
+    /// AUDIO frames without a byte.
+    EmptyAudio,
+    /// TEXT frames that came too late.
+    Text,
+    /// UPDATE frames that came too late.
+    Update,
+    /// Messages that the application was no longer there to read.
+    Message,
 }
 
 impl Label for Dropped {
     fn all() -> Vec<Self> {
         let audio = LossCause::ALL.into_iter().map(Self::Audio);
-        audio.chain(std::iter::once(Self::Binary)).collect()
+        let others = [Self::Binary, Self::EmptyAudio, Self::Text, Self::Update, Self::Message];
+        audio.chain(others).collect()
     }
 
     fn index(self) -> usize {
         match self {
             Self::Audio(cause) => cause as usize,
             Self::Binary => LossCause::ALL.len(),
+            Self::EmptyAudio => LossCause::ALL.len() + 1,
+            Self::Text => LossCause::ALL.len() + 2,
+            Self::Update => LossCause::ALL.len() + 3,
+            Self::Message => LossCause::ALL.len() + 4,
         }
     }
 
@@ -263,6 +276,10 @@ impl Label for Dropped {
         match self {
             Self::Audio(cause) => vec!["audio", cause.as_str()],
             Self::Binary => vec!["binary_message", "unsupported"],
+            Self::EmptyAudio => vec!["audio", "empty"],
+            Self::Text => vec!["text", "session_over"],
+            Self::Update => vec!["update", "session_over"],
+            Self::Message => vec!["message", "app_gone"],
         }
     }
 }

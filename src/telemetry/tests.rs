@@ -10,7 +10,7 @@ use prometheus::proto::{MetricFamily, MetricType};
 
 use super::*;
 use crate::session::death::{Death, Reason};
-use crate::session::fact::{ConnectionDied, EndCause, Fact, Observer, SessionEnded, Stage};
+use crate::session::fact::{ConnectionDied, Drops, EndCause, Fact, Observer, SessionEnded, Stage};
 use crate::session::summary::{
     AudioSummary, DeathSummary, FinalizeSummary, MessageSummary, Outcome, Summary,
 };
@@ -116,6 +116,7 @@ pub(super) fn session_ended() -> Fact {
         cause: Some(EndCause::AppLeft),
         send_gap_max: Duration::from_millis(5001),
         finalizes_requested: 10,
+        drops: Drops { empty_frames: 1, texts: 2, updates: 3, messages: 4 },
     })
 }
 

@@ -2,15 +2,19 @@
 
 use std::fmt;
 use std::future::Future;
+use std::io;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use http::HeaderValue;
 use socket2::{SockRef, TcpKeepalive};
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls;
 use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::link::Link;
@@ -57,6 +61,8 @@ pub struct Dialer<K> {
     pub connect_timeout: Duration,
     /// How long sent bytes may stay unacknowledged before the kernel gives up.
     pub user_timeout: Duration,
+    /// Bounds the name lookups under way; share it with nothing else.
+    pub lookups: Arc<Semaphore>,
     /// Gives the `Authorization` of the moment, which follows a key file.
     pub authorization: K,
 }
@@ -129,24 +135,49 @@ where
         Ok(Dialed { link, request_id: upgraded.request_id, phases })
     }
 
-    async fn resolve(&self) -> Result<Vec<std::net::SocketAddr>, DialFailure> {
+    /// On threads of our own choosing: a resolver that hangs outlives our timeout, and must not
+    /// take every thread that other blocking work needs.
+    async fn resolve(&self) -> Result<Vec<SocketAddr>, DialFailure> {
         let failed = |detail: String| DialFailure::before_answer(DialReason::Dns, detail);
-        let found = lookup_host((self.host.as_str(), self.port))
-            .await
-            .map_err(|error| failed(format!("{}: {error}", self.host)))?;
-        let addresses: Vec<_> = found.collect();
+        if let Ok(address) = self.host.parse::<IpAddr>() {
+            return Ok(vec![(address, self.port).into()]);
+        }
+        let lookups = self.lookups.clone();
+        let lookup = lookups.acquire_owned().await.expect("the semaphore is never closed");
+        let (host, port) = (self.host.clone(), self.port);
+        let found = tokio::task::spawn_blocking(move || {
+            let addresses = (host.as_str(), port).to_socket_addrs().map(Iterator::collect);
+            drop(lookup);
+            addresses
+        });
+        let addresses: Vec<_> = match found.await {
+            Ok(found) => found.map_err(|error| failed(format!("{}: {error}", self.host)))?,
+            Err(stopped) => return Err(failed(stopped.to_string())),
+        };
         if addresses.is_empty() {
             return Err(failed(format!("{} has no address", self.host)));
         }
         Ok(addresses)
     }
 
-    async fn connect(&self, addresses: &[std::net::SocketAddr]) -> Result<TcpStream, DialFailure> {
-        let failed = |error: std::io::Error| {
-            let detail = format!("{}:{}: {error}", self.host, self.port);
-            DialFailure::before_answer(DialReason::Tcp, detail)
-        };
-        let stream = TcpStream::connect(addresses).await.map_err(failed)?;
+    /// Tries each address for its share of the time, so that one that answers nothing does not use
+    /// up what the others need.
+    async fn connect(&self, addresses: &[SocketAddr]) -> Result<TcpStream, DialFailure> {
+        let share = self.connect_timeout / u32::try_from(addresses.len()).unwrap_or(u32::MAX);
+        let mut last_error = String::new();
+        for address in addresses {
+            match timeout(share, TcpStream::connect(address)).await {
+                Ok(Ok(stream)) => return self.tune(stream),
+                Ok(Err(error)) => last_error = format!("{address}: {error}"),
+                Err(_) => last_error = format!("{address}: no answer within {share:?}"),
+            }
+        }
+        Err(DialFailure::before_answer(DialReason::Tcp, last_error))
+    }
+
+    fn tune(&self, stream: TcpStream) -> Result<TcpStream, DialFailure> {
+        let failed =
+            |error: io::Error| DialFailure::before_answer(DialReason::Tcp, error.to_string());
         stream.set_nodelay(true).map_err(failed)?;
         let socket = SockRef::from(&stream);
         socket.set_tcp_user_timeout(Some(self.user_timeout)).map_err(failed)?;
@@ -160,8 +191,10 @@ where
         let Some(connector) = &self.tls else { return Ok((Transport::Plain(stream), meter)) };
         let failed = |detail: String| DialFailure::before_answer(DialReason::Tls, detail);
         let name = ServerName::try_from(self.host.clone()).map_err(|it| failed(it.to_string()))?;
-        let stream =
-            connector.connect(name, stream).await.map_err(|error| failed(error.to_string()))?;
+        let stream = connector.connect(name, stream).await.map_err(|error| DialFailure {
+            untrusted: is_certificate_error(&error),
+            ..failed(error.to_string())
+        })?;
         Ok((Transport::Tls(Box::new(stream)), meter))
     }
 
@@ -172,6 +205,12 @@ where
         let default_port = if self.tls.is_some() { 443 } else { 80 };
         if self.port == default_port { host } else { format!("{host}:{}", self.port) }
     }
+}
+
+/// Whether the handshake failed on what the peer is, and not on the way there.
+fn is_certificate_error(error: &io::Error) -> bool {
+    let cause = error.get_ref().and_then(|it| it.downcast_ref::<rustls::Error>());
+    matches!(cause, Some(rustls::Error::InvalidCertificate(_)))
 }
 
 /// Laps of one attempt.

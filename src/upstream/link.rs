@@ -20,8 +20,9 @@ use super::meter::Meter;
 use crate::session::death::Trigger;
 use crate::session::{Endpoint, Outgoing, UpstreamInput, Written, bounded};
 
-/// Room made for a read; the library's default of 128 KiB is zero-filled at every read.
-const READ_BYTES: usize = 4 << 10;
+/// Room made for a read, of which most results need a half; the library's default of 128 KiB is
+/// zero-filled at every read.
+const READ_BYTES: usize = 2 << 10;
 
 /// Messages are gathered up to this size, so that what was read together becomes one TLS record.
 const WRITE_BYTES: usize = 16 << 10;
@@ -58,9 +59,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
             .write_buffer_size(WRITE_BYTES)
             .max_message_size(Some(MESSAGE_BYTES_MAX))
             .max_frame_size(Some(MESSAGE_BYTES_MAX));
+        // A copy: the buffer behind it is the upgrade's, and four times as large as what is needed.
+        let early = early.to_vec();
         let socket =
-            WebSocketStream::from_partially_read(stream, early.into(), Role::Client, Some(config))
-                .await;
+            WebSocketStream::from_partially_read(stream, early, Role::Client, Some(config)).await;
         Self { socket, endpoint, meter, pending: None, failure: None, ended: false }
     }
 
@@ -101,6 +103,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         if wants_messages && let Poll::Ready(input) = self.poll_read(cx) {
             return Poll::Ready(input);
         }
+        // Beside our own writes there are the library's answers to pings.
+        if let Some(error) = self.meter.take_failure() {
+            self.fail(&error.into(), Trigger::Read);
+        }
         match self.failure.take() {
             Some(failure) => {
                 self.ended = true;
@@ -119,11 +125,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<UpstreamInput> {
         let Some(pending) = &mut self.pending else { return Poll::Pending };
         match Pin::new(&mut self.socket).poll_flush(cx) {
-            Poll::Ready(Ok(())) => {
-                let written = pending.written;
-                self.pending = None;
-                Poll::Ready(UpstreamInput::Written(written))
-            }
+            Poll::Ready(Ok(())) => match self.meter.take_failure() {
+                Some(error) => {
+                    let trigger = pending.trigger;
+                    self.fail(&error.into(), trigger);
+                    Poll::Pending
+                }
+                None => {
+                    let written = pending.written;
+                    self.pending = None;
+                    Poll::Ready(UpstreamInput::Written(written))
+                }
+            },
             Poll::Ready(Err(error)) => {
                 let trigger = pending.trigger;
                 self.fail(&error, trigger);

@@ -2,28 +2,44 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Bytes that the kernel has taken; shared with the [`Metered`] stream that counts them.
+/// What the kernel has taken, and the error with which it stopped; shared with the [`Metered`]
+/// stream that counts it.
 #[derive(Clone, Debug, Default)]
-pub struct Meter(Arc<AtomicU64>);
+pub struct Meter(Arc<Counts>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    bytes_written: AtomicU64,
+    has_failed: AtomicBool,
+    failure: Mutex<Option<io::Error>>,
+}
 
 impl Meter {
     /// Bytes so far.
     pub fn bytes_written(&self) -> u64 {
-        self.0.load(Relaxed)
+        self.0.bytes_written.load(Relaxed)
     }
 
-    fn add(&self, bytes: usize) {
-        self.0.fetch_add(bytes as u64, Relaxed);
+    /// The first error of a write, once.
+    pub fn take_failure(&self) -> Option<io::Error> {
+        if !self.0.has_failed.load(Relaxed) {
+            return None;
+        }
+        self.0.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
 /// A stream whose written bytes are counted.
+///
+/// A write that fails is kept for the [`Meter`], and it and all later ones seem to succeed: the
+/// layers above would otherwise end the stream for both directions, and what the peer has said
+/// before, which may name the true cause, could be read no more.
 #[derive(Debug)]
 pub struct Metered<S> {
     stream: S,
@@ -35,6 +51,27 @@ impl<S> Metered<S> {
     pub fn new(stream: S) -> (Self, Meter) {
         let meter = Meter::default();
         (Self { stream, meter: meter.clone() }, meter)
+    }
+
+    /// Enters a write of `asked` bytes.
+    fn enter(&self, asked: usize, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        let counts = &self.meter.0;
+        match written {
+            Poll::Ready(Ok(written)) => {
+                counts.bytes_written.fetch_add(written as u64, Relaxed);
+                Poll::Ready(Ok(written))
+            }
+            Poll::Ready(Err(error)) => {
+                *counts.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                counts.has_failed.store(true, Relaxed);
+                Poll::Ready(Ok(asked))
+            }
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    fn has_failed(&self) -> bool {
+        self.meter.0.has_failed.load(Relaxed)
     }
 }
 
@@ -54,11 +91,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Metered<S> {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        if let Poll::Ready(Ok(written)) = written {
-            self.meter.add(written);
+        if self.has_failed() {
+            return Poll::Ready(Ok(bytes.len()));
         }
-        written
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.enter(bytes.len(), written)
     }
 
     fn poll_write_vectored(
@@ -66,11 +103,12 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Metered<S> {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
-        if let Poll::Ready(Ok(written)) = written {
-            self.meter.add(written);
+        let asked = slices.iter().map(|slice| slice.len()).sum();
+        if self.has_failed() {
+            return Poll::Ready(Ok(asked));
         }
-        written
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        self.enter(asked, written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -78,6 +116,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Metered<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.has_failed() {
+            return Poll::Ready(Ok(()));
+        }
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 

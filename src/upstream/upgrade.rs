@@ -5,6 +5,7 @@
 
 use std::future::Future;
 use std::pin::pin;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
@@ -15,6 +16,7 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
@@ -23,6 +25,9 @@ use crate::session::dial::{DialFailure, DialReason};
 
 /// Most of a refusal's body that is read.
 const BODY_BYTES_MAX: usize = 64 << 10;
+
+/// How long a refusal's body may take behind its head.
+const BODY_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Largest head of an answer; the smallest bound that hyper takes is 8 KiB.
 const HEAD_BYTES_MAX: usize = 16 << 10;
@@ -108,6 +113,13 @@ fn request(ask: Ask<'_>, key: &str) -> Result<Request<Empty<Bytes>>, DialFailure
 
 /// Checks that a 101 is really ours, and takes Deepgram's request id from it.
 fn check(headers: &HeaderMap, key: &str) -> Result<Option<String>, DialFailure> {
+    let names = |name: header::HeaderName, wanted: &str| {
+        let value = headers.get(name).and_then(|it| it.to_str().ok()).unwrap_or_default();
+        value.split(',').any(|item| item.trim().eq_ignore_ascii_case(wanted))
+    };
+    if !names(header::UPGRADE, "websocket") || !names(header::CONNECTION, "upgrade") {
+        return Err(protocol("the upgrade was answered without Upgrade and Connection"));
+    }
     let accept = derive_accept_key(key.as_bytes());
     if headers.get(header::SEC_WEBSOCKET_ACCEPT).is_none_or(|it| it != accept.as_str()) {
         return Err(protocol("the upgrade was answered with a wrong Sec-WebSocket-Accept"));
@@ -122,13 +134,18 @@ async fn refusal(response: http::Response<Incoming>) -> DialFailure {
     let status = response.status().as_u16();
     let request_id = request_id(response.headers());
     let dg_error = text_of(response.headers(), "dg-error");
-    let body = Limited::new(response.into_body(), BODY_BYTES_MAX).collect().await;
-    let body = body.map(|it| it.to_bytes()).unwrap_or_default();
+    // Status and id are told in any case: a body that never ends must not make a timeout of them.
+    let body = Limited::new(response.into_body(), BODY_BYTES_MAX).collect();
+    let body = match timeout(BODY_TIMEOUT, body).await {
+        Ok(Ok(body)) => body.to_bytes(),
+        Ok(Err(_)) | Err(_) => Bytes::new(),
+    };
     let detail = detail_of(&body).or(dg_error).unwrap_or_else(|| format!("HTTP {status}"));
     DialFailure {
         reason: DialReason::of_status(status),
         status: Some(status),
         detail: bounded(detail),
+        untrusted: false,
         request_id: request_id
             .or_else(|| serde_json::from_slice(&body).ok().and_then(|it: Body| it.request_id)),
     }
@@ -173,4 +190,76 @@ fn broken(error: hyper::Error) -> DialFailure {
 
 fn protocol(detail: impl Into<String>) -> DialFailure {
     DialFailure::before_answer(DialReason::Protocol, detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+
+    use super::*;
+
+    const ASK: Ask<'static> =
+        Ask { authority: "x", path_and_query: "/v1/listen", authorization: None };
+
+    /// What an upgrade makes of an answer after which the server says nothing more.
+    async fn answered(answer: &str) -> DialFailure {
+        let (ours, mut theirs) = duplex(64 << 10);
+        let server = async move {
+            let _ = theirs.read(&mut [0; 4096]).await;
+            theirs.write_all(answer.as_bytes()).await.unwrap();
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            result = upgrade(ours, ASK) => result.err().unwrap(),
+            () = server => unreachable!("it waits for ever"),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_whose_body_never_ends_is_still_that_refusal() {
+        let failure = answered(
+            "HTTP/1.1 401 Unauthorized\r\ndg-request-id: abc\r\ndg-error: Invalid credentials.\r\n\
+             content-length: 100\r\n\r\n{\"err",
+        )
+        .await;
+        assert_eq!((failure.reason, failure.status), (DialReason::Http401, Some(401)));
+        assert_eq!(failure.request_id.as_deref(), Some("abc"));
+        assert_eq!(failure.detail, "Invalid credentials.");
+        assert!(!failure.is_retryable());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn both_shapes_of_deepgrams_errors_are_read() {
+        for body in [
+            r#"{"err_code":"INVALID_AUTH","err_msg":"Invalid credentials.","request_id":"r"}"#,
+            r#"{"category":"INVALID_AUTH","message":"Invalid credentials.","request_id":"r"}"#,
+        ] {
+            let head =
+                format!("HTTP/1.1 401 Unauthorized\r\ncontent-length: {}\r\n\r\n", body.len());
+            let failure = answered(&(head + body)).await;
+            assert_eq!(failure.detail, "INVALID_AUTH: Invalid credentials.");
+            assert_eq!(failure.request_id.as_deref(), Some("r"));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_no_sound_upgrade_is_a_protocol_failure() {
+        for answer in [
+            "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\
+             sec-websocket-accept: wrong\r\n\r\n",
+            "HTTP/1.1 101 Switching Protocols\r\nsec-websocket-accept: wrong\r\n\r\n",
+            "SSH-2.0-OpenSSH_9.2\r\n\r\n",
+            "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
+        ] {
+            assert_eq!(answered(answer).await.reason, DialReason::Protocol, "{answer}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_redirect_is_not_followed() {
+        let answer = "HTTP/1.1 302 Found\r\nlocation: wss://else\r\ncontent-length: 0\r\n\r\n";
+        let failure = answered(answer).await;
+        assert_eq!((failure.reason, failure.status), (DialReason::Http3xx, Some(302)));
+        assert!(!failure.is_retryable());
+    }
 }

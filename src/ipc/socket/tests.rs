@@ -195,7 +195,7 @@ async fn an_application_that_is_gone_is_told_once_and_written_to_no_more() {
     drop(app);
     let id = SessionId::parse("s").unwrap();
     socket.send(&AppFrame::Message(Bytes::from_static(b"{}")), &id);
-    assert!(matches!(poll(&mut socket), Poll::Ready(AppInput::Gone)));
+    assert!(matches!(poll(&mut socket), Poll::Ready(AppInput::WriteFailed)));
     socket.send(&AppFrame::Message(Bytes::from_static(b"{}")), &id);
     assert!(socket.outbound.is_empty());
 }
@@ -211,4 +211,28 @@ async fn frames_that_were_read_together_are_had_without_another_read() {
     assert!(matches!(next(&mut socket).await, AppInput::Audio(_)));
     let rest = std::iter::from_fn(|| socket.next_buffered()).count();
     assert_eq!(rest, 4);
+}
+
+#[tokio::test]
+async fn what_an_application_sent_before_it_left_is_read_although_nothing_can_be_written() {
+    let (ours, mut app) = tokio::net::UnixStream::pair().unwrap();
+    let mut socket = AppSocket::new(ours, FRAME_BYTES_MAX);
+    app.write_all(&bytes_of(0x01, b"{}")).await.unwrap();
+    socket.read_open().await.unwrap();
+    socket.opened(Endpoint::V1Listen);
+    app.write_all(&bytes_of(0x02, b"last words")).await.unwrap();
+    app.write_all(&bytes_of(0x04, b"")).await.unwrap();
+    drop(app);
+    let id = SessionId::parse("s").unwrap();
+    socket.send(&AppFrame::Message(Bytes::from_static(b"{}")), &id);
+    let mut inputs = Vec::new();
+    while !matches!(inputs.last(), Some(AppInput::Eof)) {
+        inputs.push(poll_fn(|cx| socket.poll_input(cx, true)).await);
+    }
+    let [AppInput::WriteFailed, AppInput::Audio(audio), AppInput::Finish, AppInput::Eof] =
+        &inputs[..]
+    else {
+        panic!("{inputs:?}")
+    };
+    assert_eq!(audio, "last words");
 }

@@ -274,3 +274,20 @@ async fn shutdown_delivers_the_last_words_and_says_so() {
     let Some(Incoming::Error(refusal)) = late.next().await.unwrap() else { panic!("let in") };
     assert_eq!(refusal.code, "draining");
 }
+
+/// Long streaming once made the clock go before what the sockets held.
+#[tokio::test(start_paused = true)]
+async fn what_came_during_a_pause_of_ours_is_heard_before_the_clock() {
+    let config = Config::default();
+    let settings = Settings { result_latency: Duration::ZERO, ..Settings::default() };
+    let mut rig = Rig::new(&config, settings, "connections: []");
+    let mut client = rig.open().await;
+    speak(&mut client, 0, Duration::from_secs(20)).await;
+    client.finish().await.unwrap();
+    // Deepgram answers at once; then nobody runs until the finish deadline is long past.
+    for _ in 0..50 {
+        tokio::task::yield_now().await;
+    }
+    tokio::time::advance(config.session.finish_timeout + Duration::from_secs(1)).await;
+    assert_eq!(client.finished().await.unwrap().outcome, "finished");
+}

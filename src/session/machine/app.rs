@@ -16,13 +16,10 @@ impl Session {
             AppInput::Text(text) => self.app_text(now, text),
             AppInput::Finalize { channel } => self.app_finalize(now, channel),
             AppInput::Finish => self.app_finish(now),
-            AppInput::Update => {}
+            AppInput::Update => self.app_update(),
             AppInput::Breach(refusal) => self.app_breach(now, *refusal),
             AppInput::Eof => self.app_eof(now),
-            AppInput::Gone => {
-                self.app_gone();
-                self.app_left(now);
-            }
+            AppInput::WriteFailed => self.app_gone(),
             AppInput::WriteBlocked => self.app_write_blocked(),
             AppInput::WriteProgress => self.app_write_progress(now),
             AppInput::WriteDrained => self.app_write_drained(now),
@@ -32,6 +29,7 @@ impl Session {
     fn app_audio(&mut self, now: Instant, audio: Bytes) {
         self.ledger.receive(audio.len() as u64);
         if audio.is_empty() {
+            self.counts.drops.empty_frames += 1;
             return self.ledger.drop_empty();
         }
         match self.phase {
@@ -55,13 +53,25 @@ impl Session {
 
     fn app_text(&mut self, now: Instant, text: Bytes) {
         match self.phase {
-            _ if self.intent.is_some() => {}
+            _ if self.intent.is_some() => self.counts.drops.texts += 1,
             Phase::Open => self.send(now, Outgoing::Text(text)),
-            // A parked session keeps it for the connection that the next audio opens.
-            Phase::Dialing | Phase::Closing(_) | Phase::Parked => {
+            Phase::Dialing | Phase::Closing(_) => self.backlog.push(Outgoing::Text(text)),
+            // It is kept for the connection that the next audio opens, or that it opens itself when
+            // there is no room for that audio.
+            Phase::Parked => {
                 self.backlog.push(Outgoing::Text(text));
+                if self.backlog.is_full() {
+                    self.dial();
+                }
             }
-            Phase::Latched | Phase::Ending => {}
+            Phase::Latched | Phase::Ending => self.counts.drops.texts += 1,
+        }
+    }
+
+    /// It changes nothing in this build; after FINISH it is counted like the other frames.
+    fn app_update(&mut self) {
+        if self.intent.is_some() {
+            self.counts.drops.updates += 1;
         }
     }
 
@@ -166,7 +176,7 @@ impl Session {
         self.app.unwritten = false;
         self.timers.clear(Timer::AppWrite);
         if std::mem::take(&mut self.app.blocked) {
-            self.arm_ping(now);
+            self.resume_verdicts(now);
         }
     }
 

@@ -2,13 +2,15 @@
 
 use std::collections::VecDeque;
 
+use bytes::Bytes;
+
 use crate::session::{Outgoing, SessionConfig};
 
 /// Bound on what is kept, whatever the encoding (contract, section 2).
 const BYTES_MAX: u64 = 1 << 20;
 
 /// What one entry costs beside its payload, so that a flood of empty ones is bounded as well.
-const ENTRY_BYTES: u64 = 64;
+pub(super) const ENTRY_BYTES: usize = 64;
 
 /// A queue that is filled while dialling and emptied when connected.
 #[derive(Debug)]
@@ -48,21 +50,31 @@ impl Backlog {
     }
 
     pub(super) fn push(&mut self, entry: Outgoing) {
-        self.bytes += entry.payload_len() as u64 + ENTRY_BYTES;
+        self.bytes += (entry.payload_len() + ENTRY_BYTES) as u64;
         self.audio_bytes += entry.audio_len() as u64;
-        self.entries.push_back(entry);
+        self.entries.push_back(unshared(entry));
     }
 
     /// The oldest entry. The last one gives the memory back.
     pub(super) fn pop(&mut self) -> Option<Outgoing> {
         let entry = self.entries.pop_front();
         if let Some(entry) = &entry {
-            self.bytes -= entry.payload_len() as u64 + ENTRY_BYTES;
+            self.bytes -= (entry.payload_len() + ENTRY_BYTES) as u64;
             self.audio_bytes -= entry.audio_len() as u64;
         }
         if self.entries.is_empty() {
             self.entries = VecDeque::new();
         }
         entry
+    }
+}
+
+/// A frame shares the whole buffer that it was read into. Kept for seconds, small frames would hold
+/// many times their size, so they are copied out of it.
+fn unshared(entry: Outgoing) -> Outgoing {
+    match entry {
+        Outgoing::Audio(bytes) => Outgoing::Audio(Bytes::copy_from_slice(&bytes)),
+        Outgoing::Text(bytes) => Outgoing::Text(Bytes::copy_from_slice(&bytes)),
+        other => other,
     }
 }

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use super::backlog::ENTRY_BYTES;
 use super::finalize::Finalizes;
 use super::stall::Stall;
 use super::{Closing, Output, Phase, Session, Timer, millis};
@@ -41,6 +42,8 @@ pub(super) struct Connection {
     /// Our own silence, bytes asked for; it shifts Deepgram's clock against the session's.
     pub(super) silence_bytes: u64,
     pub(super) finalizes: Finalizes,
+    /// Finalizes whose answer came while they were still among the unwritten.
+    finalizes_answered_early: u64,
     pub(super) stall: Stall,
 }
 
@@ -60,6 +63,7 @@ impl Connection {
             keepalive_lateness: None,
             silence_bytes: 0,
             finalizes: Finalizes::default(),
+            finalizes_answered_early: 0,
             stall: Stall::default(),
         }
     }
@@ -135,7 +139,7 @@ impl Session {
         while batch_bytes < BACKLOG_BATCH_BYTES
             && let Some(outgoing) = self.backlog.pop()
         {
-            batch_bytes += outgoing.payload_len();
+            batch_bytes += outgoing.payload_len() + ENTRY_BYTES;
             self.send(now, outgoing);
         }
         if self.intent.is_some() {
@@ -183,7 +187,8 @@ impl Session {
         self.counts.messages.received += 1;
         let primed = self.ledger.duration(silence_bytes).as_secs_f64();
         self.account_message(now, kind, primed);
-        if self.app.breached {
+        if self.app.breached || self.app.gone {
+            self.counts.drops.messages += 1;
             return;
         }
         if silence_bytes == 0 {
@@ -225,15 +230,22 @@ impl Session {
         if let Some((count, latency)) = connection.finalizes.answer(now) {
             self.timers.clear(Timer::Finalize);
             self.record(Fact::FinalizeAnswered(FinalizeAnswered { latency, count }));
+        } else {
+            // The kernel has taken it and not yet all that went along with it.
+            connection.finalizes_answered_early = connection.unwritten.finalizes;
         }
     }
 
     pub(super) fn finalize_deadline(&mut self, now: Instant) {
         let timeout = self.config.finalize_timeout;
+        if !self.wants_upstream_input() {
+            // Its answer may lie unread behind what the application does not take.
+            return self.timers.set(Timer::Finalize, now + timeout);
+        }
         let Some(connection) = &mut self.connection else { return };
         let count = connection.finalizes.expire(now, timeout);
-        if let Some(oldest) = connection.finalizes.oldest() {
-            self.timers.set(Timer::Finalize, oldest + timeout);
+        if let Some(deadline) = connection.finalizes.deadline(timeout) {
+            self.timers.set(Timer::Finalize, deadline);
         }
         if count > 0 {
             self.counts.finalizes.timeouts += count;
@@ -289,12 +301,17 @@ impl Session {
 
     fn finalizes_written(&mut self, now: Instant, count: u64) {
         let Some(connection) = &mut self.connection else { return };
-        if count > 0 {
-            self.counts.finalizes.sent += count;
-            connection.finalizes.push(now, count);
+        let answered = std::mem::take(&mut connection.finalizes_answered_early).min(count);
+        self.counts.finalizes.sent += count;
+        if count > answered {
+            connection.finalizes.push(now, count - answered);
             if self.timers.get(Timer::Finalize).is_none() {
                 self.timers.set(Timer::Finalize, now + self.config.finalize_timeout);
             }
+        }
+        if answered > 0 {
+            let latency = Duration::ZERO;
+            self.record(Fact::FinalizeAnswered(FinalizeAnswered { latency, count: answered }));
         }
     }
 
@@ -307,7 +324,7 @@ impl Session {
     fn audio_written(&mut self, now: Instant) {
         let Some(connection) = &mut self.connection else { return };
         connection.audio_sent = true;
-        if self.phase != Phase::Open {
+        if self.phase != Phase::Open || self.app.blocked {
             return;
         }
         if let Some(silent) = connection.stall.audio_written(now, self.config.stall_after) {

@@ -29,6 +29,7 @@ impl Session {
         self.drop_connection(StreamEnd::Flushed, SkipCause::Superseded);
         match self.phase {
             Phase::Closing(Closing::Park) if self.backlog.has_audio() => self.dial(),
+            Phase::Closing(Closing::Park) if self.backlog.is_full() => self.dial(),
             Phase::Closing(Closing::Park) if self.intent.is_none() => self.parked(now),
             _ => self.end(now),
         }
@@ -43,7 +44,11 @@ impl Session {
 
     /// Deepgram has not closed in time.
     pub(super) fn close_deadline(&mut self, now: Instant) {
-        if self.phase == Phase::Closing(Closing::Park) && self.intent.is_none() {
+        if !self.wants_upstream_input() {
+            // Its close may lie unread behind what the application does not take.
+            return self.timers.set(Timer::Close, now + self.config.finish_timeout);
+        }
+        if self.phase == Phase::Closing(Closing::Park) {
             // Nothing was in flight but the close itself, so parking has cost no words.
             return self.closed_clean(now);
         }
@@ -138,7 +143,11 @@ impl Session {
                     bytes += audio.len() as u64;
                 }
                 Outgoing::Finalize { .. } => finalizes += 1,
-                _ => {}
+                Outgoing::Text(_) => self.counts.drops.texts += 1,
+                Outgoing::Silence(_)
+                | Outgoing::KeepAlive
+                | Outgoing::CloseStream
+                | Outgoing::Ping => {}
             }
         }
         let dead = self.first_death.is_some();
@@ -267,6 +276,7 @@ impl Session {
             cause,
             send_gap_max: self.counts.send_gap_max,
             finalizes_requested: self.counts.finalizes_requested,
+            drops: self.counts.drops,
         }));
         if self.app.opened {
             self.deliver(now, AppFrame::Finished(Box::new(summary)));

@@ -10,6 +10,8 @@ const ENTRIES_MAX: usize = 1024;
 #[derive(Debug, Default)]
 pub(super) struct Finalizes {
     unanswered: VecDeque<(Instant, u64)>,
+    /// No wait counts from before this.
+    restarted_at: Option<Instant>,
 }
 
 impl Finalizes {
@@ -25,7 +27,7 @@ impl Finalizes {
         self.unanswered.is_empty()
     }
 
-    pub(super) fn oldest(&self) -> Option<Instant> {
+    fn oldest(&self) -> Option<Instant> {
         self.unanswered.front().map(|entry| entry.0)
     }
 
@@ -35,9 +37,23 @@ impl Finalizes {
         Some((self.give_up(), now.duration_since(oldest)))
     }
 
+    /// Lets every wait begin anew.
+    pub(super) fn restart(&mut self, now: Instant) {
+        self.restarted_at = Some(now);
+    }
+
+    /// When the oldest will have waited for `timeout`.
+    pub(super) fn deadline(&self, timeout: Duration) -> Option<Instant> {
+        self.oldest().map(|written_at| self.wait_begins(written_at) + timeout)
+    }
+
+    fn wait_begins(&self, written_at: Instant) -> Instant {
+        self.restarted_at.map_or(written_at, |restarted_at| restarted_at.max(written_at))
+    }
+
     /// Takes those that have waited for `timeout`: how many they were.
     pub(super) fn expire(&mut self, now: Instant, timeout: Duration) -> u64 {
-        let is_expired = |entry: &(Instant, u64)| entry.0 + timeout <= now;
+        let is_expired = |entry: &(Instant, u64)| self.wait_begins(entry.0) + timeout <= now;
         let expired = self.unanswered.iter().take_while(|entry| is_expired(entry)).count();
         self.unanswered.drain(..expired).map(|entry| entry.1).sum()
     }

@@ -34,13 +34,13 @@ impl Session {
 
     pub(super) fn keepalive_due(&mut self, now: Instant, lateness: Duration) {
         let Some(connection) = &mut self.connection else { return };
-        if connection.unwritten == Written::default() {
+        if connection.unwritten.is_activity() {
+            // What waits will start the clock anew when it goes out, and if it does not, the write
+            // deadline speaks. A keepalive behind it could help neither.
+            self.record(Fact::KeepaliveBlocked(KeepaliveBlocked));
+        } else {
             connection.keepalive_lateness = Some(lateness);
             self.send(now, Outgoing::KeepAlive);
-        } else {
-            // What waits will reset Deepgram's clock when it goes out, and if it does not, the
-            // write deadline speaks. A keepalive behind it could help neither.
-            self.record(Fact::KeepaliveBlocked(KeepaliveBlocked));
         }
     }
 

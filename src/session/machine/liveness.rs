@@ -46,12 +46,28 @@ impl Session {
     }
 
     pub(super) fn write_deadline(&mut self, now: Instant, lateness: Duration) {
-        if self.is_too_late(lateness) {
+        // A Deepgram that cannot get rid of its results may stop reading as well.
+        if !self.wants_upstream_input() || self.is_too_late(lateness) {
             self.timers.set(Timer::Write, now + self.config.write_timeout);
         } else {
             let timeout = millis(self.config.write_timeout);
             let detail = format!("the kernel took nothing for {timeout} ms");
             self.die(now, Reason::WriteStalled, Trigger::Watchdog, detail);
+        }
+    }
+
+    /// The application reads again, and so do we: what could not reach us meanwhile is no evidence,
+    /// so every wait for it begins anew.
+    pub(super) fn resume_verdicts(&mut self, now: Instant) {
+        self.arm_ping(now);
+        let Some(connection) = &mut self.connection else { return };
+        connection.stall.message_received();
+        connection.finalizes.restart(now);
+        if self.timers.get(Timer::Finalize).is_some() {
+            self.timers.set(Timer::Finalize, now + self.config.finalize_timeout);
+        }
+        if self.timers.get(Timer::Close).is_some() {
+            self.timers.set(Timer::Close, now + self.config.finish_timeout);
         }
     }
 

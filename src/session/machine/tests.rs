@@ -6,6 +6,7 @@ mod endings;
 mod keepalives;
 mod liveness;
 mod properties;
+mod regressions;
 
 use std::time::{Duration, Instant};
 
@@ -154,6 +155,7 @@ impl World {
             status,
             detail,
             request_id: None,
+            untrusted: false,
         }));
     }
 
@@ -177,6 +179,7 @@ impl World {
             }
         }
         self.check_books();
+        self.check_clocks();
     }
 
     fn perform(&mut self) {
@@ -290,6 +293,18 @@ impl World {
             bytes += connection.unwritten.audio_bytes;
         }
         assert!(self.session.ledger.is_balanced(frames, bytes), "{:?}", self.session.ledger);
+    }
+
+    /// No state may wait for what cannot come.
+    fn check_clocks(&self) {
+        let session = &self.session;
+        let unwritten = session.connection.as_ref().map(|it| it.unwritten).unwrap_or_default();
+        if session.phase == Phase::Open && unwritten == Written::default() {
+            assert!(session.deadline(Timer::Keepalive).is_some(), "the keepalive clock is gone");
+        }
+        let heard = session.wants_app_input() || session.next_deadline().is_some();
+        let waits = session.phase == Phase::Dialing || session.is_closed();
+        assert!(heard || waits || session.app.eof, "deaf in {:?}", session.phase);
     }
 
     fn keepalives(&self) -> Vec<u64> {

@@ -9,6 +9,7 @@ use crate::session::fact::{ConnectionDied, SessionEnded};
 use crate::session::live::State;
 use crate::session::summary::{Outcome, Summary};
 use crate::telemetry::family::ObserveDuration;
+use crate::telemetry::label::Dropped;
 use crate::telemetry::{Telemetry, millis};
 
 /// A session was accepted.
@@ -60,6 +61,11 @@ impl SessionClosed<'_> {
         audio.frames_received.inc_by(summary.audio.frames);
         audio.bytes_received.inc_by(summary.audio.bytes_received);
         audio.bytes_sent.inc_by(summary.audio.bytes_sent);
+        let drops = self.ended.drops;
+        audio.dropped[Dropped::EmptyAudio].inc_by(drops.empty_frames);
+        audio.dropped[Dropped::Text].inc_by(drops.texts);
+        audio.dropped[Dropped::Update].inc_by(drops.updates);
+        audio.dropped[Dropped::Message].inc_by(drops.messages);
     }
 
     /// Nobody must act on a session that went well; a refused dial has told its own level.

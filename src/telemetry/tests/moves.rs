@@ -183,6 +183,10 @@ fn the_end_of_a_session() {
         ("audio_frames_received_total", 30.0),
         ("audio_received_bytes_total", 96_000.0),
         ("audio_sent_bytes_total", 64_000.0),
+        ("dropped_total{reason=empty,what=audio}", 1.0),
+        ("dropped_total{reason=session_over,what=text}", 2.0),
+        ("dropped_total{reason=session_over,what=update}", 3.0),
+        ("dropped_total{reason=app_gone,what=message}", 4.0),
     ];
     assert_fact(session_ended(), &expected);
 }

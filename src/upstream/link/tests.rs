@@ -203,3 +203,14 @@ async fn what_deepgram_said_before_a_write_failed_names_the_cause() {
     assert!(matches!(next(&mut link).await, UpstreamInput::Message { .. }));
     assert_eq!(reason(next(&mut link).await), (Reason::Net0000NoResult, Trigger::Read));
 }
+
+#[tokio::test]
+async fn a_ping_that_cannot_be_answered_hides_no_cause_behind_it() {
+    let (mut link, mut server) = served(Endpoint::V1Listen).await;
+    server.send(Message::Ping(Bytes::from_static(b"p"))).await.unwrap();
+    let frame = CloseFrame { code: 1011.into(), reason: "net0001".into() };
+    server.send(Message::Close(Some(frame))).await.unwrap();
+    drop(server);
+    assert!(matches!(next(&mut link).await, UpstreamInput::Pong));
+    assert_eq!(reason(next(&mut link).await), (Reason::Net0001Idle, Trigger::Read));
+}

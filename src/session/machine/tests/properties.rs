@@ -52,7 +52,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::App(AppInput::Text(Bytes::from_static(b"{}")))),
         1 => Just(Step::App(AppInput::Finish)),
         1 => Just(Step::App(AppInput::Eof)),
-        1 => Just(Step::App(AppInput::Gone)),
+        1 => Just(Step::App(AppInput::WriteFailed)),
         1 => Just(Step::App(AppInput::WriteBlocked)),
         1 => Just(Step::App(AppInput::WriteProgress)),
         1 => Just(Step::App(AppInput::Breach(Box::new(Refusal::new(ErrorCode::BadFrame, "x"))))),
@@ -149,7 +149,8 @@ proptest! {
         }
         world.app_writes = true;
         world.settle();
-        world.app(AppInput::Gone);
+        world.app(AppInput::WriteFailed);
+        world.app(AppInput::Eof);
         if world.session.phase == Phase::Dialing {
             world.connect();
         }

@@ -1,0 +1,18 @@
+//! The whole daemon: the built binaries as processes, real sockets, real time, one module for each
+//! story. What only needs the machine or one end of a socket is tested beside the code.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should say so where it stands")]
+
+mod admin;
+mod death;
+mod dialing;
+mod drain;
+mod flow;
+mod hostile;
+mod keepalive;
+mod key;
+mod neighbours;
+mod refusal;
+mod start;
+mod support;
+mod tls;

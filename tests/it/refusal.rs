@@ -1,0 +1,365 @@
+//! Every ERROR that an application can earn, the order in which refusals are judged, and what
+//! follows them.
+
+use bytes::BytesMut;
+use deepgram_sidecar::client::{Incoming, OpenRequest, Refusal};
+use deepgram_sidecar::ipc::frame;
+use serde_json::{Value, json};
+
+use crate::support::{App, Config, Emulator, Sidecar, frame_bytes, listen, speech};
+
+const OPEN: u8 = 0x01;
+const AUDIO: u8 = 0x02;
+const FINALIZE: u8 = 0x03;
+const FINISH: u8 = 0x04;
+const TEXT: u8 = 0x05;
+const UPDATE: u8 = 0x06;
+
+/// What a fresh connection is answered that sends these bytes, and no more.
+async fn refusal_of(sidecar: &Sidecar, bytes: &[u8]) -> Refusal {
+    let mut app = App::connect(sidecar).await;
+    app.sender.send_bytes(bytes).await.unwrap();
+    app.refusal().await
+}
+
+/// What an OPEN with this payload is answered.
+async fn open_refusal(sidecar: &Sidecar, payload: &[u8]) -> Refusal {
+    refusal_of(sidecar, &framed(OPEN, payload)).await
+}
+
+fn framed(kind: u8, payload: &[u8]) -> BytesMut {
+    let mut bytes = BytesMut::new();
+    frame::encode(kind, payload, &mut bytes);
+    bytes
+}
+
+/// A header alone, which announces a payload that never comes.
+fn header(kind: u8, length: u32) -> Vec<u8> {
+    let [a, b, c, d] = length.to_be_bytes();
+    vec![kind, a, b, c, d]
+}
+
+#[tokio::test]
+async fn the_first_byte_alone_decides_who_is_spoken_with() {
+    let emulator = Emulator::start().await;
+    let sidecar = Sidecar::start(&emulator).await;
+    for byte in 0x02..=0x07 {
+        assert_eq!(refusal_of(&sidecar, &[byte]).await.code, "unexpected_frame", "{byte:#04x}");
+    }
+    for byte in [0x00, 0x08, b'P', 0x7f, 0x80, 0x81, 0x8f, 0xff] {
+        assert_eq!(refusal_of(&sidecar, &[byte]).await.code, "bad_frame", "{byte:#04x}");
+    }
+}
+
+#[tokio::test]
+async fn an_open_that_comes_in_pieces_is_one_open() {
+    let emulator = Emulator::start().await;
+    let sidecar = Sidecar::start(&emulator).await;
+    let open = framed(OPEN, br#"{"protocol":1}"#);
+    for cut in 1..open.len() {
+        let mut app = App::connect(&sidecar).await;
+        app.sender.send_bytes(&open[..cut]).await.unwrap();
+        // Once an answer to another connection is there, the first piece has been read.
+        assert_eq!(refusal_of(&sidecar, b"\0").await.code, "bad_frame");
+        app.sender.send_bytes(&open[cut..]).await.unwrap();
+        app.opened().await;
+        app.finish().await;
+    }
+}
+
+#[tokio::test]
+async fn a_length_is_refused_from_its_header_before_anything_of_the_payload_comes() {
+    let emulator = Emulator::start().await;
+    let sidecar = Sidecar::start(&emulator).await;
+    for length in [(1 << 20) + 1, u32::MAX] {
+        assert_eq!(refusal_of(&sidecar, &header(OPEN, length)).await.code, "frame_too_large");
+    }
+    // The bound itself is taken: the daemon waits for the payload, here for ever.
+    let mut app = App::connect(&sidecar).await;
+    app.sender.send_bytes(&header(OPEN, 1 << 20)).await.unwrap();
+    app.sender.shutdown().await.unwrap();
+    app.closed_without_a_word().await;
+}
+
+#[tokio::test]
+async fn json_that_rfc_8259_or_the_contract_forbids_is_an_invalid_open() {
+    let emulator = Emulator::start().await;
+    let sidecar = Sidecar::start(&emulator).await;
+    let deep = format!(r#"{{"protocol":1,"params":{}1{}}}"#, "[".repeat(31), "]".repeat(31));
+    let payloads: [&[u8]; 10] = [
+        b"",
+        b"{",
+        b"[]",
+        b"\"x\"",
+        b"\xef\xbb\xbf{\"protocol\":1}",
+        b"{\"protocol\":1} {}",
+        b"{\"protocol\":1,\"protocol\":1}",
+        b"{\"protocol\":1,\"params\":{\"n\":NaN}}",
+        b"{\"protocol\":1,\"tags\":{\"k\":\"\xff\"}}",
+        deep.as_bytes(),
+    ];
+    for payload in payloads {
+        let refusal = open_refusal(&sidecar, payload).await;
+        assert_eq!(refusal.code, "invalid_open", "{}", String::from_utf8_lossy(payload));
+        assert!(!refusal.message.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_refused_open_names_the_member_by_its_dotted_path() {
+    let emulator = Emulator::start().await;
+    let sidecar = Sidecar::start(&emulator).await;
+    let members = [
+        ("protocol", json!({"protocol": "1"})),
+        ("protocol", json!({})),
+        ("unknown", json!({"unknown": 1})),
+        ("session_id", json!({"session_id": ""})),
+        ("session_id", json!({"session_id": "a/b"})),
+        ("session_id", json!({"session_id": "x".repeat(65)})),
+        ("path", json!({"path": "/v1/speak"})),
+        ("path", json!({"path": "/v1/listen?model=x"})),
+        ("params", json!({"params": []})),
+        ("params.model", json!({"params": {"model": {"a": 1}}})),
+        ("params.model", json!({"params": {"model": null}})),
+        ("params.model", json!({"params": {"model": [["x"]]}})),
+        ("params.sidecar_vad", json!({"params": {"sidecar_vad": "off"}})),
+        ("params", json!({"params": {"x": "y".repeat(16 << 10)}})),
+        ("keepalive", json!({"keepalive": 5000})),
+        ("keepalive.interval_ms", json!({"keepalive": {"interval_ms": 99}})),
+        ("keepalive.interval_ms", json!({"keepalive": {"interval_ms": 10000}})),
+        ("keepalive.interval_ms", json!({"keepalive": {"interval_ms": 500.5}})),
+        ("keepalive.interval", json!({"keepalive": {"interval": 500}})),
+        ("vad.mode", json!({"vad": {"mode": "loud"}})),
+        ("vad.mode", json!({"vad": {"mode": "active"}})),
+        ("recovery.mode", json!({"recovery": {"mode": "reconnect"}})),
+        ("prelude", json!({"prelude": {"pad_to_ms": 15000}})),
+        ("traceparent", json!({"traceparent": 7})),
+        (
+            "tags",
+            json!({"tags": (0..17).map(|i| (i.to_string(), "v")).collect::<std::collections::BTreeMap<_, _>>()}),
+        ),
+        ("tags.k", json!({"tags": {"k": 1}})),
+        ("tags.k", json!({"tags": {"k": "v".repeat(257)}})),
+    ];
+    for (field, members) in members {
+        let mut open = json!({"protocol": 1});
+        if field == "protocol" {
+            open = json!({});
+        }
+        open.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+        let refusal = open_refusal(&sidecar, open.to_string().as_bytes()).await;
+        assert_eq!(
+            (&*refusal.code, refusal.field.as_deref()),
+            ("invalid_open", Some(field)),
+            "{open}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_mode_that_is_known_but_not_available_says_so_in_words() {
+    let emulator = Emulator::start().await;
+    let sidecar = Sidecar::start(&emulator).await;
+    for open in [
+        r#"{"protocol":1,"vad":{"mode":"shadow"}}"#,
+        r#"{"protocol":1,"recovery":{"mode":"reconnect"}}"#,
+    ] {
+        let refusal = open_refusal(&sidecar, open.as_bytes()).await;
+        assert!(refusal.message.contains("not available"), "{refusal:?}");
+    }
+}
+
+#[tokio::test]
+async fn null_members_mean_absent_ones_and_a_malformed_traceparent_is_forgiven() {
+    let emulator = Emulator::start().await;
+    let sidecar = Sidecar::start(&emulator).await;
+    let mut app = App::connect(&sidecar).await;
+    let open = json!({"protocol": 1, "session_id": null, "path": null, "params": null, "keepalive": null,
+        "vad": {"mode": "off"}, "recovery": {"mode": "latch"}, "traceparent": "00-nonsense", "tags": null});
+    app.sender.open(&open).await.unwrap();
+    app.opened().await;
+    app.finish().await;
+    let metrics = sidecar.metrics().await;
+    assert_eq!(metrics.sum("app_protocol_errors_total", &[("code", "bad_traceparent")]), 1.0);
+}
+
+#[tokio::test]
+async fn another_protocol_is_judged_before_everything_else_in_open() {
+    let emulator = Emulator::start().await;
+    let sidecar = Sidecar::start(&emulator).await;
+    let open = br#"{"unknown":1,"session_id":7,"protocol":2}"#;
+    let refusal = open_refusal(&sidecar, open).await;
+    assert_eq!(refusal.code, "unsupported_protocol");
+    assert!(refusal.message.contains('1'), "{refusal:?}");
+}
+
+#[tokio::test]
+async fn refusals_come_in_the_contracts_order() {
+    let emulator = Emulator::start().await;
+    let nobody = Config::dialing(&emulator).set("ipc.allow_uids", 4294967294_u32).start().await;
+    assert_eq!(open_refusal(&nobody, br#"{"protocol":2}"#).await.code, "peer_not_allowed");
+
+    let full = Config::dialing(&emulator).set("ipc.max_sessions", 1).start().await;
+    let mut only = App::open(&full, &listen("only")).await;
+    assert_eq!(open_refusal(&full, br#"{"protocol":2}"#).await.code, "too_many_sessions");
+    only.finish().await;
+
+    let sidecar = Sidecar::start(&emulator).await;
+    let mut first = App::open(&sidecar, &listen("taken")).await;
+    let invalid = br#"{"protocol":1,"session_id":"taken","unknown":1}"#;
+    assert_eq!(open_refusal(&sidecar, invalid).await.code, "invalid_open");
+    let taken = open_refusal(&sidecar, br#"{"protocol":1,"session_id":"taken"}"#).await;
+    assert_eq!((&*taken.code, taken.field.as_deref()), ("session_id_in_use", Some("session_id")));
+    first.finish().await;
+}
+
+#[tokio::test]
+async fn a_peer_that_is_not_allowed_hears_so_without_having_spoken() {
+    let emulator = Emulator::start().await;
+    let sidecar = Config::dialing(&emulator).set("ipc.allow_uids", 4294967294_u32).start().await;
+    let mut app = App::connect(&sidecar).await;
+    assert_eq!(app.refusal().await.code, "peer_not_allowed");
+    let metrics = sidecar.metrics().await;
+    assert_eq!(metrics.sum("app_connections_total", &[("result", "rejected_peer")]), 1.0);
+}
+
+#[tokio::test]
+async fn name_and_place_are_free_again_once_the_last_frame_is_read() {
+    let emulator = Emulator::start().await;
+    let sidecar = Config::dialing(&emulator).set("ipc.max_sessions", 1).start().await;
+    for _ in 0..20 {
+        let mut app = App::open(&sidecar, &listen("again")).await;
+        assert_eq!(app.finish().await.outcome, "finished");
+    }
+}
+
+#[tokio::test]
+async fn http_is_told_that_it_is_not_available() {
+    let emulator = Emulator::start().await;
+    let sidecar = Sidecar::start(&emulator).await;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut stream = tokio::net::UnixStream::connect(sidecar.socket()).await.unwrap();
+    stream.write_all(b"G").await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 501 "), "{answer}");
+}
+
+/// A session that breaks the contract: ERROR with this code, then FINISHED `aborted`, then the end;
+/// and Deepgram is asked to close as if the application had left.
+async fn breach(bytes: &[u8], code: &str, field: Option<&str>) {
+    let emulator = Emulator::start().await;
+    let sidecar = Sidecar::start(&emulator).await;
+    let mut app = App::open(&sidecar, &listen("breach")).await;
+    let mut wire = framed(AUDIO, &speech(0));
+    wire.extend_from_slice(bytes);
+    // Nothing of what follows a breach is looked at.
+    wire.extend_from_slice(&framed(AUDIO, &speech(1)));
+    app.sender.send_bytes(&wire).await.unwrap();
+    let frames = app.rest().await;
+    let [Incoming::Error(refusal), Incoming::Finished(summary)] = frames.as_slice() else {
+        panic!("{frames:?} came and not ERROR and FINISHED")
+    };
+    assert_eq!((&*refusal.code, refusal.field.as_deref()), (code, field), "{refusal:?}");
+    assert_eq!((&*summary.outcome, &summary.death), ("aborted", &None));
+    assert_eq!(summary.audio.bytes_sent, frame_bytes(1));
+    let heard = emulator.ended_connection().await;
+    assert_eq!(
+        (&heard["audio_bytes"], &heard["end"]),
+        (&json!(frame_bytes(1)), &json!("close_stream"))
+    );
+    assert_eq!(sidecar.session_end("breach").await["cause"], "app_protocol");
+    let metrics = sidecar.metrics().await;
+    assert_eq!(metrics.sum("app_protocol_errors_total", &[("code", code)]), 1.0);
+}
+
+#[tokio::test]
+async fn a_second_open_is_unexpected() {
+    breach(&framed(OPEN, br#"{"protocol":1}"#), "unexpected_frame", None).await;
+}
+
+#[tokio::test]
+async fn types_that_applications_do_not_send_are_unknown_whatever_their_length() {
+    for kind in [0x00, 0x07, 0x08, 0x42, 0x81, 0x84, 0x8f, 0xff] {
+        breach(&header(kind, u32::MAX), "unknown_frame_type", None).await;
+    }
+}
+
+#[tokio::test]
+async fn a_large_frame_is_refused_from_its_header_whatever_its_type() {
+    for kind in [OPEN, AUDIO, FINALIZE, FINISH, TEXT, UPDATE] {
+        breach(&header(kind, u32::MAX), "frame_too_large", None).await;
+    }
+}
+
+#[tokio::test]
+async fn payloads_that_are_not_the_frames_own_are_bad_frames() {
+    breach(&framed(FINISH, b"x"), "bad_frame", None).await;
+    breach(&framed(FINALIZE, b"{}"), "bad_frame", Some("channel")).await;
+    breach(&framed(FINALIZE, br#"{"channel":-1}"#), "bad_frame", Some("channel")).await;
+    breach(&framed(TEXT, b"hello"), "bad_frame", None).await;
+    breach(&framed(TEXT, br#"{"type":"a","type":"b"}"#), "bad_frame", None).await;
+}
+
+#[tokio::test]
+async fn the_sidecars_own_messages_cannot_be_sent() {
+    for text in [r#"{"type":"KeepAlive"}"#, r#"{"x":0,"\u0074ype":"Close\u0053tream"}"#] {
+        breach(&framed(TEXT, text.as_bytes()), "reserved_message", Some("type")).await;
+    }
+}
+
+#[tokio::test]
+async fn an_update_that_asks_for_what_there_is_not_is_invalid() {
+    breach(&framed(UPDATE, br#"{"vad":{"mode":"active"}}"#), "invalid_update", Some("vad.mode"))
+        .await;
+    breach(&framed(UPDATE, br#"{"keepalive":{}}"#), "invalid_update", Some("keepalive")).await;
+    breach(&framed(UPDATE, b"nonsense"), "invalid_update", None).await;
+}
+
+#[tokio::test]
+async fn a_session_that_was_not_opened_ends_with_one_error_alone() {
+    let emulator = Emulator::scripted(&["{hang_handshake: true}"]).await;
+    let sidecar = Sidecar::start(&emulator).await;
+    let mut app = App::dial(&sidecar, &listen("early")).await;
+    app.sender.send_frame(OPEN, b"{}").await.unwrap();
+    assert_eq!(app.refusal().await.code, "unexpected_frame");
+    assert_eq!(sidecar.sessions().await, Vec::<Value>::new());
+}
+
+#[tokio::test]
+async fn a_finalize_on_flux_is_unexpected() {
+    let emulator = Emulator::scripted(&["{hang_handshake: true}"]).await;
+    let sidecar = Sidecar::start(&emulator).await;
+    let mut app = App::connect(&sidecar).await;
+    let mut wire = framed(OPEN, br#"{"protocol":1,"path":"/v2/listen"}"#);
+    wire.extend_from_slice(&framed(FINALIZE, b""));
+    app.sender.send_bytes(&wire).await.unwrap();
+    assert_eq!(app.refusal().await.code, "unexpected_frame");
+}
+
+#[tokio::test]
+async fn half_a_frame_is_neither_forwarded_nor_counted() {
+    let emulator = Emulator::start().await;
+    let sidecar = Sidecar::start(&emulator).await;
+    let mut app = App::open(&sidecar, &listen("half")).await;
+    app.speak(2).await;
+    let frame = framed(AUDIO, &speech(2));
+    app.sender.send_bytes(&frame[..frame.len() - 1]).await.unwrap();
+    app.sender.shutdown().await.unwrap();
+    let summary = app.finished().await;
+    assert_eq!((&*summary.outcome, summary.audio.frames), ("aborted", 2));
+    assert_eq!(emulator.ended_connection().await["audio_bytes"], frame_bytes(2));
+}
+
+#[tokio::test]
+async fn an_application_in_the_middle_of_a_write_can_still_read_why() {
+    let emulator = Emulator::start().await;
+    let sidecar = Sidecar::start(&emulator).await;
+    let mut app = App::open(&sidecar, &OpenRequest::new().session_id("why")).await;
+    let mut wire = framed(0x42, b"");
+    // More than the socket's buffers hold, so that this write is under way when the ERROR comes.
+    wire.resize(900 << 10, 0);
+    app.sender.send_bytes(&wire).await.unwrap();
+    let frames = app.rest().await;
+    assert!(matches!(frames.as_slice(), [Incoming::Error(_), Incoming::Finished(_)]), "{frames:?}");
+}
