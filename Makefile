@@ -8,6 +8,9 @@ CARGO_FUZZ_VERSION := 0.13.2
 FUZZ_SECONDS := 60
 FUZZ_TARGETS := frame_decoder open deepgram_message
 
+# The load harness is a folder; what stands beside it measures one thing each.
+BENCHES := $(basename $(notdir $(wildcard benches/*.rs)))
+
 .PHONY: help demo test format lint unit docs scenarios bench load fuzz tools
 
 help: ## List the tasks
@@ -38,7 +41,7 @@ scenarios: ## The seed scenarios in real time, through real processes: five minu
 	$(CARGO) test --locked --test scenarios -- --ignored --test-threads=8
 
 bench: ## What a frame costs the codec and the session machine
-	$(CARGO) bench --locked --bench frame_codec
+	$(CARGO) bench --locked $(BENCHES:%=--bench %)
 
 load: ## What sessions cost the real binary: two minutes
 	$(CARGO) bench --locked --bench load
@@ -46,7 +49,9 @@ load: ## What sessions cost the real binary: two minutes
 fuzz: $(TOOLS)/bin/cargo-fuzz ## Each fuzz target for a minute; needs a nightly toolchain
 	$(CARGO) fetch --locked --manifest-path fuzz/Cargo.toml
 	set -e; for target in $(FUZZ_TARGETS); do \
-		PATH="$(CURDIR)/$(TOOLS)/bin:$$PATH" $(CARGO) +nightly fuzz run "$$target" -- \
+		mkdir -p "fuzz/corpus/$$target"; \
+		PATH="$(CURDIR)/$(TOOLS)/bin:$$PATH" $(CARGO) +nightly fuzz run "$$target" \
+			"fuzz/corpus/$$target" "fuzz/seeds/$$target" -- \
 			-max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=1024; \
 	done
 

@@ -1,5 +1,5 @@
-//! Any text as a message of Deepgram's: never a panic; and moving its times to session time gives a
-//! message of the same kind, whose times have not grown.
+//! Any text as a message of Deepgram's: never a panic; and moving the times of one that was
+//! understood to session time gives a message of the same kind, whose times have not grown.
 
 #![no_main]
 
@@ -19,7 +19,7 @@ fuzz_target!(|input: (u16, &[u8])| {
 });
 
 fn check_moved(kind: MessageKind, moved: MessageKind) {
-    use MessageKind::{Results, TurnInfo};
+    use MessageKind::{Other, Results, TurnInfo};
     match (kind, moved) {
         (
             Results { is_final, from_finalize, end, channel, channels },
@@ -42,6 +42,8 @@ fn check_moved(kind: MessageKind, moved: MessageKind) {
             assert_eq!(end_of_turn, end_of_turn_still);
             assert!(is_not_later(end_moved, end), "{end} became {end_moved}");
         }
+        // A repeated member makes a message unreliable; moving its times keeps the last one alone.
+        (Other, _) => {}
         (kind, moved) => assert_eq!(kind, moved),
     }
 }
