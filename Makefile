@@ -38,9 +38,9 @@ scenarios: ## The seed scenarios in real time, through real processes: five minu
 	$(CARGO) test --locked --test scenarios -- --ignored --test-threads=8
 
 bench: ## What a frame costs the codec and the session machine
-	$(CARGO) bench --locked --bench frame_codec
+	$(CARGO) bench --locked --bench frame_codec --bench session_machine
 
-load: ## What sessions cost the real binary: two minutes
+load: ## What sessions cost the real binary, beside none at all: four minutes
 	$(CARGO) bench --locked --bench load
 
 fuzz: $(TOOLS)/bin/cargo-fuzz ## Each fuzz target for a minute; needs a nightly toolchain
