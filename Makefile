@@ -43,7 +43,7 @@ scenarios: ## The seed scenarios in real time, through real processes: five minu
 bench: ## What a frame costs the codec and the session machine
 	$(CARGO) bench --locked $(BENCHES:%=--bench %)
 
-load: ## What sessions cost the real binary: two minutes
+load: ## What sessions cost the real binary, beside none at all: four minutes
 	$(CARGO) bench --locked --bench load
 
 fuzz: $(TOOLS)/bin/cargo-fuzz ## Each fuzz target for a minute; needs a nightly toolchain
