@@ -89,7 +89,7 @@ pub struct Slot {
 }
 
 impl Slot {
-    /// The shutdown deadline has cut this session.
+    /// Counts the session as one that the shutdown deadline has cut.
     pub fn count_cut(&self) {
         self.registry.cut.fetch_add(1, Relaxed);
     }
