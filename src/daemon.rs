@@ -128,6 +128,7 @@ impl Daemon {
         };
         daemon.serve_admin(admin);
         daemon.watch_key(keys);
+        daemon.watch_runtime();
         daemon.serve_applications(listener, daemon.reception(config, dialer));
         blocker.clear();
         let listening = Listening { socket: daemon.socket.path(), admin: Some(daemon.admin_addr) };
@@ -184,6 +185,11 @@ impl Daemon {
 
     fn watch_key(&self, keys: Arc<KeyStore>) {
         let watch = watch_key(keys, self.telemetry.clone());
+        self.services.tracker.spawn(self.services.stop.clone().run_until_cancelled_owned(watch));
+    }
+
+    fn watch_runtime(&self) {
+        let watch = self.telemetry.clone().watch_runtime();
         self.services.tracker.spawn(self.services.stop.clone().run_until_cancelled_owned(watch));
     }
 

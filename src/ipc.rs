@@ -10,4 +10,3 @@ pub mod listener;
 pub mod open;
 pub mod payload;
 pub mod socket;
-pub mod traceparent;

@@ -6,6 +6,7 @@
 //! ended although nobody asked it to.
 
 pub mod audio;
+pub mod bound;
 pub mod clock;
 mod config;
 pub mod death;
@@ -16,20 +17,24 @@ mod frame;
 mod input;
 pub mod live;
 pub mod machine;
+mod observation;
 mod outgoing;
 mod refusal;
 pub mod registry;
 pub mod summary;
 pub mod timestamps;
+pub mod trace;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 
 pub use config::SessionConfig;
 pub use frame::{AppFrame, Event, LossCause};
 pub use input::{AppInput, MessageKind, UpstreamInput};
+pub use observation::{Observation, Segment, Side};
 pub use outgoing::{Outgoing, Written};
 pub use refusal::{ConnectRefusal, ErrorCode, Refusal};
 
@@ -92,4 +97,9 @@ const DETAIL_BYTES_MAX: usize = 1 << 10;
 pub fn bounded(mut detail: String) -> String {
     detail.truncate(detail.floor_char_boundary(DETAIL_BYTES_MAX));
     detail
+}
+
+/// Whole milliseconds: the unit of every duration that is told to anybody.
+pub fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

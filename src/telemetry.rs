@@ -5,29 +5,36 @@
 //! flows. Traces are not here yet.
 
 pub mod event;
+mod exemplar;
+mod exposition;
 mod family;
 pub mod label;
 pub mod log;
 mod metrics;
 mod process;
+mod runtime;
 mod session;
+mod sessions;
 
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use prometheus::{Registry, TextEncoder};
+use prometheus::Registry;
 
 use crate::session::clock;
 use crate::session::live::{LiveSession, State};
 use event::{Emit, Panicked};
+use exposition::Page;
 use family::ObserveDuration;
 use label::{ConnectionResult, ScrapePage};
 use metrics::Metrics;
+use sessions::Sessions;
 
+pub use exposition::Format;
 pub use session::SessionTelemetry;
+pub use sessions::SeriesLimits;
 
 /// The version of this build.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -43,14 +50,15 @@ pub const REVISION: &str = match option_env!("DEEPGRAM_SIDECAR_REVISION") {
 pub struct Telemetry {
     registry: Registry,
     metrics: Arc<Metrics>,
+    sessions: Arc<Sessions>,
 }
 
 impl Telemetry {
     /// All metrics at zero, on a registry of their own.
-    pub fn new() -> Self {
+    pub fn new(limits: SeriesLimits) -> Self {
         let registry = Registry::new();
         let metrics = Arc::new(Metrics::register(&registry));
-        Self { registry, metrics }
+        Self { registry, metrics, sessions: Sessions::new(limits) }
     }
 
     /// Tells that a session was accepted; the handle tells the rest of its life.
@@ -65,18 +73,29 @@ impl Telemetry {
         AppConnection { telemetry: self.clone() }
     }
 
-    /// All metrics in Prometheus' text format 0.0.4. Takes milliseconds of CPU, so call it on a
-    /// thread that serves no session. It counts its own cost, for the next scrape to show.
-    pub fn scrape(&self, readiness: ReadinessSample) -> String {
+    /// All metrics as a page. Takes milliseconds of CPU, so call it on a thread that serves no
+    /// session. It counts its own cost, for the next scrape to show.
+    pub fn scrape(&self, format: Format, readiness: ReadinessSample) -> String {
         let begun = clock::now();
         self.metrics.daemon.ready.set(readiness.ready.into());
         self.metrics.daemon.draining.set(readiness.draining.into());
-        let page = TextEncoder::new()
-            .encode_to_string(&self.registry.gather())
-            .expect("every registered family has a name and children");
+        runtime::update(&self.metrics.runtime);
+        self.sessions.harvest(&self.metrics);
+        let mut page = Page::new(format);
+        exposition::write(&mut page, &self.registry.gather(), &self.metrics.exemplars);
         let cost = clock::now().saturating_duration_since(begun);
         self.metrics.daemon.scrape_duration[ScrapePage::Metrics].observe_duration(cost);
-        page
+        page.finish()
+    }
+
+    /// The series of single sessions as a page, as many as [`SeriesLimits`] allow.
+    pub fn scrape_sessions(&self, format: Format) -> String {
+        let begun = clock::now();
+        let mut page = Page::new(format);
+        self.sessions.write(&mut page);
+        let cost = clock::now().saturating_duration_since(begun);
+        self.metrics.daemon.scrape_duration[ScrapePage::Sessions].observe_duration(cost);
+        page.finish()
     }
 
     /// Makes each panic one log line and one count instead of free text on stderr.
@@ -98,7 +117,7 @@ impl Telemetry {
 
 impl Default for Telemetry {
     fn default() -> Self {
-        Self::new()
+        Self::new(SeriesLimits::default())
     }
 }
 
@@ -121,9 +140,4 @@ impl Drop for AppConnection {
     fn drop(&mut self) {
         self.telemetry.metrics.app.connections_active.dec();
     }
-}
-
-/// Whole milliseconds: the unit of every duration in events and log lines.
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -6,18 +6,17 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
+use http::header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Full;
 
 use super::readiness::Readiness;
 use crate::session::clock;
 use crate::session::registry::Registry;
-use crate::telemetry::{ReadinessSample, Telemetry, VERSION};
+use crate::telemetry::{Format, ReadinessSample, Telemetry, VERSION};
 
 const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
-const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// What the pages are made from.
 #[derive(Debug)]
@@ -32,13 +31,21 @@ pub(super) struct Pages {
 enum Page {
     Index,
     Metrics,
+    SessionMetrics,
     Livez,
     Readyz,
     Sessions,
 }
 
 impl Page {
-    const ALL: [Self; 5] = [Self::Index, Self::Metrics, Self::Livez, Self::Readyz, Self::Sessions];
+    const ALL: [Self; 6] = [
+        Self::Index,
+        Self::Metrics,
+        Self::SessionMetrics,
+        Self::Livez,
+        Self::Readyz,
+        Self::Sessions,
+    ];
 
     fn of_path(path: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|page| page.path() == path)
@@ -48,6 +55,7 @@ impl Page {
         match self {
             Self::Index => "/",
             Self::Metrics => "/metrics",
+            Self::SessionMetrics => "/metrics/sessions",
             Self::Livez => "/livez",
             Self::Readyz => "/readyz",
             Self::Sessions => "/sessions",
@@ -58,6 +66,7 @@ impl Page {
         match self {
             Self::Index => "this list",
             Self::Metrics => "metrics for Prometheus",
+            Self::SessionMetrics => "metrics of single sessions, bounded, for Prometheus",
             Self::Livez => "200 while the process serves",
             Self::Readyz => "200 while it takes sessions, else 503 and what blocks it",
             Self::Sessions => "the live sessions as JSON, oldest first",
@@ -80,20 +89,26 @@ impl Pages {
         }
         match page {
             Page::Index => response(StatusCode::OK, TEXT, index()),
-            Page::Metrics => self.metrics().await,
+            Page::Metrics => self.metrics(format_for(request)).await,
+            Page::SessionMetrics => self.session_metrics(format_for(request)).await,
             Page::Livez => response(StatusCode::OK, TEXT, "ok\n"),
             Page::Readyz => self.readyz(),
             Page::Sessions => self.sessions().await,
         }
     }
 
-    async fn metrics(&self) -> Response<Full<Bytes>> {
+    async fn metrics(&self, format: Format) -> Response<Full<Bytes>> {
         let telemetry = self.telemetry.clone();
         let sample = ReadinessSample {
             ready: self.readiness.is_ready(),
             draining: self.readiness.is_draining(),
         };
-        made_aside(EXPOSITION, move || telemetry.scrape(sample)).await
+        made_aside(format.content_type(), move || telemetry.scrape(format, sample)).await
+    }
+
+    async fn session_metrics(&self, format: Format) -> Response<Full<Bytes>> {
+        let telemetry = self.telemetry.clone();
+        made_aside(format.content_type(), move || telemetry.scrape_sessions(format)).await
     }
 
     async fn sessions(&self) -> Response<Full<Bytes>> {
@@ -108,6 +123,12 @@ impl Pages {
         let body = serde_json::json!({ "ready": is_ready, "blockers": blockers });
         response(status, JSON, format!("{body}\n"))
     }
+}
+
+/// The format that the scraper asks for.
+fn format_for<B>(request: &Request<B>) -> Format {
+    let accept = request.headers().get(ACCEPT).and_then(|value| value.to_str().ok());
+    Format::accepted(accept)
 }
 
 /// A page that takes milliseconds of CPU to make, which no session's thread shall give.
@@ -130,7 +151,7 @@ fn index() -> String {
 
 fn list_of_pages() -> String {
     Page::ALL.iter().fold(String::new(), |mut list, page| {
-        writeln!(list, "{:<10} {}", page.path(), page.title()).expect("a string takes all");
+        writeln!(list, "{:<18} {}", page.path(), page.title()).expect("a string takes all");
         list
     })
 }

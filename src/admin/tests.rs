@@ -26,7 +26,7 @@ impl Served {
         let registry = Registry::new(8);
         let readiness = Readiness::new();
         let addr = (Ipv4Addr::LOCALHOST, 0).into();
-        let telemetry = Telemetry::new();
+        let telemetry = Telemetry::default();
         let admin =
             Admin::bind(addr, registry.clone(), telemetry, readiness.clone()).await.unwrap();
         let addr = admin.addr();
@@ -52,7 +52,7 @@ impl Served {
 fn session(opened_at: Instant) -> Arc<LiveSession> {
     let id = SessionId::parse("call-7").unwrap();
     let tags = vec![("tenant".to_owned(), "ac\"me".to_owned())];
-    LiveSession::new(id, Endpoint::V1Listen, opened_at, tags)
+    LiveSession::new(id, Endpoint::V1Listen, None, opened_at, tags)
 }
 
 #[tokio::test]
@@ -159,7 +159,7 @@ async fn shutdown_closes_idle_connections_and_the_port() {
 #[tokio::test]
 async fn an_address_in_use_is_said_with_a_remedy() {
     let served = Served::new().await;
-    let again = Admin::bind(served.addr, Registry::new(1), Telemetry::new(), Readiness::new());
+    let again = Admin::bind(served.addr, Registry::new(1), Telemetry::default(), Readiness::new());
     let error = again.await.unwrap_err().to_string();
     assert!(error.contains(&served.addr.to_string()), "{error}");
     assert!(error.contains("choose another admin.listen"), "{error}");

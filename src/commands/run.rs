@@ -10,7 +10,7 @@ use crate::config::key::KeyStore;
 use crate::config::{self, Config};
 use crate::daemon::{self, Daemon};
 use crate::telemetry::event::{ConfigLoaded, Emit, ShutdownComplete};
-use crate::telemetry::{Telemetry, log};
+use crate::telemetry::{SeriesLimits, Telemetry, log};
 
 /// Runs the daemon until a signal ends it.
 ///
@@ -25,7 +25,10 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::from(EXIT_USAGE));
         }
     };
-    let telemetry = Telemetry::new();
+    let telemetry = Telemetry::new(SeriesLimits {
+        sessions_max: config.telemetry.metrics.per_session_max,
+        linger: config.telemetry.metrics.per_session_linger,
+    });
     log::init(&telemetry, &config.telemetry.logs)?;
     telemetry.install_panic_hook();
     // Each session has two descriptors; the usual soft limit of 1024 would be 500 sessions.
@@ -36,6 +39,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         file: sources.file.as_deref(),
         sessions_max: daemon::sessions_max(&config),
         keepalive_interval: config.keepalive.interval,
+        frame_bytes_max: config.ipc.max_frame_bytes,
     };
     loaded.emit(&telemetry);
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -200,7 +200,7 @@ impl<D: Dial> Reception<D> {
         let opened_at = clock::now();
         let open = open::parse(&payload).map_err(Turned::Down)?;
         let id = open.session_id.clone().unwrap_or_else(generated_id);
-        let live = LiveSession::new(id, open.endpoint, opened_at, open.tags.clone());
+        let live = LiveSession::new(id, open.endpoint, open.audio, opened_at, open.tags.clone());
         let slot = self.registry.claim(live).map_err(Turned::Down)?;
         socket.opened(open.endpoint);
         Ok((open, slot))

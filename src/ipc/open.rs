@@ -5,8 +5,9 @@ use std::time::Duration;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Number, Value};
 
-use super::{json, traceparent};
+use super::json;
 use crate::session::audio::AudioFormat;
+use crate::session::trace::TraceContext;
 use crate::session::{Endpoint, ErrorCode, Refusal, SessionId, is_name_byte};
 
 /// The protocol version that this build speaks.
@@ -34,8 +35,8 @@ pub struct Open {
     pub audio: Option<AudioFormat>,
     /// The application's own keepalive interval.
     pub keepalive_interval: Option<Duration>,
-    /// The application's trace context, as it came.
-    pub traceparent: Option<String>,
+    /// The application's place in its trace.
+    pub traceparent: Option<TraceContext>,
     /// Whether [`Open::traceparent`] is missing because what came was malformed.
     pub traceparent_malformed: bool,
     /// The application's tags, in its order.
@@ -136,9 +137,9 @@ fn check_mode(
     }
 }
 
-fn trace_context(value: Value) -> Result<Option<String>, Refusal> {
+fn trace_context(value: Value) -> Result<Option<TraceContext>, Refusal> {
     match value {
-        Value::String(text) => Ok(Some(text).filter(|text| traceparent::is_valid(text))),
+        Value::String(text) => Ok(TraceContext::parse(&text)),
         _ => Err(invalid("traceparent", "must be a string in W3C form")),
     }
 }

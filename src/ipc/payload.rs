@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::frame::{self, AppFrameType, SidecarFrameType};
 use super::{json, open};
+use crate::session::live::LiveSession;
 use crate::session::{AppFrame, AppInput, ErrorCode, Event, Refusal, SessionId};
 
 /// Text messages that the sidecar alone sends.
@@ -91,14 +92,14 @@ pub(super) fn bad_frame(message: impl Into<String>) -> Refusal {
 }
 
 /// Appends a frame for the application to `buffer`.
-pub(super) fn write(frame: &AppFrame, session_id: &SessionId, buffer: &mut BytesMut) {
+pub(super) fn write(frame: &AppFrame, session: &LiveSession, buffer: &mut BytesMut) {
     match frame {
         AppFrame::Opened { request_id } => {
             let opened = Opened {
-                session_id,
+                session_id: &session.id,
                 protocol: open::PROTOCOL,
                 request_id: request_id.as_deref(),
-                traceparent: None,
+                traceparent: session.trace().map(|context| context.to_string()),
             };
             write_json(SidecarFrameType::Opened, &opened, buffer);
         }
@@ -123,7 +124,7 @@ struct Opened<'a> {
     session_id: &'a SessionId,
     protocol: u64,
     request_id: Option<&'a str>,
-    traceparent: Option<&'a str>,
+    traceparent: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -140,7 +141,11 @@ fn write_json(kind: SidecarFrameType, payload: &impl Serialize, buffer: &mut Byt
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::session::trace::TraceContext;
+    use crate::session::{Endpoint, clock};
 
     fn code(kind: AppFrameType, payload: &str) -> ErrorCode {
         read(kind, Bytes::from(payload.to_owned())).unwrap_err().code
@@ -187,8 +192,28 @@ mod tests {
     fn an_event_carries_its_name_its_members_and_its_time() {
         let mut buffer = BytesMut::new();
         let event = Event::Draining { deadline_ms: 25_000 };
-        let id = SessionId::parse("s").unwrap();
-        write(&AppFrame::Event { at_ms: 7, event }, &id, &mut buffer);
+        write(&AppFrame::Event { at_ms: 7, event }, &live(), &mut buffer);
         assert_eq!(&buffer[5..], br#"{"event":"draining","deadline_ms":25000,"at_ms":7}"#);
+    }
+
+    #[test]
+    fn opened_names_the_sessions_own_span() {
+        let session = live();
+        let opened = AppFrame::Opened { request_id: None };
+        let mut buffer = BytesMut::new();
+        write(&opened, &session, &mut buffer);
+        let untraced = br#"{"session_id":"s","protocol":1,"request_id":null,"traceparent":null}"#;
+        assert_eq!(&buffer[5..], untraced);
+        let text = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        session.set_trace(TraceContext::parse(text).unwrap());
+        buffer.clear();
+        write(&opened, &session, &mut buffer);
+        let payload: Value = serde_json::from_slice(&buffer[5..]).unwrap();
+        assert_eq!(payload["traceparent"], text);
+    }
+
+    fn live() -> Arc<LiveSession> {
+        let id = SessionId::parse("s").unwrap();
+        LiveSession::new(id, Endpoint::V1Listen, None, clock::now(), Vec::new())
     }
 }

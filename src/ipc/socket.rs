@@ -14,7 +14,8 @@ use tokio_util::io::poll_read_buf;
 
 use super::frame::{AppFrameType, Decoder, Frame, Header};
 use super::payload::{self, bad_frame};
-use crate::session::{AppFrame, AppInput, Endpoint, ErrorCode, Refusal, SessionId};
+use crate::session::live::LiveSession;
+use crate::session::{AppFrame, AppInput, Endpoint, ErrorCode, Refusal};
 
 /// Room for a read between frames. It is on the stack, so that a session which waits for its
 /// application holds no buffer; what has come is copied out, which costs less than a page fault.
@@ -163,9 +164,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AppSocket<S> {
     }
 
     /// Hands a frame in for writing.
-    pub fn send(&mut self, frame: &AppFrame, session_id: &SessionId) {
+    pub fn send(&mut self, frame: &AppFrame, session: &LiveSession) {
         if self.writer != Writer::Gone {
-            payload::write(frame, session_id, &mut self.outbound);
+            payload::write(frame, session, &mut self.outbound);
             if self.writer == Writer::Drained {
                 self.writer = Writer::Pending;
             }
@@ -175,6 +176,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AppSocket<S> {
     /// Whether the kernel has refused some of what waits to be written.
     pub fn is_write_blocked(&self) -> bool {
         self.writer == Writer::Blocked
+    }
+
+    /// Bytes that wait to be written.
+    pub fn unwritten_bytes(&self) -> usize {
+        self.outbound.len()
     }
 
     /// Throws away what waits to be written: the application does not read.
@@ -242,7 +248,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AppSocket<S> {
     }
 
     /// Writes what waits, and tells when that stops, goes on, or is done.
-    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<AppInput> {
+    pub fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<AppInput> {
         if !matches!(self.writer, Writer::Pending | Writer::Blocked) {
             return Poll::Pending;
         }

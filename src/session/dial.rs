@@ -117,7 +117,7 @@ impl DialReason {
 }
 
 /// An attempt that failed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct DialFailure {
     /// Why.
     pub reason: DialReason,
@@ -128,6 +128,7 @@ pub struct DialFailure {
     /// Deepgram's `dg-request-id`.
     pub request_id: Option<String>,
     /// Whether the peer showed a certificate that another attempt will not make better.
+    #[serde(skip)]
     pub untrusted: bool,
 }
 

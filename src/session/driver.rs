@@ -8,15 +8,16 @@
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Sleep, sleep_until};
 
+use super::bound::APP_UNWRITTEN_BYTES_MAX;
 use super::fact::{Fact, Observer};
-use super::live::LiveSession;
+use super::live::{Call, Inspection, LiveSession};
 use super::machine::{Output, Session};
 use super::registry::Slot;
 use super::{AppFrame, AppInput, Endpoint, Outgoing, UpstreamInput, clock};
@@ -49,7 +50,7 @@ pub struct Driver<S, D: Dial, O> {
 
 /// What happened.
 enum Input {
-    Drain(Instant),
+    Call(Call),
     Upstream(UpstreamInput),
     Timeout,
     App(AppInput),
@@ -71,7 +72,13 @@ where
         observer: O,
     ) -> Self {
         let live = slot.session().clone();
-        let upstream = Upstream { dialer, endpoint: live.endpoint, query, line: Line::Down };
+        let upstream = Upstream {
+            dialer,
+            endpoint: live.endpoint,
+            query,
+            line: Line::Down,
+            past_bytes: (0, 0),
+        };
         Self {
             machine,
             app,
@@ -101,13 +108,16 @@ where
 
     /// Evidence before verdicts: what the sockets already hold comes before the clock.
     fn poll_input(&mut self, cx: &mut Context<'_>) -> Poll<Input> {
-        if !self.draining
-            && let Poll::Ready(deadline) = self.live.poll_drain(cx)
-        {
-            return Poll::Ready(Input::Drain(deadline));
+        if let Poll::Ready(call) = self.live.poll_call(cx, !self.draining) {
+            return Poll::Ready(Input::Call(call));
         }
         if self.streak >= STREAK_MAX && self.poll_alarm(cx).is_ready() {
             return Poll::Ready(Input::Timeout);
+        }
+        if self.app.unwritten_bytes() >= APP_UNWRITTEN_BYTES_MAX
+            && let Poll::Ready(input) = self.app.poll_write(cx)
+        {
+            return Poll::Ready(Input::App(input));
         }
         let wants_messages = self.machine.wants_upstream_input();
         if let Poll::Ready(input) = self.upstream.poll_input(cx, wants_messages) {
@@ -133,9 +143,14 @@ where
         self.streak =
             if matches!(input, Input::Timeout) { 0 } else { self.streak.saturating_add(1) };
         match input {
-            Input::Drain(deadline) => {
+            Input::Call(Call::Drain(deadline)) => {
                 self.draining = true;
                 self.machine.handle_drain(now, deadline);
+            }
+            Input::Call(Call::Inspect(inspectors)) => {
+                let answer = self.inspection(now);
+                // Whoever has stopped waiting misses nothing.
+                inspectors.into_iter().for_each(|it| drop(it.send(answer.clone())));
             }
             Input::Upstream(input) => self.machine.handle_upstream(now, input),
             Input::Timeout => self.machine.handle_timeout(now),
@@ -169,21 +184,35 @@ where
                     if let AppFrame::Error(refusal) = &frame {
                         self.observer.refused(refusal);
                     }
-                    self.app.send(&frame, &self.live.id);
+                    self.app.send(&frame, &self.live);
                 }
                 Output::AbandonApp => self.app.abandon(),
-                Output::Record(fact) => self.record(&fact),
+                Output::Record(fact) => self.record(*fact),
+                Output::Observe(observation) => self.observer.observe(&observation),
             }
         }
     }
 
-    fn record(&mut self, fact: &Fact) {
-        self.observer.record(fact);
-        match fact {
+    fn record(&mut self, fact: Fact) {
+        if matches!(fact, Fact::SessionEnded(_)) {
+            // What is told of the end is told with the last counts.
+            self.publish();
+        }
+        self.observer.record(&fact);
+        match &fact {
             Fact::SessionEnded(ended) => self.leave(ended.summary.cut),
             // Nothing has been sent for a while: most idle sessions stay idle.
             Fact::KeepaliveSent(_) => self.app.rest(),
             _ => {}
+        }
+        self.live.remember(clock::now(), fact);
+    }
+
+    fn inspection(&self, now: Instant) -> Inspection {
+        Inspection {
+            at: now,
+            glance: self.machine.glance(),
+            deadlines: self.machine.deadlines().collect(),
         }
     }
 
@@ -202,23 +231,12 @@ where
 
     /// Shows the session's counts to admin and metrics.
     fn publish(&self) {
-        let glance = self.machine.glance();
         let counters = &self.live.counters;
-        let store = |counter: &AtomicU64, value: u64| counter.store(value, Relaxed);
-        store(&counters.connections, u64::from(glance.connections));
-        store(&counters.keepalives, glance.keepalives);
-        store(&counters.frames, glance.audio.frames);
-        store(&counters.bytes_received, glance.audio.bytes_received);
-        store(&counters.bytes_sent, glance.audio.bytes_sent);
-        store(&counters.bytes_dropped, glance.audio.bytes_dropped);
-        store(&counters.messages, glance.messages.received);
-        store(&counters.finals, glance.messages.finals);
-        store(&counters.finalizes_sent, glance.finalizes.sent);
-        let since_open = |at: Instant| at.duration_since(self.live.opened_at).as_millis() as u64;
-        if let (Some(send), Some(receive)) = (glance.last_send, glance.last_receive) {
-            store(&counters.last_send_ms, since_open(send));
-            store(&counters.last_receive_ms, since_open(receive));
-        }
+        counters.publish(&self.machine.glance(), self.live.opened_at);
+        let (sent, received) = self.upstream.bytes();
+        counters.wire_bytes_sent.store(sent, Relaxed);
+        counters.wire_bytes_received.store(received, Relaxed);
+        counters.app_queue_bytes.store(self.app.unwritten_bytes() as u64, Relaxed);
         let state = self.machine.state();
         let before = self.live.set_state(state);
         if before != state {
@@ -233,6 +251,8 @@ struct Upstream<D: Dial> {
     endpoint: Endpoint,
     query: Arc<str>,
     line: Line<D::Stream>,
+    /// Bytes on the wire of the connections that are over: sent, received.
+    past_bytes: (u64, u64),
 }
 
 type Dialing<S> = Pin<Box<dyn Future<Output = Result<Dialed<S>, super::dial::DialFailure>> + Send>>;
@@ -256,9 +276,19 @@ impl<D: Dial> Upstream<D> {
     }
 
     fn hang_up(&mut self) {
+        self.past_bytes = self.bytes();
         if let Line::Up(link) = std::mem::replace(&mut self.line, Line::Down) {
             link.hang_up();
         }
+    }
+
+    /// Bytes on the wire, over all connections: sent, received.
+    fn bytes(&self) -> (u64, u64) {
+        let (sent, received) = match &self.line {
+            Line::Up(link) => link.bytes(),
+            Line::Down | Line::Dialing(_) => (0, 0),
+        };
+        (self.past_bytes.0 + sent, self.past_bytes.1 + received)
     }
 
     fn poll_input(&mut self, cx: &mut Context<'_>, wants_messages: bool) -> Poll<UpstreamInput> {

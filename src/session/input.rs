@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::death::{Reason, Trigger};
 use super::dial::{DialFailure, DialPhases};
+use super::fact::DgCode;
 use super::{Refusal, Written};
 
 /// What comes from the application's socket.
@@ -61,7 +62,9 @@ pub enum UpstreamInput {
         /// Its length in bytes.
         length: usize,
     },
-    /// A ping or pong frame: a sign of life.
+    /// A ping of Deepgram's: a sign of life. The WebSocket library answers it.
+    Ping,
+    /// A pong: the answer to a ping of ours.
     Pong,
     /// The kernel has taken all that was sent so far.
     Written(Written),
@@ -75,6 +78,8 @@ pub enum UpstreamInput {
         code: Option<u16>,
         /// What that code and text mean as a cause of death.
         reason: Reason,
+        /// Deepgram's own code in its text.
+        dg_code: DgCode,
         /// Code and text, for people.
         detail: String,
     },
@@ -115,6 +120,10 @@ pub enum MessageKind {
         /// `audio_window_end`.
         end: f64,
     },
+    /// Nova's `SpeechStarted`.
+    SpeechStarted,
+    /// Nova's `UtteranceEnd`.
+    UtteranceEnd,
     /// An `Error` message; what follows decides what it meant.
     Error,
     /// Any other message, text that is not JSON included.

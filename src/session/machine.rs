@@ -17,14 +17,18 @@ mod backlog;
 mod connection;
 mod ending;
 mod finalize;
+mod glance;
 mod keepalive;
 mod ledger;
 mod liveness;
+mod message;
 mod redial;
+mod segment;
 mod stall;
 #[cfg(test)]
 mod tests;
 mod timer;
+mod written;
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -32,16 +36,21 @@ use std::time::{Duration, Instant};
 use super::death::Death;
 use super::fact::{Drops, EndCause, Fact};
 use super::live::State;
-use super::summary::{AudioSummary, FinalizeSummary, MessageSummary};
-use super::{AppFrame, Event, Outgoing, Refusal, SessionConfig, SessionId};
+use super::summary::{FinalizeSummary, MessageSummary};
+use super::{
+    AppFrame, Event, Observation, Outgoing, Refusal, SessionConfig, SessionId, Side, Written,
+    millis,
+};
 
 use backlog::Backlog;
 use connection::Connection;
 use ledger::Ledger;
 use redial::Redial;
+use segment::SegmentStart;
 use timer::Timers;
 
 pub(crate) use ending::draining_refusal;
+pub use glance::{ConnectionGlance, Glance};
 pub use timer::Timer;
 
 /// An effect that the driver carries out.
@@ -57,8 +66,10 @@ pub enum Output {
     Deliver(AppFrame),
     /// The application does not read: throw away what waits for it.
     AbandonApp,
-    /// Tell the operators.
+    /// Tell the operators what happened.
     Record(Box<Fact>),
+    /// Tell the operators what was measured.
+    Observe(Observation),
 }
 
 /// One session, from the last byte of OPEN to its last frame.
@@ -77,28 +88,22 @@ pub struct Session {
     timers: Timers,
     ledger: Ledger,
     counts: Counts,
+    segment: SegmentStart,
     first_death: Option<Death>,
     idle_since: Instant,
+    /// When the session's first audio was sent, until its first result.
+    first_audio: FirstAudio,
+    closing_since: Option<Instant>,
+    draining_since: Option<Instant>,
     outputs: VecDeque<Output>,
 }
 
-/// A running session's counts, for the admin page.
-#[derive(Clone, Copy, Debug)]
-pub struct Glance {
-    /// Connections that were up.
-    pub connections: u32,
-    /// KeepAlives written.
-    pub keepalives: u64,
-    /// The audio's books.
-    pub audio: AudioSummary,
-    /// What became of the Finalizes.
-    pub finalizes: FinalizeSummary,
-    /// What Deepgram sent.
-    pub messages: MessageSummary,
-    /// When something was last sent on the connection; `None` while there is none.
-    pub last_send: Option<Instant>,
-    /// When something was last received on the connection; `None` while there is none.
-    pub last_receive: Option<Instant>,
+/// The wait for a session's first result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum FirstAudio {
+    NotSent,
+    SentAt(Instant),
+    Answered,
 }
 
 /// What the session is waiting for.
@@ -151,8 +156,10 @@ struct App {
     breached: bool,
     /// Something waits for it that the kernel has not taken.
     unwritten: bool,
-    /// The kernel refused some of that: Deepgram is not read meanwhile.
-    blocked: bool,
+    /// Since when the kernel has refused some of that: Deepgram is not read meanwhile.
+    blocked_since: Option<Instant>,
+    /// When the oldest message that is unwritten was read.
+    message_since: Option<Instant>,
 }
 
 /// Counts that outlive a connection.
@@ -160,6 +167,9 @@ struct App {
 struct Counts {
     keepalives: u64,
     finalizes_requested: u64,
+    finalizes_settled: u64,
+    /// All that the kernel has taken for Deepgram.
+    written: Written,
     finalizes: FinalizeSummary,
     messages: MessageSummary,
     send_gap_max: Duration,
@@ -169,11 +179,14 @@ struct Counts {
 impl Session {
     /// A session whose OPEN was read at `now`; it dials at once. `seed` feeds the dial jitter.
     pub fn new(id: SessionId, config: SessionConfig, now: Instant, seed: u64) -> Self {
+        let ledger = Ledger::new(config.audio);
+        let counts = Counts::default();
         let mut session = Self {
             id,
             backlog: Backlog::new(&config),
-            redial: Redial::new(config.connect_attempts, seed),
-            ledger: Ledger::new(config.audio),
+            redial: Redial::new(config.connect_attempts, now, seed),
+            segment: SegmentStart::new(now, ledger.summary(), &counts),
+            ledger,
             config,
             opened_at: now,
             phase: Phase::Dialing,
@@ -182,12 +195,16 @@ impl Session {
             connection: None,
             connections: 0,
             timers: Timers::default(),
-            counts: Counts::default(),
+            counts,
             first_death: None,
             idle_since: now,
+            first_audio: FirstAudio::NotSent,
+            closing_since: None,
+            draining_since: None,
             outputs: VecDeque::new(),
         };
-        session.dial();
+        session.arm_segment(now);
+        session.dial(now);
         session
     }
 
@@ -201,8 +218,9 @@ impl Session {
         self.timers.next()
     }
 
-    /// When one of the timers is due, for the admin page.
-    pub fn deadline(&self, timer: Timer) -> Option<Instant> {
+    /// When one of the timers is due.
+    #[cfg(test)]
+    fn deadline(&self, timer: Timer) -> Option<Instant> {
         self.timers.get(timer)
     }
 
@@ -219,7 +237,7 @@ impl Session {
             }
             // What has waited goes first.
             Phase::Open if !self.backlog.is_empty() => false,
-            Phase::Open => self.connection.as_ref().is_some_and(|it| !it.write_blocked),
+            Phase::Open => self.connection.as_ref().is_some_and(|it| !it.is_write_blocked()),
             Phase::Closing(Closing::End) | Phase::Latched => true,
             Phase::Ending => false,
         };
@@ -228,7 +246,7 @@ impl Session {
 
     /// Whether Deepgram may be read: the back-pressure of a slow application.
     pub fn wants_upstream_input(&self) -> bool {
-        !self.app.blocked || self.app.gone
+        self.app.blocked_since.is_none() || self.app.gone
     }
 
     /// What the session is doing.
@@ -243,19 +261,6 @@ impl Session {
             Phase::Parked => State::Parked,
             Phase::Latched => State::Dead,
             Phase::Ending => State::Ended,
-        }
-    }
-
-    /// What the session has done so far.
-    pub fn glance(&self) -> Glance {
-        Glance {
-            connections: self.connections,
-            keepalives: self.counts.keepalives,
-            audio: self.ledger.summary(),
-            finalizes: self.counts.finalizes,
-            messages: self.counts.messages,
-            last_send: self.connection.as_ref().map(|it| it.last_send),
-            last_receive: self.connection.as_ref().map(|it| it.last_receive),
         }
     }
 
@@ -285,14 +290,20 @@ impl Session {
             Timer::Ping => self.ping_due(now),
             Timer::Prime => self.prime_due(now),
             Timer::Park => self.park(now),
-            Timer::Redial => self.outputs.push_back(Output::Dial),
+            Timer::Redial => self.attempt_dial(now),
+            Timer::Segment => self.end_segment(now),
         }
     }
 
     /// Begins a dial: its first attempt.
-    fn dial(&mut self) {
+    fn dial(&mut self, now: Instant) {
         self.phase = Phase::Dialing;
-        self.redial.restart();
+        self.redial.restart(now);
+        self.attempt_dial(now);
+    }
+
+    fn attempt_dial(&mut self, now: Instant) {
+        self.redial.begin_attempt(now);
         self.outputs.push_back(Output::Dial);
     }
 
@@ -300,6 +311,7 @@ impl Session {
     fn send(&mut self, now: Instant, outgoing: Outgoing) {
         let Some(connection) = &mut self.connection else { return };
         connection.unwritten.add(&outgoing);
+        connection.unwritten_bytes += outgoing.payload_len() as u64;
         if self.timers.get(Timer::Write).is_none() {
             self.timers.set(Timer::Write, now + self.config.write_timeout);
         }
@@ -310,6 +322,9 @@ impl Session {
     fn deliver(&mut self, now: Instant, frame: AppFrame) {
         if self.app.gone {
             return;
+        }
+        if matches!(frame, AppFrame::Message(_)) {
+            self.app.message_since.get_or_insert(now);
         }
         if !self.app.unwritten {
             self.app.unwritten = true;
@@ -330,11 +345,25 @@ impl Session {
     }
 
     fn record(&mut self, fact: Fact) {
+        self.counts.finalizes_settled += fact.finalizes_settled();
         self.outputs.push_back(Output::Record(Box::new(fact)));
+    }
+
+    fn observe(&mut self, observation: Observation) {
+        self.outputs.push_back(Output::Observe(observation));
+    }
+
+    /// Tells for how long a socket refused what was written to it.
+    fn unblocked(&mut self, now: Instant, side: Side, since: Option<Instant>) {
+        if let Some(since) = since {
+            let duration = now.duration_since(since);
+            self.observe(Observation::Unblocked { side, duration });
+        }
     }
 }
 
-/// Whole milliseconds, as the contract counts them.
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+impl Counts {
+    fn finalizes_in_flight(&self) -> u64 {
+        self.finalizes_requested.saturating_sub(self.finalizes_settled)
+    }
 }

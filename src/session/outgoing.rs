@@ -80,6 +80,18 @@ impl Written {
         }
     }
 
+    /// Adds what was written in addition.
+    pub fn merge(&mut self, more: &Self) {
+        self.audio_frames += more.audio_frames;
+        self.audio_bytes += more.audio_bytes;
+        self.silence_bytes += more.silence_bytes;
+        self.keepalives += more.keepalives;
+        self.finalizes += more.finalizes;
+        self.texts += more.texts;
+        self.close_streams += more.close_streams;
+        self.pings += more.pings;
+    }
+
     /// Messages of every kind that count as activity towards Deepgram: all but Pings.
     pub fn is_activity(&self) -> bool {
         *self != Self { pings: self.pings, ..Self::default() }

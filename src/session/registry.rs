@@ -113,7 +113,7 @@ mod tests {
 
     fn session(id: &str) -> Arc<LiveSession> {
         let id = SessionId::parse(id).unwrap();
-        LiveSession::new(id, Endpoint::V1Listen, clock::now(), Vec::new())
+        LiveSession::new(id, Endpoint::V1Listen, None, clock::now(), Vec::new())
     }
 
     #[test]

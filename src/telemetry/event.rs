@@ -6,18 +6,23 @@
 //! Nothing here runs per audio frame.
 
 mod app;
+mod connection;
 mod daemon;
-mod fact;
+mod observation;
 mod session;
+mod stream;
 
 pub use app::{
     AcceptFailed, AppRejected, FrameRefused, OpenMissed, SessionRejected, TraceparentMalformed,
 };
+pub(super) use connection::Died;
 pub use daemon::{
     AdminAcceptFailed, AdminExchangeFailed, ConfigLoaded, DrainBegun, DrainEnded, KeyReloadFailed,
     KeyReplaced, Listening, Panicked, ShutdownComplete,
 };
-pub(super) use session::{SessionCancelled, SessionClosed, SessionOpened};
+pub(super) use observation::Observed;
+pub(super) use session::{FlightRecorded, SessionCancelled, SessionClosed, SessionOpened};
+pub(super) use stream::Answered;
 
 use super::Telemetry;
 

@@ -1,6 +1,7 @@
 //! Metric families whose children are all resolved when they are registered, so that moving one is
 //! an array index and an atomic add.
 
+use std::cell::RefCell;
 use std::marker::PhantomData;
 use std::ops::Index;
 use std::sync::OnceLock;
@@ -12,6 +13,7 @@ use prometheus::{
     IntGauge, IntGaugeVec, Opts, Registry,
 };
 
+use super::exemplar::{Exemplars, Traced};
 use super::label::Label;
 
 /// What every metric name of ours begins with.
@@ -22,11 +24,17 @@ const NAMESPACE: &str = "deepgram_sidecar";
 /// All names are constants, so a name that the registry refuses is a bug, and a panic at start.
 pub(crate) struct Families<'a> {
     registry: &'a Registry,
+    exemplars: RefCell<Exemplars>,
 }
 
 impl<'a> Families<'a> {
     pub(crate) fn new(registry: &'a Registry) -> Self {
-        Self { registry }
+        Self { registry, exemplars: RefCell::default() }
+    }
+
+    /// The exemplars of all that was registered.
+    pub(crate) fn into_exemplars(self) -> Exemplars {
+        self.exemplars.into_inner()
     }
 
     pub(crate) fn counter(&self, name: &str, help: &str) -> IntCounter {
@@ -40,6 +48,11 @@ impl<'a> Families<'a> {
         labels: &[&str],
     ) -> Children<L, IntCounter> {
         Children::of(&self.register(IntCounterVec::new(opts(name, help), labels)))
+    }
+
+    /// A counter of seconds.
+    pub(crate) fn fraction(&self, name: &str, help: &str) -> Counter {
+        self.register(Counter::with_opts(opts(name, help)))
     }
 
     /// Counters that move by fractions: seconds.
@@ -83,6 +96,51 @@ impl<'a> Families<'a> {
     ) -> Children<L, Histogram> {
         let opts = histogram_opts(name, help, bounds);
         Children::of(&self.register(HistogramVec::new(opts, labels)))
+    }
+
+    /// A histogram that remembers traces.
+    pub(crate) fn traced_histogram(
+        &self,
+        name: &str,
+        help: &str,
+        bounds: &[f64],
+    ) -> Traced<Histogram> {
+        let histogram = self.histogram(name, help, bounds);
+        self.attach(name, Vec::new(), bounds, histogram)
+    }
+
+    /// Histograms that remember traces.
+    pub(crate) fn traced_histograms<L: Label>(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+        bounds: &[f64],
+    ) -> Children<L, Traced<Histogram>> {
+        let children = self.histograms::<L>(name, help, labels, bounds);
+        children.map(|label, child| self.attach(name, label.values(), bounds, child))
+    }
+
+    /// Counters that remember traces.
+    pub(crate) fn traced_counters<L: Label>(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+    ) -> Children<L, Traced<IntCounter>> {
+        let children = self.counters::<L>(name, help, labels);
+        children.map(|label, child| self.attach(name, label.values(), &[], child))
+    }
+
+    fn attach<M>(
+        &self,
+        name: &str,
+        values: Vec<&'static str>,
+        bounds: &[f64],
+        metric: M,
+    ) -> Traced<M> {
+        let family = format!("{NAMESPACE}_{name}");
+        self.exemplars.borrow_mut().attach(&family, values, bounds, metric)
     }
 
     /// Histograms whose children appear at their first use: seventeen death reasons times the
@@ -132,6 +190,13 @@ impl<L: Label, M> Children<L, M> {
     {
         let children = L::all().into_iter().map(|label| child(family, label)).collect();
         Self { children, label: PhantomData }
+    }
+
+    /// The same children, each made into something else.
+    fn map<N>(self, make: impl Fn(L, M) -> N) -> Children<L, N> {
+        let labelled = L::all().into_iter().zip(self.children);
+        let children = labelled.map(|(label, child)| make(label, child)).collect();
+        Children { children, label: PhantomData }
     }
 
     /// The child, where the label set has one.
@@ -205,6 +270,8 @@ pub(crate) mod bounds {
     /// Lives of sessions and connections, in seconds.
     pub(crate) const LIFE: &[f64] =
         &[1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 1800.0, 3600.0, 7200.0, 14400.0];
+    /// The end of a process, in seconds, up to the usual grace period.
+    pub(crate) const DRAIN: &[f64] = &[0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 20.0, 25.0, 30.0];
     /// Things per session.
     pub(crate) const COUNT: &[f64] =
         &[0.0, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 5000.0];

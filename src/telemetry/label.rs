@@ -3,10 +3,14 @@
 use crate::config::LogLevel;
 use crate::session::death::{Class, Reason, Trigger};
 use crate::session::dial::DialReason;
-use crate::session::fact::{EndCause, SkipCause, Stage};
+use crate::session::fact::{DgCode, EndCause, GapLevel, SkipCause, Stage, StallOutcome};
 use crate::session::live::State;
 use crate::session::summary::Outcome;
-use crate::session::{ErrorCode, LossCause};
+use crate::session::{ErrorCode, LossCause, Side};
+
+mod message;
+
+pub(crate) use message::WireMessage;
 
 /// The labels of one child of a family: a closed set, known at compile time.
 pub(crate) trait Label: Copy {
@@ -55,7 +59,20 @@ macro_rules! label_enums {
     )+};
 }
 
-labels!(Class, EndCause, LogLevel, LossCause, Outcome, Reason, Stage);
+labels!(
+    Class,
+    DgCode,
+    EndCause,
+    GapLevel,
+    LogLevel,
+    LossCause,
+    Outcome,
+    Reason,
+    Side,
+    SkipCause,
+    Stage,
+    StallOutcome,
+);
 
 label_enums! {
     /// A timed part of a dial.
@@ -93,23 +110,55 @@ label_enums! {
     KeyReload { Replaced => "replaced", Failed => "failed" }
 
     /// A page that a scraper reads.
-    ScrapePage { Metrics => "metrics" }
+    ScrapePage { Metrics => "metrics", Sessions => "sessions" }
+
+    /// Which way bytes go on the connections to Deepgram.
+    Direction { Sent => "sent", Received => "received" }
+
+    /// What waits for whom.
+    Queue { ToUpstream => "to_upstream", ToApp => "to_app" }
+
+    /// A column of the audio's books.
+    Account { Accepted => "accepted", Finalized => "finalized", Lost => "lost" }
+
+    /// Whether Deepgram may still change a result.
+    ResultKind { Interim => "interim", Final => "final" }
+
+    /// A close's code, as RFC 6455 names it: 1005 without a code, 1006 without a close frame.
+    CloseCode {
+        C1000 => "1000",
+        C1001 => "1001",
+        C1002 => "1002",
+        C1003 => "1003",
+        C1005 => "1005",
+        C1006 => "1006",
+        C1007 => "1007",
+        C1008 => "1008",
+        C1009 => "1009",
+        C1011 => "1011",
+        C1012 => "1012",
+        C1013 => "1013",
+        Other => "other",
+    }
 }
 
-impl Label for SkipCause {
-    fn all() -> Vec<Self> {
-        vec![Self::Dead, Self::Superseded]
-    }
-
-    fn index(self) -> usize {
-        self as usize
-    }
-
-    fn values(self) -> Vec<&'static str> {
-        vec![match self {
-            Self::Dead => "dead",
-            Self::Superseded => "superseded",
-        }]
+impl CloseCode {
+    pub(crate) fn of(code: u16) -> Self {
+        match code {
+            1000 => Self::C1000,
+            1001 => Self::C1001,
+            1002 => Self::C1002,
+            1003 => Self::C1003,
+            1005 => Self::C1005,
+            1006 => Self::C1006,
+            1007 => Self::C1007,
+            1008 => Self::C1008,
+            1009 => Self::C1009,
+            1011 => Self::C1011,
+            1012 => Self::C1012,
+            1013 => Self::C1013,
+            _ => Self::Other,
+        }
     }
 }
 
@@ -285,51 +334,4 @@ impl Label for Dropped {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::HashSet;
-    use std::fmt::Debug;
-
-    use super::*;
-
-    /// The metrics library hashes label values without a separator, so their concatenations must
-    /// differ, or two children are one.
-    fn assert_sound<L: Label + Debug>() {
-        let mut seen = HashSet::new();
-        for (place, label) in L::all().into_iter().enumerate() {
-            assert_eq!(label.index(), place, "{label:?}");
-            assert!(seen.insert(label.values().concat()), "{label:?} collides");
-        }
-    }
-
-    #[test]
-    fn every_label_is_found_at_its_place_and_is_like_no_other() {
-        assert_sound::<Class>();
-        assert_sound::<ConnectResult>();
-        assert_sound::<ConnectionResult>();
-        assert_sound::<DeathLabels>();
-        assert_sound::<DialPhase>();
-        assert_sound::<Dropped>();
-        assert_sound::<EndCause>();
-        assert_sound::<FinalizeError>();
-        assert_sound::<KeepaliveError>();
-        assert_sound::<KeepaliveKind>();
-        assert_sound::<KeyReload>();
-        assert_sound::<LogLevel>();
-        assert_sound::<LossCause>();
-        assert_sound::<Outcome>();
-        assert_sound::<ProtocolError>();
-        assert_sound::<Reason>();
-        assert_sound::<RejectReason>();
-        assert_sound::<ScrapePage>();
-        assert_sound::<SkipCause>();
-        assert_sound::<(Stage, Class)>();
-        assert_sound::<State>();
-        assert_sound::<UnopenedCause>();
-    }
-
-    #[test]
-    fn a_death_outside_the_vocabulary_is_still_counted() {
-        let odd = DeathLabels::new(Reason::PingTimeout, Trigger::Fault);
-        assert_eq!(odd, DeathLabels::new(Reason::PingTimeout, Trigger::Ping));
-    }
-}
+mod tests;

@@ -1,14 +1,18 @@
 //! The metric catalogue: every family, registered once, with its children at zero.
 //!
-//! Only events move them (see [`super::event`]); no session id, text or host is ever a label.
+//! Only events and scrapes move them; no session id, text or host is ever a label.
 
 pub(crate) mod app;
 pub(crate) mod daemon;
+pub(crate) mod flow;
+pub(crate) mod runtime;
 pub(crate) mod session;
+pub(crate) mod stream;
 pub(crate) mod upstream;
 
 use prometheus::Registry;
 
+use super::exemplar::Exemplars;
 use super::family::Families;
 
 /// Handles to all metrics.
@@ -16,12 +20,16 @@ use super::family::Families;
 pub(crate) struct Metrics {
     pub(crate) app: app::AppMetrics,
     pub(crate) session: session::SessionMetrics,
-    pub(crate) keepalive: session::KeepaliveMetrics,
-    pub(crate) finalize: session::FinalizeMetrics,
-    pub(crate) audio: session::AudioMetrics,
+    pub(crate) keepalive: stream::KeepaliveMetrics,
+    pub(crate) finalize: stream::FinalizeMetrics,
+    pub(crate) audio: stream::AudioMetrics,
+    pub(crate) transcript: stream::TranscriptMetrics,
+    pub(crate) flow: flow::FlowMetrics,
     pub(crate) upstream: upstream::UpstreamMetrics,
     pub(crate) death: upstream::DeathMetrics,
+    pub(crate) runtime: runtime::RuntimeMetrics,
     pub(crate) daemon: daemon::DaemonMetrics,
+    pub(crate) exemplars: Exemplars,
 }
 
 impl Metrics {
@@ -30,12 +38,16 @@ impl Metrics {
         Self {
             app: app::AppMetrics::register(&families),
             session: session::SessionMetrics::register(&families),
-            keepalive: session::KeepaliveMetrics::register(&families),
-            finalize: session::FinalizeMetrics::register(&families),
-            audio: session::AudioMetrics::register(&families),
+            keepalive: stream::KeepaliveMetrics::register(&families),
+            finalize: stream::FinalizeMetrics::register(&families),
+            audio: stream::AudioMetrics::register(&families),
+            transcript: stream::TranscriptMetrics::register(&families),
+            flow: flow::FlowMetrics::register(&families),
             upstream: upstream::UpstreamMetrics::register(&families),
             death: upstream::DeathMetrics::register(&families),
+            runtime: runtime::RuntimeMetrics::register(&families),
             daemon: daemon::DaemonMetrics::register(&families),
+            exemplars: families.into_exemplars(),
         }
     }
 }

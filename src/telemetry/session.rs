@@ -1,15 +1,19 @@
 //! One session's telemetry: the facts of its life, and a guard for a life cut short.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use tracing::{Span, error_span};
 
-use super::event::{Emit, FrameRefused, SessionCancelled, SessionClosed, SessionOpened};
-use super::{Telemetry, millis};
-use crate::session::fact::{Connected, ConnectionDied, Fact, Observer, SessionEnded};
+use super::Telemetry;
+use super::event::{
+    Answered, Died, Emit, FlightRecorded, FrameRefused, Observed, SessionCancelled, SessionClosed,
+    SessionOpened,
+};
+use super::sessions::Seat;
+use crate::session::fact::{ConnectionDied, Fact, Observer, SessionEnded};
 use crate::session::live::{LiveSession, State};
-use crate::session::{Refusal, clock};
+use crate::session::{Observation, Refusal, clock, millis};
 
 /// Tells what happens in one session.
 ///
@@ -19,32 +23,27 @@ use crate::session::{Refusal, clock};
 pub struct SessionTelemetry {
     telemetry: Telemetry,
     live: Arc<LiveSession>,
+    /// Its place in the table that scrapes read.
+    seat: Seat,
     span: Span,
     is_connected: AtomicBool,
+    is_stalled: AtomicBool,
     is_ended: AtomicBool,
-    finalizes_settled: AtomicU64,
-    notes: Mutex<Notes>,
-}
-
-/// What the last line of a session tells of its life; touched a few times per connection.
-#[derive(Debug, Default)]
-struct Notes {
-    request_id: Option<String>,
-    first_death: Option<ConnectionDied>,
 }
 
 impl SessionTelemetry {
     pub(super) fn open(telemetry: Telemetry, live: Arc<LiveSession>) -> Self {
         let span = session_span(&live);
-        span.in_scope(|| SessionOpened.emit(&telemetry));
+        let seat = telemetry.sessions.seat(live.clone());
+        span.in_scope(|| SessionOpened { is_listed: seat.is_listed() }.emit(&telemetry));
         Self {
             telemetry,
             live,
+            seat,
             span,
             is_connected: AtomicBool::new(false),
+            is_stalled: AtomicBool::new(false),
             is_ended: AtomicBool::new(false),
-            finalizes_settled: AtomicU64::new(0),
-            notes: Mutex::default(),
         }
     }
 
@@ -60,14 +59,21 @@ impl SessionTelemetry {
             Fact::Connected(fact) => fact.emit(telemetry),
             Fact::KeepaliveSent(fact) => fact.emit(telemetry),
             Fact::KeepaliveBlocked(fact) => fact.emit(telemetry),
-            Fact::FinalizeAnswered(fact) => fact.emit(telemetry),
+            Fact::KeepaliveGap(fact) => fact.emit(telemetry),
+            Fact::FinalizeAnswered(fact) => {
+                Answered { fact, trace_id: self.trace_id() }.emit(telemetry);
+            }
             Fact::FinalizeTimedOut(fact) => fact.emit(telemetry),
             Fact::FinalizeFailed(fact) => fact.emit(telemetry),
             Fact::FinalizeSkipped(fact) => fact.emit(telemetry),
-            Fact::ConnectionDied(fact) => fact.emit(telemetry),
+            Fact::StreamClosing(fact) => fact.emit(telemetry),
+            Fact::CloseReceived(fact) => fact.emit(telemetry),
+            Fact::ConnectionClosed(fact) => fact.emit(telemetry),
+            Fact::ConnectionDied(fact) => self.emit_death(fact),
             Fact::LateEvidence(fact) => fact.emit(telemetry),
             Fact::TimerLate(fact) => fact.emit(telemetry),
             Fact::TranscriptStalled(fact) => fact.emit(telemetry),
+            Fact::StallEnded(fact) => fact.emit(telemetry),
             Fact::SessionParked(fact) => fact.emit(telemetry),
             Fact::SessionResumed(fact) => fact.emit(telemetry),
             Fact::AudioLost(fact) => fact.emit(telemetry),
@@ -77,39 +83,26 @@ impl SessionTelemetry {
         }
     }
 
-    /// Keeps what later facts need of this one.
+    /// Follows what the gauges need: a connection that is up, a stall that lasts.
     fn track(&self, fact: &Fact) {
         match fact {
-            Fact::Connected(fact) => self.connected(fact),
-            Fact::ConnectionDied(fact) => self.died(fact),
-            Fact::SessionParked(_) | Fact::SessionEnded(_) => self.disconnected(),
-            Fact::FinalizeAnswered(fact) => self.settle(fact.count),
-            Fact::FinalizeTimedOut(fact) => self.settle(fact.count),
-            Fact::FinalizeFailed(fact) => self.settle(fact.count),
-            Fact::FinalizeSkipped(fact) => self.settle(fact.count),
-            Fact::DialFailed(_)
-            | Fact::KeepaliveSent(_)
-            | Fact::KeepaliveBlocked(_)
-            | Fact::LateEvidence(_)
-            | Fact::TimerLate(_)
-            | Fact::TranscriptStalled(_)
-            | Fact::SessionResumed(_)
-            | Fact::AudioLost(_)
-            | Fact::AppStalled(_)
-            | Fact::BinaryDropped(_) => {}
+            Fact::Connected(_) => self.connected(),
+            Fact::ConnectionDied(_) | Fact::ConnectionClosed(_) | Fact::SessionEnded(_) => {
+                self.disconnected();
+            }
+            Fact::TranscriptStalled(_) => self.is_stalled.store(true, Relaxed),
+            Fact::StallEnded(_) => self.is_stalled.store(false, Relaxed),
+            _ => {}
+        }
+        if is_anomaly(fact) {
+            self.seat.list_anomaly();
         }
     }
 
-    fn connected(&self, fact: &Connected) {
+    fn connected(&self) {
         if !self.is_connected.swap(true, Relaxed) {
             self.telemetry.metrics.upstream.connections_active.inc();
         }
-        self.notes().request_id.clone_from(&fact.request_id);
-    }
-
-    fn died(&self, fact: &ConnectionDied) {
-        self.disconnected();
-        self.notes().first_death.get_or_insert_with(|| fact.clone());
     }
 
     fn disconnected(&self) {
@@ -118,33 +111,40 @@ impl SessionTelemetry {
         }
     }
 
-    fn settle(&self, finalizes: u64) {
-        self.finalizes_settled.fetch_add(finalizes, Relaxed);
+    /// The session's trace, where it is exported: what exemplars may point at.
+    fn trace_id(&self) -> Option<u128> {
+        self.live.trace().filter(|trace| trace.is_sampled).map(|trace| trace.trace_id)
+    }
+
+    fn emit_death(&self, fact: &ConnectionDied) {
+        Died { fact, trace_id: self.trace_id() }.emit(&self.telemetry);
+        let class = fact.death.class;
+        FlightRecorded { events: &self.live.events(), class }.emit(&self.telemetry);
     }
 
     fn emit_end(&self, ended: &SessionEnded) {
         self.is_ended.store(true, Relaxed);
-        let settled = self.finalizes_settled.load(Relaxed);
-        let notes = self.notes();
-        let closed = SessionClosed {
-            ended,
-            finalizes_unsettled: ended.finalizes_requested.saturating_sub(settled),
-            first_death: notes.first_death.as_ref(),
-            request_id: notes.request_id.as_deref(),
-        };
-        closed.emit(&self.telemetry);
+        self.seat.settle(&self.telemetry.metrics);
+        let (first_death, request_id) = (self.live.first_death(), self.live.request_id());
+        let (first_death, request_id) = (first_death.as_ref(), request_id.as_deref());
+        SessionClosed { ended, first_death, request_id }.emit(&self.telemetry);
+        self.seat.leave(ended);
     }
+}
 
-    fn notes(&self) -> std::sync::MutexGuard<'_, Notes> {
-        // Notes are whole after every statement, whatever panicked.
-        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// What makes a session worth series of its own although the page is full.
+fn is_anomaly(fact: &Fact) -> bool {
+    matches!(fact, Fact::ConnectionDied(_) | Fact::TranscriptStalled(_) | Fact::KeepaliveGap(_))
 }
 
 impl Observer for SessionTelemetry {
     fn record(&self, fact: &Fact) {
         self.track(fact);
         self.span.in_scope(|| self.emit(fact));
+    }
+
+    fn observe(&self, observation: &Observation) {
+        Observed { observation, trace_id: self.trace_id() }.emit(&self.telemetry);
     }
 
     fn refused(&self, refusal: &Refusal) {
@@ -161,6 +161,10 @@ impl Drop for SessionTelemetry {
         let state = self.live.state();
         self.telemetry.set_state(state, State::Ended);
         self.disconnected();
+        if self.is_stalled.load(Relaxed) {
+            self.telemetry.metrics.transcript.stalled.dec();
+        }
+        self.seat.settle(&self.telemetry.metrics);
         if !self.is_ended.load(Relaxed) {
             let lived = clock::now().saturating_duration_since(self.live.opened_at);
             let cancelled = SessionCancelled { state, duration_ms: millis(lived) };

@@ -1,16 +1,24 @@
 //! The metrics' contract: which series exist, and which one each event moves, by how much.
 
 mod catalogue;
-mod moves;
+mod events;
+mod facts;
+mod lives;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use prometheus::proto::{MetricFamily, MetricType};
 
 use super::*;
+use crate::session::audio::AudioFormat;
 use crate::session::death::{Death, Reason};
-use crate::session::fact::{ConnectionDied, Drops, EndCause, Fact, Observer, SessionEnded, Stage};
+use crate::session::dial::DialPhases;
+use crate::session::fact::{
+    Connected, ConnectionClosed, ConnectionDied, ConnectionEnd, Drops, EndCause, Fact, Observer,
+    SessionEnded, Stage,
+};
 use crate::session::summary::{
     AudioSummary, DeathSummary, FinalizeSummary, MessageSummary, Outcome, Summary,
 };
@@ -20,6 +28,7 @@ use crate::session::{Endpoint, SessionId};
 ///
 /// Less the process's own numbers, which move by themselves.
 fn series(telemetry: &Telemetry) -> BTreeMap<String, f64> {
+    telemetry.sessions.harvest(&telemetry.metrics);
     let families = telemetry.registry.gather();
     let own = families.iter().filter(|family| !family.name().starts_with("process_"));
     own.flat_map(series_of).collect()
@@ -76,7 +85,13 @@ fn assert_moved(telemetry: &Telemetry, expected: &[(&str, f64)], happen: impl Fn
 pub(super) fn live(id: &str) -> Arc<LiveSession> {
     let id = SessionId::parse(id).unwrap();
     let tags = vec![("tenant".to_owned(), "ac\"me\n".to_owned())];
-    LiveSession::new(id, Endpoint::V1Listen, clock::now(), tags)
+    LiveSession::new(
+        id,
+        Endpoint::V1Listen,
+        AudioFormat::new("linear16", 16_000, 1),
+        clock::now(),
+        tags,
+    )
 }
 
 /// A session that died and whose application then left.
@@ -111,13 +126,15 @@ pub(super) fn summary() -> Summary {
 }
 
 pub(super) fn session_ended() -> Fact {
-    Fact::SessionEnded(SessionEnded {
+    Fact::SessionEnded(Box::new(SessionEnded {
         summary: summary(),
         cause: Some(EndCause::AppLeft),
         send_gap_max: Duration::from_millis(5001),
+        audio: Some(Duration::from_secs(3)),
+        drained_for: Some(Duration::from_millis(1500)),
         finalizes_requested: 10,
         drops: Drops { empty_frames: 1, texts: 2, updates: 3, messages: 4 },
-    })
+    }))
 }
 
 pub(super) fn died(reason: Reason) -> Fact {
@@ -133,6 +150,27 @@ pub(super) fn died(reason: Reason) -> Fact {
         },
         age: Duration::from_secs(42),
         stage: Stage::Idle,
+    })
+}
+
+pub(super) fn connected() -> Connected {
+    let ms = Duration::from_millis;
+    Connected {
+        connection: 1,
+        attempt: 1,
+        phases: DialPhases { dns: ms(1), tcp: ms(2), tls: ms(3), upgrade: ms(4) },
+        waited: ms(10),
+        buffered: Some(ms(300)),
+        request_id: None,
+    }
+}
+
+fn closed() -> Fact {
+    Fact::ConnectionClosed(ConnectionClosed {
+        connection: 1,
+        age: Duration::from_secs(9),
+        closing: None,
+        end: ConnectionEnd::Flushed,
     })
 }
 

@@ -14,9 +14,10 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 
-use super::close::{reason_of_close, reason_of_error};
+use super::close::{dg_code_of, reason_of_close, reason_of_error};
 use super::message::kind_of;
 use super::meter::Meter;
+use crate::session::bound::MESSAGE_BYTES_MAX;
 use crate::session::death::Trigger;
 use crate::session::{Endpoint, Outgoing, UpstreamInput, Written, bounded};
 
@@ -26,9 +27,6 @@ const READ_BYTES: usize = 2 << 10;
 
 /// Messages are gathered up to this size, so that what was read together becomes one TLS record.
 const WRITE_BYTES: usize = 16 << 10;
-
-/// Largest message from Deepgram (contract, section 5).
-const MESSAGE_BYTES_MAX: usize = 4 << 20;
 
 /// One connection that is up.
 #[derive(Debug)]
@@ -83,6 +81,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         if let Err(error) = sent {
             self.fail(&error, trigger);
         }
+    }
+
+    /// Bytes that the kernel has taken and given on this connection so far: sent, received.
+    pub fn bytes(&self) -> (u64, u64) {
+        (self.meter.bytes_written(), self.meter.bytes_read())
     }
 
     /// What happens next on this connection. Reads only while `wants_messages`.
@@ -161,7 +164,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
                     UpstreamInput::Message { kind: kind_of(&text), text }
                 }
                 Some(Ok(Message::Binary(bytes))) => UpstreamInput::Binary { length: bytes.len() },
-                Some(Ok(Message::Ping(_) | Message::Pong(_))) => UpstreamInput::Pong,
+                Some(Ok(Message::Ping(_))) => UpstreamInput::Ping,
+                Some(Ok(Message::Pong(_))) => UpstreamInput::Pong,
                 Some(Ok(Message::Close(frame))) => self.closed(frame),
                 // The library gives whole frames to writers alone.
                 Some(Ok(Message::Frame(_))) => continue,
@@ -182,7 +186,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
             Some(code) => format!("close {code}: {text}"),
             None => "close without a code".to_owned(),
         };
-        UpstreamInput::Closed { code, reason: reason_of_close(code, text), detail: bounded(detail) }
+        let (reason, dg_code) = (reason_of_close(code, text), dg_code_of(text));
+        UpstreamInput::Closed { code, reason, dg_code, detail: bounded(detail) }
     }
 
     fn failed(&mut self, error: &Error, trigger: Trigger) -> UpstreamInput {

@@ -47,6 +47,8 @@ pub fn kind_of(text: &[u8]) -> MessageKind {
             end_of_turn: envelope.event.as_deref() == Some("EndOfTurn"),
             end: envelope.audio_window_end,
         },
+        "SpeechStarted" => MessageKind::SpeechStarted,
+        "UtteranceEnd" => MessageKind::UtteranceEnd,
         "Error" => MessageKind::Error,
         _ => MessageKind::Other,
     }
@@ -77,7 +79,12 @@ mod tests {
         assert!(matches!(kind_of(text), MessageKind::Results { is_final: false, .. }));
         let error = br#"{"type":"Error","variant":"SchemaError","message":"{\"type\":1}"}"#;
         assert_eq!(kind_of(error), MessageKind::Error);
-        assert_eq!(kind_of(br#"{"type":"UtteranceEnd","channel":[0,1]}"#), MessageKind::Other);
+        assert_eq!(
+            kind_of(br#"{"type":"UtteranceEnd","channel":[0,1]}"#),
+            MessageKind::UtteranceEnd
+        );
+        assert_eq!(kind_of(br#"{"type":"SpeechStarted"}"#), MessageKind::SpeechStarted);
+        assert_eq!(kind_of(br#"{"type":"News"}"#), MessageKind::Other);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Counting what the kernel has taken, below TLS and WebSocket, where buffers of our own are none.
+//! Counting what the kernel has taken and given, below TLS and WebSocket, where buffers of our own are none.
 
 use std::io;
 use std::pin::Pin;
@@ -8,22 +8,28 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// What the kernel has taken, and the error with which it stopped; shared with the [`Metered`]
-/// stream that counts it.
+/// What the kernel has taken and given, and the error with which it stopped; shared with the
+/// [`Metered`] stream that counts it.
 #[derive(Clone, Debug, Default)]
 pub struct Meter(Arc<Counts>);
 
 #[derive(Debug, Default)]
 struct Counts {
     bytes_written: AtomicU64,
+    bytes_read: AtomicU64,
     has_failed: AtomicBool,
     failure: Mutex<Option<io::Error>>,
 }
 
 impl Meter {
-    /// Bytes so far.
+    /// Bytes written so far.
     pub fn bytes_written(&self) -> u64 {
         self.0.bytes_written.load(Relaxed)
+    }
+
+    /// Bytes read so far.
+    pub fn bytes_read(&self) -> u64 {
+        self.0.bytes_read.load(Relaxed)
     }
 
     /// The first error of a write, once.
@@ -35,7 +41,7 @@ impl Meter {
     }
 }
 
-/// A stream whose written bytes are counted.
+/// A stream whose bytes are counted.
 ///
 /// A write that fails is kept for the [`Meter`], and it and all later ones seem to succeed: the
 /// layers above would otherwise end the stream for both directions, and what the peer has said
@@ -47,7 +53,7 @@ pub struct Metered<S> {
 }
 
 impl<S> Metered<S> {
-    /// Counts the stream's writes on a meter of its own.
+    /// Counts the stream's bytes on a meter of its own.
     pub fn new(stream: S) -> (Self, Meter) {
         let meter = Meter::default();
         (Self { stream, meter: meter.clone() }, meter)
@@ -81,7 +87,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Metered<S> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        let read_bytes = buffer.filled().len() - before;
+        self.meter.0.bytes_read.fetch_add(read_bytes as u64, Relaxed);
+        read
     }
 }
 

@@ -67,7 +67,7 @@ impl Rig {
             open_timeout: config.ipc.open_timeout,
             frame_bytes_max: config.ipc.max_frame_bytes,
             peers: Peers::default(),
-            telemetry: Telemetry::new(),
+            telemetry: Telemetry::default(),
             drain: Drain::default(),
             sessions: TaskTracker::new(),
             unopened: Unopened::new(config.ipc.max_sessions),

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::{Closing, Intent, Output, Phase, Session, Timer};
 use crate::session::fact::{AppStalled, EndCause, Fact, FinalizeSkipped, SkipCause};
-use crate::session::{AppInput, ErrorCode, LossCause, Outgoing, Refusal};
+use crate::session::{AppInput, ErrorCode, LossCause, Observation, Outgoing, Refusal, Side};
 
 impl Session {
     /// The application sent something, or its socket's state changed.
@@ -19,8 +19,8 @@ impl Session {
             AppInput::Update => self.app_update(),
             AppInput::Breach(refusal) => self.app_breach(now, *refusal),
             AppInput::Eof => self.app_eof(now),
-            AppInput::WriteFailed => self.app_gone(),
-            AppInput::WriteBlocked => self.app_write_blocked(),
+            AppInput::WriteFailed => self.app_gone(now),
+            AppInput::WriteBlocked => self.app_write_blocked(now),
             AppInput::WriteProgress => self.app_write_progress(now),
             AppInput::WriteDrained => self.app_write_drained(now),
         }
@@ -41,7 +41,7 @@ impl Session {
             Phase::Dialing | Phase::Closing(_) => self.backlog.push(Outgoing::Audio(audio)),
             Phase::Parked => {
                 self.backlog.push(Outgoing::Audio(audio));
-                self.dial();
+                self.dial(now);
             }
             Phase::Latched | Phase::Ending => self.drop_audio(&audio, LossCause::Dead),
         }
@@ -61,7 +61,7 @@ impl Session {
             Phase::Parked => {
                 self.backlog.push(Outgoing::Text(text));
                 if self.backlog.is_full() {
-                    self.dial();
+                    self.dial(now);
                 }
             }
             Phase::Latched | Phase::Ending => self.counts.drops.texts += 1,
@@ -133,12 +133,15 @@ impl Session {
         }
     }
 
-    pub(super) fn abandon_app(&mut self) {
-        self.app_gone();
+    pub(super) fn abandon_app(&mut self, now: Instant) {
+        self.app_gone(now);
         self.outputs.push_back(Output::AbandonApp);
     }
 
-    fn app_gone(&mut self) {
+    fn app_gone(&mut self, now: Instant) {
+        let blocked_since = self.app.blocked_since.take();
+        self.unblocked(now, Side::App, blocked_since);
+        self.app.message_since = None;
         self.app.gone = true;
         self.app.unwritten = false;
         self.timers.clear(Timer::AppWrite);
@@ -159,8 +162,8 @@ impl Session {
         }
     }
 
-    fn app_write_blocked(&mut self) {
-        self.app.blocked = true;
+    fn app_write_blocked(&mut self, now: Instant) {
+        self.app.blocked_since.get_or_insert(now);
         // A pong that we do not read proves nothing.
         self.timers.clear(Timer::Pong);
         self.timers.clear(Timer::Ping);
@@ -175,14 +178,20 @@ impl Session {
     fn app_write_drained(&mut self, now: Instant) {
         self.app.unwritten = false;
         self.timers.clear(Timer::AppWrite);
-        if std::mem::take(&mut self.app.blocked) {
+        if let Some(since) = self.app.message_since.take() {
+            let latency = now.duration_since(since);
+            self.observe(Observation::Delivered { latency });
+        }
+        let blocked_since = self.app.blocked_since.take();
+        if blocked_since.is_some() {
+            self.unblocked(now, Side::App, blocked_since);
             self.resume_verdicts(now);
         }
     }
 
     /// The application has left its socket unread for too long.
     pub(super) fn app_write_deadline(&mut self, now: Instant) {
-        self.abandon_app();
+        self.abandon_app(now);
         if self.phase == Phase::Ending {
             return;
         }

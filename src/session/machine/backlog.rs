@@ -4,10 +4,8 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
+use crate::session::bound::BACKLOG_BYTES_MAX;
 use crate::session::{Outgoing, SessionConfig};
-
-/// Bound on what is kept, whatever the encoding (contract, section 2).
-const BYTES_MAX: u64 = 1 << 20;
 
 /// What one entry costs beside its payload, so that a flood of empty ones is bounded as well.
 pub(super) const ENTRY_BYTES: usize = 64;
@@ -24,14 +22,14 @@ pub(super) struct Backlog {
 impl Backlog {
     pub(super) fn new(config: &SessionConfig) -> Self {
         let audio_bytes_max =
-            config.audio.map_or(BYTES_MAX, |format| format.bytes(config.connect_buffer));
+            config.audio.map_or(BACKLOG_BYTES_MAX, |format| format.bytes(config.connect_buffer));
         Self { entries: VecDeque::new(), audio_bytes: 0, bytes: 0, audio_bytes_max }
     }
 
     /// Whether the bound is reached. What is handed in all the same is kept: the one frame that was
     /// already read when the bound was reached.
     pub(super) fn is_full(&self) -> bool {
-        self.audio_bytes >= self.audio_bytes_max || self.bytes >= BYTES_MAX
+        self.audio_bytes >= self.audio_bytes_max || self.bytes >= BACKLOG_BYTES_MAX
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -40,6 +38,16 @@ impl Backlog {
 
     pub(super) fn has_audio(&self) -> bool {
         self.audio_bytes > 0
+    }
+
+    /// Bytes of everything that waits, and what keeping it costs.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Bytes of audio that wait.
+    pub(super) fn audio_bytes(&self) -> u64 {
+        self.audio_bytes
     }
 
     /// Frames and bytes of audio that wait.

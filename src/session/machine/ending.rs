@@ -3,20 +3,24 @@
 use std::time::Instant;
 
 use super::ledger::{Loss, StreamEnd};
-use super::{Closing, Connection, Intent, Output, Phase, Session, Timer, millis};
+use super::{Closing, Connection, Intent, Output, Phase, Session, Timer};
 use crate::session::death::{Death, Reason, Trigger};
 use crate::session::dial::DialFailure;
 use crate::session::fact::{
-    AudioLost, ConnectionDied, EndCause, Fact, FinalizeFailed, SessionEnded, SessionParked,
-    SkipCause, Stage,
+    AudioLost, ConnectionClosed, ConnectionDied, ConnectionEnd, EndCause, Fact, FinalizeFailed,
+    FinalizeSkipped, SessionEnded, SessionParked, SkipCause, Stage, StallOutcome, StreamClosing,
 };
 use crate::session::summary::{DeathSummary, Outcome, Summary};
-use crate::session::{AppFrame, ConnectRefusal, ErrorCode, Event, LossCause, Outgoing, Refusal};
+use crate::session::{
+    AppFrame, ConnectRefusal, ErrorCode, Event, LossCause, Outgoing, Refusal, Side, millis,
+};
 
 impl Session {
     /// Asks Deepgram to flush and close. The connection must be up.
     pub(super) fn close_stream(&mut self, now: Instant, closing: Closing) {
         self.phase = Phase::Closing(closing);
+        self.closing_since = Some(now);
+        self.record(Fact::StreamClosing(StreamClosing { to_park: closing == Closing::Park }));
         for timer in [Timer::Keepalive, Timer::Park, Timer::Ping, Timer::Pong, Timer::Prime] {
             self.timers.clear(timer);
         }
@@ -26,10 +30,10 @@ impl Session {
 
     /// Deepgram has closed as it was asked to.
     pub(super) fn closed_clean(&mut self, now: Instant) {
-        self.drop_connection(StreamEnd::Flushed, SkipCause::Superseded);
+        self.drop_connection(now, StreamEnd::Flushed, SkipCause::Superseded);
         match self.phase {
-            Phase::Closing(Closing::Park) if self.backlog.has_audio() => self.dial(),
-            Phase::Closing(Closing::Park) if self.backlog.is_full() => self.dial(),
+            Phase::Closing(Closing::Park) if self.backlog.has_audio() => self.dial(now),
+            Phase::Closing(Closing::Park) if self.backlog.is_full() => self.dial(now),
             Phase::Closing(Closing::Park) if self.intent.is_none() => self.parked(now),
             _ => self.end(now),
         }
@@ -52,12 +56,16 @@ impl Session {
             // Nothing was in flight but the close itself, so parking has cost no words.
             return self.closed_clean(now);
         }
-        self.drop_connection(StreamEnd::Lost(LossCause::FinishTimeout), SkipCause::Superseded);
+        let end = StreamEnd::Lost(LossCause::FinishTimeout);
+        self.drop_connection(now, end, SkipCause::Superseded);
         self.end_as(now, self.outcome_or(Outcome::TimedOut), false);
     }
 
     /// The connection died: told at once, never taken back, the first reason stands.
     pub(super) fn die(&mut self, now: Instant, reason: Reason, trigger: Trigger, detail: String) {
+        if !matches!(self.phase, Phase::Closing(_)) {
+            self.end_gap(now);
+        }
         let Some(connection) = &self.connection else { return };
         let death = Death {
             reason,
@@ -74,7 +82,7 @@ impl Session {
         if trigger == Trigger::FinalizeWrite {
             self.fail_unwritten_finalizes();
         }
-        self.drop_connection(StreamEnd::Lost(LossCause::Dead), SkipCause::Dead);
+        self.drop_connection(now, StreamEnd::Lost(LossCause::Dead), SkipCause::Dead);
         self.deliver_event(now, Event::Dead(death.clone()));
         self.first_death.get_or_insert(death);
         self.drop_backlog(LossCause::Dead);
@@ -108,8 +116,15 @@ impl Session {
     }
 
     /// Lets go of the connection and closes its books.
-    fn drop_connection(&mut self, end: StreamEnd, skip: SkipCause) {
+    fn drop_connection(&mut self, now: Instant, end: StreamEnd, skip: SkipCause) {
+        let is_death = skip == SkipCause::Dead;
+        self.end_stall(now, if is_death { StallOutcome::Died } else { StallOutcome::Ended });
         let Some(mut connection) = self.connection.take() else { return };
+        self.unblocked(now, Side::Upstream, connection.blocked_since);
+        if !is_death {
+            self.record_close(now, &connection, end);
+        }
+        self.closing_since = None;
         self.timers.clear_all(&Timer::OF_CONNECTION);
         self.outputs.push_back(Output::HangUp);
         self.skip_finalizes(connection.unwritten.finalizes, skip);
@@ -124,12 +139,24 @@ impl Session {
         self.record_loss(cause);
     }
 
+    fn record_close(&mut self, now: Instant, connection: &Connection, end: StreamEnd) {
+        self.record(Fact::ConnectionClosed(ConnectionClosed {
+            connection: connection.number,
+            age: now.duration_since(connection.up_since),
+            closing: self.closing_since.map(|since| now.duration_since(since)),
+            end: match end {
+                StreamEnd::Flushed => ConnectionEnd::Flushed,
+                StreamEnd::Lost(LossCause::FinishTimeout) => ConnectionEnd::TimedOut,
+                StreamEnd::Lost(_) => ConnectionEnd::Cut,
+            },
+        }));
+    }
+
     /// Finalizes that were written and will get no answer: skipped in the metrics, and in the
     /// summary still `sent`.
     fn supersede_answers(&mut self, count: u64, cause: SkipCause) {
         if count > 0 {
-            let fact = crate::session::fact::FinalizeSkipped { count, cause };
-            self.record(Fact::FinalizeSkipped(fact));
+            self.record(Fact::FinalizeSkipped(FinalizeSkipped { count, cause }));
         }
     }
 
@@ -191,6 +218,7 @@ impl Session {
     /// Shutdown: what can still be flushed is, until the deadline.
     pub(super) fn drain(&mut self, now: Instant, deadline: Instant) {
         self.timers.set(Timer::Drain, deadline);
+        self.draining_since.get_or_insert(now);
         if self.phase == Phase::Ending {
             return;
         }
@@ -214,14 +242,14 @@ impl Session {
     /// Shutdown waits no longer.
     pub(super) fn drain_deadline(&mut self, now: Instant) {
         if self.phase == Phase::Ending {
-            return self.abandon_app();
+            return self.abandon_app(now);
         }
         let cause = LossCause::DrainDeadline;
         let was_dialing = self.phase == Phase::Dialing;
         let mut unsent = self.connection.as_ref().map_or((0, 0), |connection| {
             (connection.unwritten.audio_frames, connection.unwritten.audio_bytes)
         });
-        self.drop_connection(StreamEnd::Lost(cause), SkipCause::Superseded);
+        self.drop_connection(now, StreamEnd::Lost(cause), SkipCause::Superseded);
         let kept = self.drop_backlog(cause);
         unsent = (unsent.0 + kept.0, unsent.1 + kept.1);
         if was_dialing {
@@ -265,19 +293,23 @@ impl Session {
         LossCause::ALL.into_iter().for_each(|cause| self.record_loss(cause));
         self.timers.clear_all(&Timer::OF_CONNECTION);
         self.timers.clear(Timer::Redial);
+        self.end_segment(now);
+        self.timers.clear(Timer::Segment);
         self.phase = Phase::Ending;
         let summary = self.summary(now, outcome, cut);
         let cause = match self.intent {
             Some(Intent::Abort(cause)) if outcome == Outcome::Aborted => Some(cause),
             _ => None,
         };
-        self.record(Fact::SessionEnded(SessionEnded {
+        self.record(Fact::SessionEnded(Box::new(SessionEnded {
             summary: summary.clone(),
             cause,
             send_gap_max: self.counts.send_gap_max,
+            audio: self.config.audio.map(|it| it.duration(summary.audio.bytes_received)),
+            drained_for: self.draining_since.map(|since| now.duration_since(since)),
             finalizes_requested: self.counts.finalizes_requested,
             drops: self.counts.drops,
-        }));
+        })));
         if self.app.opened {
             self.deliver(now, AppFrame::Finished(Box::new(summary)));
         }

@@ -150,6 +150,15 @@ impl Ledger {
         self.format.map_or(Duration::ZERO, |format| format.duration(bytes))
     }
 
+    /// Bytes sent on the connection that is up.
+    pub(super) fn stream_bytes(&self) -> u64 {
+        self.stream.sent
+    }
+
+    pub(super) fn finalized_bytes(&self) -> u64 {
+        self.finalized
+    }
+
     pub(super) fn lost_bytes(&self) -> u64 {
         self.lost.iter().map(|loss| loss.bytes).sum()
     }

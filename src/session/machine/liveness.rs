@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Phase, Session, Timer, millis};
-use crate::session::Outgoing;
+use super::{Phase, Session, Timer};
 use crate::session::death::{Reason, Trigger};
-use crate::session::fact::{Fact, TimerLate};
+use crate::session::fact::{Fact, StallOutcome, TimerLate};
+use crate::session::{Observation, Outgoing, millis};
 
 /// A verdict that comes later than this says more about our own pause (CPU throttling, a stopped
 /// process) than about the peer, so it is put off until a fresh probe has had its time.
@@ -21,7 +21,7 @@ impl Session {
 
     pub(super) fn ping_due(&mut self, now: Instant) {
         let Some(connection) = &self.connection else { return };
-        if connection.write_blocked {
+        if connection.is_write_blocked() {
             // Behind what waits it would measure the wait. The write deadline watches that.
             self.arm_ping(now);
         } else {
@@ -30,9 +30,23 @@ impl Session {
     }
 
     pub(super) fn pings_written(&mut self, now: Instant, count: u64) {
+        if count > 0
+            && let Some(connection) = &mut self.connection
+        {
+            connection.ping_written_at.get_or_insert(now);
+        }
         if count > 0 && self.phase == Phase::Open && self.wants_upstream_input() {
             self.timers.set(Timer::Pong, now + self.config.ping_timeout);
         }
+    }
+
+    pub(super) fn pong_received(&mut self, now: Instant) {
+        let connection = self.connection.as_mut();
+        if let Some(written_at) = connection.and_then(|it| it.ping_written_at.take()) {
+            let round_trip = now.duration_since(written_at);
+            self.observe(Observation::PingAnswered { round_trip });
+        }
+        self.received(now);
     }
 
     pub(super) fn pong_deadline(&mut self, now: Instant, lateness: Duration) {
@@ -60,8 +74,9 @@ impl Session {
     /// so every wait for it begins anew.
     pub(super) fn resume_verdicts(&mut self, now: Instant) {
         self.arm_ping(now);
+        self.end_stall(now, StallOutcome::Ended);
         let Some(connection) = &mut self.connection else { return };
-        connection.stall.message_received();
+        connection.ping_written_at = None;
         connection.finalizes.restart(now);
         if self.timers.get(Timer::Finalize).is_some() {
             self.timers.set(Timer::Finalize, now + self.config.finalize_timeout);

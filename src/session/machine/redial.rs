@@ -1,6 +1,6 @@
 //! How often and how long to wait before dialling again.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Longest wait between two attempts.
 const BACKOFF_MAX: Duration = Duration::from_secs(32);
@@ -10,17 +10,36 @@ const BACKOFF_MAX: Duration = Duration::from_secs(32);
 pub(super) struct Redial {
     attempts_max: u32,
     attempt: u32,
+    /// When the first attempt of this dial began, and the latest one.
+    begun: Instant,
+    attempt_begun: Instant,
     random: u64,
 }
 
 impl Redial {
-    pub(super) fn new(attempts_max: u32, seed: u64) -> Self {
-        Self { attempts_max, attempt: 0, random: seed }
+    pub(super) fn new(attempts_max: u32, now: Instant, seed: u64) -> Self {
+        Self { attempts_max, attempt: 0, begun: now, attempt_begun: now, random: seed }
     }
 
     /// Begins a new dial: its first attempt.
-    pub(super) fn restart(&mut self) {
+    pub(super) fn restart(&mut self, now: Instant) {
         self.attempt = 1;
+        self.begun = now;
+    }
+
+    /// The attempt under way begins.
+    pub(super) fn begin_attempt(&mut self, now: Instant) {
+        self.attempt_begun = now;
+    }
+
+    /// Since the first attempt of this dial began.
+    pub(super) fn waited(&self, now: Instant) -> Duration {
+        now.duration_since(self.begun)
+    }
+
+    /// Since the latest attempt began.
+    pub(super) fn attempted(&self, now: Instant) -> Duration {
+        now.duration_since(self.attempt_begun)
     }
 
     /// The attempt under way, from 1.
@@ -52,12 +71,13 @@ impl Redial {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::session::clock::now;
 
     #[test]
     fn three_attempts_wait_one_and_two_seconds_plus_jitter() {
         for seed in 0..200 {
-            let mut redial = Redial::new(3, seed);
-            redial.restart();
+            let mut redial = Redial::new(3, now(), seed);
+            redial.restart(now());
             let first = redial.next_delay().unwrap();
             let second = redial.next_delay().unwrap();
             assert!((1..2).contains(&first.as_secs()), "{first:?}");
@@ -68,8 +88,8 @@ mod tests {
 
     #[test]
     fn no_wait_is_over_the_cap() {
-        let mut redial = Redial::new(200, 7);
-        redial.restart();
+        let mut redial = Redial::new(200, now(), 7);
+        redial.restart(now());
         let delays: Vec<_> = std::iter::from_fn(|| redial.next_delay()).collect();
         assert_eq!(delays.len(), 199);
         assert!(delays.iter().all(|delay| *delay <= BACKOFF_MAX));

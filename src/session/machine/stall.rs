@@ -2,6 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use super::Session;
+use crate::session::fact::{Fact, StallEnded, StallOutcome};
+
 /// A pause between two writes of audio counts as audio up to this long: the longest chunk that
 /// Deepgram advises is 250 ms, and an application may be late with it.
 const GAP_MAX: Duration = Duration::from_millis(500);
@@ -42,8 +45,24 @@ impl Stall {
         stalled.then_some(silent)
     }
 
-    /// A message came: the episode, if there was one, is over.
-    pub(super) fn message_received(&mut self) {
-        self.unanswered = None;
+    /// Whether a stall was told that is not over.
+    pub(super) fn is_told(&self) -> bool {
+        self.unanswered.as_ref().is_some_and(|unanswered| unanswered.told)
+    }
+
+    /// The wait is over or counts no more. Tells how long it was if it had become a stall.
+    pub(super) fn end(&mut self, now: Instant) -> Option<Duration> {
+        let unanswered = self.unanswered.take().filter(|unanswered| unanswered.told)?;
+        Some(now.duration_since(unanswered.since))
+    }
+}
+
+impl Session {
+    /// The wait for Deepgram's word is over: if it had become a stall, that is told.
+    pub(super) fn end_stall(&mut self, now: Instant, outcome: StallOutcome) {
+        let ended = self.connection.as_mut().and_then(|it| it.stall.end(now));
+        if let Some(silent) = ended {
+            self.record(Fact::StallEnded(StallEnded { silent, outcome }));
+        }
     }
 }

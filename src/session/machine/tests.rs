@@ -16,9 +16,10 @@ use super::*;
 use crate::session::audio::AudioFormat;
 use crate::session::death::Trigger;
 use crate::session::dial::{DialFailure, DialPhases, DialReason};
+use crate::session::fact::DgCode;
 use crate::session::summary::{Outcome, Summary};
 use crate::session::{AppInput, Endpoint, ErrorCode, MessageKind, UpstreamInput, Written};
-use crate::upstream::close::reason_of_close;
+use crate::upstream::close::{dg_code_of, reason_of_close};
 
 /// 100 ms of 16 kHz linear16.
 const FRAME_BYTES: usize = 3_200;
@@ -67,6 +68,7 @@ struct World {
     sent: Vec<(Duration, Outgoing)>,
     delivered: Vec<(Duration, AppFrame)>,
     facts: Vec<Fact>,
+    observations: Vec<(Duration, Observation)>,
 }
 
 /// The two timers of Deepgram's, and answers to what is sent.
@@ -101,6 +103,7 @@ impl World {
             sent: Vec::new(),
             delivered: Vec::new(),
             facts: Vec::new(),
+            observations: Vec::new(),
         };
         world.settle();
         world
@@ -140,7 +143,12 @@ impl World {
     fn close(&mut self, code: Option<u16>, text: &str) {
         let reason = reason_of_close(code, text);
         self.deepgram.up = None;
-        self.upstream(UpstreamInput::Closed { code, reason, detail: text.to_owned() });
+        self.upstream(UpstreamInput::Closed {
+            code,
+            reason,
+            dg_code: dg_code_of(text),
+            detail: text.to_owned(),
+        });
     }
 
     fn fail(&mut self, reason: crate::session::death::Reason, trigger: Trigger) {
@@ -202,6 +210,7 @@ impl World {
                 }
                 Output::AbandonApp => {}
                 Output::Record(fact) => self.facts.push(*fact),
+                Output::Observe(observation) => self.observations.push((at, observation)),
             }
         }
     }
@@ -230,7 +239,9 @@ impl World {
             self.say(MessageKind::Metadata);
             let reason = reason_of_close(Some(1000), "");
             self.deepgram.up = None;
-            let closed = UpstreamInput::Closed { code: Some(1000), reason, detail: String::new() };
+            let dg_code = DgCode::None;
+            let closed =
+                UpstreamInput::Closed { code: Some(1000), reason, dg_code, detail: String::new() };
             self.session.handle_upstream(self.now, closed);
         }
     }

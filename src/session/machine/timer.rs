@@ -27,11 +27,13 @@ pub enum Timer {
     Prime,
     /// The next dial attempt begins.
     Redial,
+    /// A stretch of the session's life is over.
+    Segment,
 }
 
 impl Timer {
     /// Every timer, in the order in which they are handled.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Drain,
         Self::Close,
         Self::Write,
@@ -43,7 +45,26 @@ impl Timer {
         Self::Ping,
         Self::Prime,
         Self::Redial,
+        Self::Segment,
     ];
+
+    /// The word on the admin pages.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Drain => "drain",
+            Self::Close => "close",
+            Self::Write => "write",
+            Self::Pong => "pong",
+            Self::AppWrite => "app_write",
+            Self::Finalize => "finalize",
+            Self::Park => "park",
+            Self::Keepalive => "keepalive",
+            Self::Ping => "ping",
+            Self::Prime => "prime",
+            Self::Redial => "redial",
+            Self::Segment => "segment",
+        }
+    }
 
     /// The timers of a connection, which end with it.
     pub(super) const OF_CONNECTION: [Self; 8] = [

@@ -9,8 +9,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::Emit;
-use crate::telemetry::label::KeyReload;
-use crate::telemetry::{REVISION, Telemetry, VERSION, millis};
+use crate::session::bound::{APP_UNWRITTEN_BYTES_MAX, BACKLOG_BYTES_MAX, MESSAGE_BYTES_MAX};
+use crate::session::millis;
+use crate::telemetry::label::{KeyReload, Queue};
+use crate::telemetry::{REVISION, Telemetry, VERSION};
 
 /// The configuration is in force.
 #[derive(Clone, Copy, Debug)]
@@ -21,12 +23,20 @@ pub struct ConfigLoaded<'a> {
     pub sessions_max: usize,
     /// `keepalive.interval`.
     pub keepalive_interval: Duration,
+    /// `ipc.max_frame_bytes`.
+    pub frame_bytes_max: u32,
 }
 
 impl Emit for ConfigLoaded<'_> {
     fn emit(&self, telemetry: &Telemetry) {
         let limit = i64::try_from(self.sessions_max).unwrap_or(i64::MAX);
         telemetry.metrics.session.limit.set(limit);
+        let queues = &telemetry.metrics.flow.queue_limit;
+        // The frame or message that reaches a bound is taken whole.
+        let to_upstream = BACKLOG_BYTES_MAX + u64::from(self.frame_bytes_max);
+        let to_app = APP_UNWRITTEN_BYTES_MAX + MESSAGE_BYTES_MAX;
+        queues[Queue::ToUpstream].set(to_upstream as i64);
+        queues[Queue::ToApp].set(to_app as i64);
         telemetry.metrics.keepalive.interval.set(self.keepalive_interval.as_secs_f64());
         tracing::info!(
             name: "config_loaded",

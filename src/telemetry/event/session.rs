@@ -3,24 +3,58 @@
 use serde::Serialize;
 use tracing::Level;
 
-use super::fact::death_level;
+use super::connection::death_level;
 use super::{Emit, line};
-use crate::session::fact::{ConnectionDied, SessionEnded};
-use crate::session::live::State;
+use crate::session::death::Class;
+use crate::session::fact::{
+    AppStalled, ConnectionDied, SessionEnded, SessionParked, SessionResumed,
+};
+use crate::session::live::{Entry, State};
+use crate::session::millis;
 use crate::session::summary::{Outcome, Summary};
+use crate::telemetry::Telemetry;
 use crate::telemetry::family::ObserveDuration;
 use crate::telemetry::label::Dropped;
-use crate::telemetry::{Telemetry, millis};
 
 /// A session was accepted.
 #[derive(Debug)]
-pub(in crate::telemetry) struct SessionOpened;
+pub(in crate::telemetry) struct SessionOpened {
+    /// Whether it has series of its own.
+    pub(in crate::telemetry) is_listed: bool,
+}
 
 impl Emit for SessionOpened {
     fn emit(&self, telemetry: &Telemetry) {
         telemetry.metrics.session.opened.inc();
+        if !self.is_listed {
+            telemetry.metrics.session.series_refused.inc();
+        }
         telemetry.set_state(State::Ended, State::Connecting);
         tracing::info!(name: "session_open", "session accepted");
+    }
+}
+
+impl Emit for SessionParked {
+    fn emit(&self, telemetry: &Telemetry) {
+        telemetry.metrics.session.parked.inc();
+        tracing::info!(name: "session_parked", idle_ms = millis(self.idle), "parked for idleness");
+    }
+}
+
+impl Emit for SessionResumed {
+    fn emit(&self, telemetry: &Telemetry) {
+        telemetry.metrics.session.resumed.inc();
+        tracing::info!(name: "session_resumed", idle_ms = millis(self.idle), "audio has resumed it");
+    }
+}
+
+impl Emit for AppStalled {
+    fn emit(&self, telemetry: &Telemetry) {
+        telemetry.metrics.app.stalls.inc();
+        tracing::warn!(
+            name: "app_stalled",
+            "the application left its socket unread for session.app_stall_timeout"
+        );
     }
 }
 
@@ -28,8 +62,6 @@ impl Emit for SessionOpened {
 #[derive(Debug)]
 pub(in crate::telemetry) struct SessionClosed<'a> {
     pub(in crate::telemetry) ended: &'a SessionEnded,
-    /// Finalizes asked for that no earlier event has counted.
-    pub(in crate::telemetry) finalizes_unsettled: u64,
     pub(in crate::telemetry) first_death: Option<&'a ConnectionDied>,
     /// Deepgram's `dg-request-id` of the latest connection: what its support asks for.
     pub(in crate::telemetry) request_id: Option<&'a str>,
@@ -56,11 +88,13 @@ impl SessionClosed<'_> {
         session.keepalives.observe(summary.keepalives as f64);
         let finalize_errors = summary.finalizes.errors + summary.finalizes.timeouts;
         session.finalize_errors.observe(finalize_errors as f64);
-        telemetry.metrics.finalize.requests.inc_by(self.finalizes_unsettled);
+        if let Some(audio) = self.ended.audio {
+            session.audio.observe_duration(audio);
+        }
+        if let Some(drained_for) = self.ended.drained_for {
+            session.drain.observe_duration(drained_for);
+        }
         let audio = &telemetry.metrics.audio;
-        audio.frames_received.inc_by(summary.audio.frames);
-        audio.bytes_received.inc_by(summary.audio.bytes_received);
-        audio.bytes_sent.inc_by(summary.audio.bytes_sent);
         let drops = self.ended.drops;
         audio.dropped[Dropped::EmptyAudio].inc_by(drops.empty_frames);
         audio.dropped[Dropped::Text].inc_by(drops.texts);
@@ -91,6 +125,8 @@ impl SessionClosed<'_> {
             send_age_ms: self.first_death.map(|died| died.death.send_age_ms),
             receive_age_ms: self.first_death.map(|died| died.death.receive_age_ms),
             send_gap_max_ms: millis(self.ended.send_gap_max),
+            audio_ms: self.ended.audio.map(millis),
+            drain_ms: self.ended.drained_for.map(millis),
             finalizes_requested: self.ended.finalizes_requested,
             dg_request_id: self.request_id,
         };
@@ -114,8 +150,30 @@ struct Members<'a> {
     send_age_ms: Option<u64>,
     receive_age_ms: Option<u64>,
     send_gap_max_ms: u64,
+    audio_ms: Option<u64>,
+    drain_ms: Option<u64>,
     finalizes_requested: u64,
     dg_request_id: Option<&'a str>,
+}
+
+/// A connection died: what had happened before, for whoever asks why.
+#[derive(Debug)]
+pub(in crate::telemetry) struct FlightRecorded<'a> {
+    pub(in crate::telemetry) events: &'a [Entry],
+    pub(in crate::telemetry) class: Class,
+}
+
+impl Emit for FlightRecorded<'_> {
+    fn emit(&self, _telemetry: &Telemetry) {
+        let events = serde_json::json!({ "events": self.events });
+        let members = events.to_string();
+        line!(
+            death_level(self.class),
+            name: "flight_recorder",
+            members,
+            "what had happened before the connection died, oldest first"
+        );
+    }
 }
 
 /// A session's task ended without its books: a forced exit, or a bug.

@@ -38,7 +38,7 @@ impl Write for Captured {
 
 /// Runs `happen` under a log of its own and returns what was written.
 fn logged(config: Logs, happen: impl FnOnce(&Telemetry, &LogHandle)) -> Captured {
-    let telemetry = Telemetry::new();
+    let telemetry = Telemetry::default();
     let captured = Captured::default();
     let writer = captured.clone();
     let (subscriber, handle) = subscriber(&telemetry, &config, move || writer.clone(), false);
@@ -180,7 +180,7 @@ fn other_crates_are_heard_from_warn_on() {
 
 #[tokio::test(start_paused = true)]
 async fn an_event_over_its_rate_is_held_back_and_told() {
-    let telemetry = Telemetry::new();
+    let telemetry = Telemetry::default();
     let captured = Captured::default();
     let writer = captured.clone();
     let (subscriber, _handle) =
@@ -191,7 +191,7 @@ async fn an_event_over_its_rate_is_held_back_and_told() {
     tokio::time::advance(Duration::from_secs(1)).await;
     KeyReplaced.emit(&telemetry);
     assert_eq!(captured.lines()[50]["suppressed"], 10);
-    let page = telemetry.scrape(Default::default());
+    let page = telemetry.scrape(crate::telemetry::Format::Text, Default::default());
     assert!(page.contains("deepgram_sidecar_log_suppressed_total{level=\"info\"} 10\n"), "{page}");
     assert!(page.contains("deepgram_sidecar_log_messages_total{level=\"info\"} 51\n"), "{page}");
 }

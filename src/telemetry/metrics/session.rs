@@ -1,15 +1,12 @@
 //! Sessions: how many, how they end, and what was done for them.
 
-use prometheus::{Counter, Gauge, Histogram, IntCounter, IntGauge};
+use prometheus::{Histogram, IntCounter, IntGauge};
 
-use crate::session::LossCause;
-use crate::session::fact::{EndCause, SkipCause};
+use crate::session::fact::EndCause;
 use crate::session::live::State;
 use crate::session::summary::Outcome;
 use crate::telemetry::family::{Children, Families, bounds};
-use crate::telemetry::label::{
-    Dropped, FinalizeError, KeepaliveError, KeepaliveKind, RejectReason,
-};
+use crate::telemetry::label::RejectReason;
 
 /// Sessions, and their totals as histograms observed at their ends.
 ///
@@ -25,11 +22,15 @@ pub(crate) struct SessionMetrics {
     pub(crate) cancelled: IntCounter,
     pub(crate) parked: IntCounter,
     pub(crate) resumed: IntCounter,
-    pub(crate) transcript_stalls: IntCounter,
     pub(crate) duration: Children<Outcome, Histogram>,
     pub(crate) keepalives: Histogram,
     pub(crate) send_gap_max: Children<Outcome, Histogram>,
     pub(crate) finalize_errors: Histogram,
+    pub(crate) audio: Histogram,
+    pub(crate) drain: Histogram,
+    pub(crate) series: IntGauge,
+    pub(crate) series_omitted: IntGauge,
+    pub(crate) series_refused: IntCounter,
 }
 
 impl SessionMetrics {
@@ -62,10 +63,6 @@ impl SessionMetrics {
                 "Connections closed because keepalive.max_idle was spent.",
             ),
             resumed: families.counter("sessions_resumed_total", "Parked sessions that resumed."),
-            transcript_stalls: families.counter(
-                "transcript_stalls_total",
-                "Episodes of audio going in and nothing coming out for liveness.stall_after.",
-            ),
             duration: families.histograms(
                 "session_duration_seconds",
                 "Time from OPEN to the session's end, by outcome.",
@@ -88,117 +85,27 @@ impl SessionMetrics {
                 "Finalizes failed or unanswered per session, observed at its end.",
                 bounds::FEW,
             ),
-        }
-    }
-}
-
-/// Keepalives.
-#[derive(Debug)]
-pub(crate) struct KeepaliveMetrics {
-    pub(crate) sent: Children<KeepaliveKind, IntCounter>,
-    pub(crate) errors: Children<KeepaliveError, IntCounter>,
-    pub(crate) lateness: Histogram,
-    pub(crate) interval: Gauge,
-}
-
-impl KeepaliveMetrics {
-    pub(crate) fn register(families: &Families<'_>) -> Self {
-        Self {
-            sent: families.counters("keepalives_sent_total", "Keepalives written.", &["kind"]),
-            errors: families.counters(
-                "keepalive_errors_total",
-                "Keepalives due and not written, by reason.",
-                &["reason"],
+            audio: families.histogram(
+                "session_audio_seconds",
+                "Audio received per session, observed at its end, where the encoding tells time.",
+                bounds::LIFE,
             ),
-            lateness: families.histogram(
-                "keepalive_lateness_seconds",
-                "How much later than due a keepalive was asked for.",
-                bounds::FAST,
+            drain: families.histogram(
+                "session_drain_seconds",
+                "Time from shutdown's begin to a session's end.",
+                bounds::DRAIN,
             ),
-            interval: families
-                .gauge_fraction("keepalive_interval_seconds", "keepalive.interval, configured."),
-        }
-    }
-}
-
-/// Finalizes: `requests = answered + sum(errors) + sum(skipped)`, each counted when settled.
-#[derive(Debug)]
-pub(crate) struct FinalizeMetrics {
-    pub(crate) requests: IntCounter,
-    pub(crate) answered: IntCounter,
-    pub(crate) errors: Children<FinalizeError, IntCounter>,
-    pub(crate) skipped: Children<SkipCause, IntCounter>,
-    pub(crate) latency: Histogram,
-}
-
-impl FinalizeMetrics {
-    pub(crate) fn register(families: &Families<'_>) -> Self {
-        Self {
-            requests: families.counter(
-                "finalize_requests_total",
-                "Finalizes asked for, counted when settled or at the session's end.",
+            series: families.gauge(
+                "session_series",
+                "Sessions on /metrics/sessions: live ones, and ended ones that linger.",
             ),
-            answered: families
-                .counter("finalizes_answered_total", "Finalizes that a result answered."),
-            errors: families.counters(
-                "finalize_errors_total",
-                "Finalizes that failed on a live connection, by reason.",
-                &["reason"],
+            series_omitted: families.gauge(
+                "session_series_omitted",
+                "Live sessions that /metrics/sessions leaves out: metrics.per_session_max is reached.",
             ),
-            skipped: families.counters(
-                "finalizes_skipped_total",
-                "Finalizes without a live stream to flush, by reason; no errors.",
-                &["reason"],
-            ),
-            latency: families.histogram(
-                "finalize_latency_seconds",
-                "Time from the oldest Finalize written to the result that answers it.",
-                bounds::LAT,
-            ),
-        }
-    }
-}
-
-/// Audio, moved at the session's end except for losses.
-#[derive(Debug)]
-pub(crate) struct AudioMetrics {
-    pub(crate) frames_received: IntCounter,
-    pub(crate) bytes_received: IntCounter,
-    pub(crate) bytes_sent: IntCounter,
-    pub(crate) lost: Children<LossCause, Counter>,
-    pub(crate) lost_bytes: Children<LossCause, IntCounter>,
-    pub(crate) dropped: Children<Dropped, IntCounter>,
-}
-
-impl AudioMetrics {
-    pub(crate) fn register(families: &Families<'_>) -> Self {
-        Self {
-            frames_received: families.counter(
-                "audio_frames_received_total",
-                "AUDIO frames read, counted at the session's end.",
-            ),
-            bytes_received: families.counter(
-                "audio_received_bytes_total",
-                "Bytes of AUDIO frames read, counted at the session's end.",
-            ),
-            bytes_sent: families.counter(
-                "audio_sent_bytes_total",
-                "Bytes of audio written to Deepgram, counted at the session's end.",
-            ),
-            lost: families.fractions(
-                "audio_lost_seconds_total",
-                "Audio that never became text, by cause, where the encoding tells time.",
-                &["cause"],
-            ),
-            lost_bytes: families.counters(
-                "audio_lost_bytes_total",
-                "Bytes of audio that never became text, by cause, for any encoding.",
-                &["cause"],
-            ),
-            dropped: families.counters(
-                "dropped_total",
-                "Frames and messages that were dropped: what, and the reason.",
-                &["what", "reason"],
+            series_refused: families.counter(
+                "session_series_refused_total",
+                "Sessions accepted while /metrics/sessions was full.",
             ),
         }
     }

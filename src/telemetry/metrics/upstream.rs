@@ -3,9 +3,12 @@
 use prometheus::{Histogram, IntCounter, IntGauge};
 
 use crate::session::death::{Class, Reason};
-use crate::session::fact::Stage;
+use crate::session::fact::{DgCode, Stage};
+use crate::telemetry::exemplar::Traced;
 use crate::telemetry::family::{Children, ChildrenOnDemand, Families, bounds};
-use crate::telemetry::label::{ConnectResult, DeathLabels, DialPhase, KeyReload};
+use crate::telemetry::label::{
+    CloseCode, ConnectResult, DeathLabels, DialPhase, Direction, KeyReload, WireMessage,
+};
 
 /// Dials and connections.
 #[derive(Debug)]
@@ -13,6 +16,11 @@ pub(crate) struct UpstreamMetrics {
     pub(crate) connections_active: IntGauge,
     pub(crate) connect_attempts: Children<ConnectResult, IntCounter>,
     pub(crate) connect_duration: Children<DialPhase, Histogram>,
+    pub(crate) buffered: Histogram,
+    pub(crate) closes: Children<(CloseCode, DgCode), IntCounter>,
+    pub(crate) bytes: Children<Direction, IntCounter>,
+    pub(crate) messages: Children<WireMessage, IntCounter>,
+    pub(crate) ping_rtt: Histogram,
     pub(crate) key_reloads: Children<KeyReload, IntCounter>,
 }
 
@@ -32,6 +40,31 @@ impl UpstreamMetrics {
                 &["phase"],
                 bounds::CONN,
             ),
+            buffered: families.histogram(
+                "connect_buffered_audio_seconds",
+                "Audio that had waited for a connection when it came up.",
+                bounds::LAT,
+            ),
+            closes: families.counters(
+                "upstream_closes_total",
+                "Ends of connections by Deepgram, asked or not: code, and Deepgram's own code.",
+                &["code", "dg_code"],
+            ),
+            bytes: families.counters(
+                "upstream_bytes_total",
+                "Bytes on the wire to and from Deepgram, TLS included.",
+                &["direction"],
+            ),
+            messages: families.counters(
+                "upstream_messages_total",
+                "Messages to and from Deepgram, by type.",
+                &["direction", "type"],
+            ),
+            ping_rtt: families.histogram(
+                "upstream_ping_rtt_seconds",
+                "Time from a ping written to its pong.",
+                bounds::FAST,
+            ),
             key_reloads: families.counters(
                 "api_key_reloads_total",
                 "Times that a changed key file was read again, by result.",
@@ -44,7 +77,7 @@ impl UpstreamMetrics {
 /// Deaths of connections, counted at the instant they are noticed, once per connection.
 #[derive(Debug)]
 pub(crate) struct DeathMetrics {
-    pub(crate) total: Children<DeathLabels, IntCounter>,
+    pub(crate) total: Children<DeathLabels, Traced<IntCounter>>,
     pub(crate) by_stage: Children<(Stage, Class), IntCounter>,
     pub(crate) age: ChildrenOnDemand<Reason>,
     pub(crate) send_age: ChildrenOnDemand<Reason>,
@@ -55,7 +88,7 @@ pub(crate) struct DeathMetrics {
 impl DeathMetrics {
     pub(crate) fn register(families: &Families<'_>) -> Self {
         Self {
-            total: families.counters(
+            total: families.traced_counters(
                 "connection_deaths_total",
                 "Deaths of Deepgram connections: root cause, what noticed, who must act.",
                 &["reason", "trigger", "class"],

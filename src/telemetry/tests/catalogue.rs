@@ -12,14 +12,20 @@ api_key_reloads_total counter result
 app_connections_active gauge
 app_connections_total counter result
 app_connections_unopened_total counter cause
+app_delivery_latency_seconds histogram
 app_protocol_errors_total counter code
 app_stalls_total counter
 audio_frames_received_total counter
+audio_in_flight_seconds gauge
+audio_ledger_seconds_total counter account
 audio_lost_bytes_total counter cause
 audio_lost_seconds_total counter cause
 audio_received_bytes_total counter
+audio_seconds_total counter
 audio_sent_bytes_total counter
+backpressure_seconds_total counter side
 build_info gauge revision,version
+connect_buffered_audio_seconds histogram
 connection_age_at_death_seconds histogram reason
 connection_deaths_by_stage_total counter class,stage
 connection_deaths_total counter class,reason,trigger
@@ -28,23 +34,41 @@ death_send_age_seconds histogram reason
 draining gauge
 dropped_total counter reason,what
 finalize_errors_total counter reason
+finalize_inflight gauge
 finalize_latency_seconds histogram
 finalize_requests_total counter
 finalizes_answered_total counter
 finalizes_skipped_total counter reason
+first_result_seconds histogram
+keepalive_deadline_seconds gauge
 keepalive_errors_total counter reason
+keepalive_gap_violations_total counter level
 keepalive_interval_seconds gauge
 keepalive_lateness_seconds histogram
 keepalives_sent_total counter kind
 log_messages_total counter level
 log_suppressed_total counter level
 panics_total counter
+queue_bytes gauge queue
+queue_limit_bytes gauge queue
+queue_session_max_bytes gauge queue
 ready gauge
+runtime_busy_seconds_total counter
+runtime_lag_seconds histogram
+runtime_tasks gauge
+runtime_workers gauge
 scrape_duration_seconds histogram page
+send_age_max_seconds gauge
+send_gap_seconds histogram
+session_audio_seconds histogram
+session_drain_seconds histogram
 session_duration_seconds histogram outcome
 session_finalize_errors histogram
 session_keepalives histogram
 session_max_send_gap_seconds histogram outcome
+session_series gauge
+session_series_omitted gauge
+session_series_refused_total counter
 sessions_aborted_total counter cause
 sessions_active gauge state
 sessions_cancelled_total counter
@@ -54,11 +78,17 @@ sessions_opened_total counter
 sessions_parked_total counter
 sessions_rejected_total counter reason
 sessions_resumed_total counter
+stalled_sessions gauge
 timer_lateness_seconds histogram
-transcript_stalls_total counter
+transcript_latency_seconds histogram kind
+transcript_stalls_total counter outcome
+upstream_bytes_total counter direction
+upstream_closes_total counter code,dg_code
 upstream_connect_attempts_total counter result
 upstream_connect_duration_seconds histogram phase
 upstream_connections_active gauge
+upstream_messages_total counter direction,type
+upstream_ping_rtt_seconds histogram
 ";
 
 fn family_line(family: &MetricFamily) -> Option<String> {
@@ -71,7 +101,7 @@ fn family_line(family: &MetricFamily) -> Option<String> {
 
 #[test]
 fn the_families_are_those_of_the_catalogue() {
-    let telemetry = Telemetry::new();
+    let telemetry = Telemetry::default();
     // Histograms by reason appear with the first death.
     telemetry.session(live("s")).record(&died(Reason::ProviderError));
     let families: Vec<_> = telemetry.registry.gather().iter().filter_map(family_line).collect();
@@ -81,9 +111,13 @@ fn the_families_are_those_of_the_catalogue() {
 
 #[test]
 fn every_counter_and_gauge_exists_at_zero_from_the_start() {
-    let series = series(&Telemetry::new());
+    let series = series(&Telemetry::default());
     for (name, value) in &series {
-        let expected = if name.starts_with("build_info") { 1.0 } else { 0.0 };
+        let expected = match name.split('{').next().unwrap() {
+            "build_info" => 1.0,
+            "keepalive_deadline_seconds" => 10.0,
+            _ => 0.0,
+        };
         assert_eq!(*value, expected, "{name}");
     }
     let counters = CATALOGUE.lines().filter(|line| !line.contains(" histogram"));
@@ -96,7 +130,7 @@ fn every_counter_and_gauge_exists_at_zero_from_the_start() {
 
 #[test]
 fn exactly_the_valid_deaths_exist_from_the_start() {
-    let series = series(&Telemetry::new());
+    let series = series(&Telemetry::default());
     let exported: BTreeSet<_> = series
         .keys()
         .filter(|name| name.starts_with("connection_deaths_total{"))
@@ -115,7 +149,7 @@ fn exactly_the_valid_deaths_exist_from_the_start() {
 
 #[test]
 fn an_ended_session_has_no_state() {
-    let series = series(&Telemetry::new());
+    let series = series(&Telemetry::default());
     let states: Vec<_> =
         series.keys().filter_map(|name| name.strip_prefix("sessions_active{state=")).collect();
     assert_eq!(states, ["closing}", "connecting}", "dead}", "finalizing}", "open}", "parked}"]);
@@ -124,7 +158,7 @@ fn an_ended_session_has_no_state() {
 /// Thousands of sessions with any names must not add a single series.
 #[test]
 fn sessions_add_no_series() {
-    let telemetry = Telemetry::new();
+    let telemetry = Telemetry::default();
     telemetry.session(live("first")).record(&session_ended());
     let before = series(&telemetry).len();
     for number in 0..1000 {
@@ -135,7 +169,7 @@ fn sessions_add_no_series() {
 
 #[test]
 fn the_page_is_text_that_ends_in_a_newline_and_has_help_for_each_family() {
-    let page = Telemetry::new().scrape(ReadinessSample::default());
+    let page = Telemetry::default().scrape(Format::Text, ReadinessSample::default());
     assert!(page.ends_with('\n'));
     let with_help = page.lines().filter(|line| line.starts_with("# HELP ")).count();
     let with_type = page.lines().filter(|line| line.starts_with("# TYPE ")).count();

@@ -6,6 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use super::*;
 use crate::session::MessageKind;
 use crate::session::death::Reason;
+use crate::session::fact::DgCode;
 use crate::upstream::meter::Metered;
 
 type Ours = Link<Metered<DuplexStream>>;
@@ -127,7 +128,7 @@ async fn messages_come_with_their_kind_and_their_very_bytes() {
     let UpstreamInput::Message { text: seen, kind } = next(&mut link).await else { panic!() };
     assert_eq!((&seen[..], kind), (text.as_bytes(), MessageKind::Metadata));
     assert!(matches!(next(&mut link).await, UpstreamInput::Binary { length: 2 }));
-    assert!(matches!(next(&mut link).await, UpstreamInput::Pong));
+    assert!(matches!(next(&mut link).await, UpstreamInput::Ping));
     assert!(poll(&mut link).is_pending());
     assert_eq!(received(&mut server).await, Message::Pong(Bytes::from_static(b"p")));
 }
@@ -137,8 +138,11 @@ async fn a_close_is_named_and_answered() {
     let (mut link, mut server) = served(Endpoint::V1Listen).await;
     let frame = CloseFrame { code: 1011.into(), reason: "See https://dpgr.am/net0001".into() };
     server.close(Some(frame)).await.unwrap();
-    let UpstreamInput::Closed { code, reason, detail } = next(&mut link).await else { panic!() };
+    let UpstreamInput::Closed { code, reason, dg_code, detail } = next(&mut link).await else {
+        panic!()
+    };
     assert_eq!((code, reason), (Some(1011), Reason::Net0001Idle));
+    assert_eq!(dg_code, DgCode::Net0001);
     assert_eq!(detail, "close 1011: See https://dpgr.am/net0001");
     assert!(poll(&mut link).is_pending(), "nothing follows an end");
     link.hang_up();
@@ -211,6 +215,6 @@ async fn a_ping_that_cannot_be_answered_hides_no_cause_behind_it() {
     let frame = CloseFrame { code: 1011.into(), reason: "net0001".into() };
     server.send(Message::Close(Some(frame))).await.unwrap();
     drop(server);
-    assert!(matches!(next(&mut link).await, UpstreamInput::Pong));
+    assert!(matches!(next(&mut link).await, UpstreamInput::Ping));
     assert_eq!(reason(next(&mut link).await), (Reason::Net0001Idle, Trigger::Read));
 }

@@ -23,7 +23,8 @@ fn failure() -> impl Strategy<Value = UpstreamInput> {
         (prop::sample::select(vec![None, Some(1000), Some(1011), Some(1008)]), any::<bool>())
             .prop_map(|(code, idle)| {
                 let detail = if idle { "net0001" } else { "" }.to_owned();
-                UpstreamInput::Closed { code, reason: reason_of_close(code, &detail), detail }
+                let (reason, dg_code) = (reason_of_close(code, &detail), dg_code_of(&detail));
+                UpstreamInput::Closed { code, reason, dg_code, detail }
             });
     let pairs: Vec<_> = Reason::ALL
         .into_iter()

@@ -1,0 +1,202 @@
+//! The table of sessions that scrapes read: the live ones, and ended ones that linger.
+//!
+//! A scrape brings the totals up to date from it, so that what moves with every frame costs the
+//! frame nothing; and it is what the page of per-session series is written from. Its lock is taken
+//! when a session comes or goes and by scrapes, never while a session streams.
+
+mod harvest;
+mod series;
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::exposition::Page;
+use super::metrics::Metrics;
+use crate::session::clock;
+use crate::session::fact::SessionEnded;
+use crate::session::live::LiveSession;
+use crate::session::summary::Outcome;
+use harvest::Harvested;
+
+/// How many sessions have series of their own, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SeriesLimits {
+    /// Sessions on the page at a time. A tenth of it is kept for sessions that something happens
+    /// to.
+    pub sessions_max: usize,
+    /// How long an ended session stays on the page.
+    pub linger: Duration,
+}
+
+impl SeriesLimits {
+    /// Places that only anomalous sessions get.
+    fn reserve(self) -> usize {
+        self.sessions_max / 10
+    }
+}
+
+impl Default for SeriesLimits {
+    fn default() -> Self {
+        Self { sessions_max: 1000, linger: Duration::from_secs(60) }
+    }
+}
+
+/// The table.
+#[derive(Debug)]
+pub(crate) struct Sessions {
+    limits: SeriesLimits,
+    table: Mutex<Table>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    next_ticket: u64,
+    /// In order of their tickets: oldest first.
+    records: BTreeMap<u64, Arc<Record>>,
+}
+
+/// One session in the table.
+#[derive(Debug)]
+struct Record {
+    live: Arc<LiveSession>,
+    harvested: Harvested,
+    /// Whether it is on the page: a place is kept to the end.
+    is_listed: AtomicBool,
+    end: OnceLock<End>,
+}
+
+/// How and when a session ended.
+#[derive(Clone, Copy, Debug)]
+struct End {
+    at: Instant,
+    outcome: Outcome,
+}
+
+impl Sessions {
+    pub(crate) fn new(limits: SeriesLimits) -> Arc<Self> {
+        Arc::new(Self { limits, table: Mutex::default() })
+    }
+
+    /// Enters a session.
+    pub(crate) fn seat(self: &Arc<Self>, live: Arc<LiveSession>) -> Seat {
+        let mut table = self.lock();
+        table.forget(self.limits.linger);
+        let room = self.limits.sessions_max - self.limits.reserve();
+        let record = Arc::new(Record {
+            live,
+            harvested: Harvested::default(),
+            is_listed: AtomicBool::new(table.listed() < room),
+            end: OnceLock::new(),
+        });
+        let ticket = table.next_ticket;
+        table.next_ticket += 1;
+        table.records.insert(ticket, record.clone());
+        Seat { sessions: self.clone(), ticket, record }
+    }
+
+    /// Brings all totals up to date, and the gauges that only the table can tell.
+    pub(crate) fn harvest(&self, metrics: &Metrics) {
+        let records = self.records();
+        records.iter().for_each(|record| record.settle(metrics));
+        harvest::set_gauges(&records, clock::now(), metrics);
+        let (listed, omitted) = counts(&records);
+        metrics.session.series.set(listed);
+        metrics.session.series_omitted.set(omitted);
+    }
+
+    /// Writes the series of every listed session.
+    pub(crate) fn write(&self, page: &mut Page) {
+        let mut records = self.records();
+        records.retain(|record| record.is_listed());
+        series::write(page, &records, clock::now());
+    }
+
+    fn records(&self) -> Vec<Arc<Record>> {
+        let mut table = self.lock();
+        table.forget(self.limits.linger);
+        table.records.values().cloned().collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        // The map is sound after every statement, whatever panicked.
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Sessions on the page, and live ones that are not.
+fn counts(records: &[Arc<Record>]) -> (i64, i64) {
+    let listed = records.iter().filter(|record| record.is_listed()).count();
+    (listed as i64, (records.len() - listed) as i64)
+}
+
+impl Table {
+    fn listed(&self) -> usize {
+        self.records.values().filter(|record| record.is_listed()).count()
+    }
+
+    /// Lets go of those that have lingered.
+    fn forget(&mut self, linger: Duration) {
+        let now = clock::now();
+        self.records.retain(|_, record| match record.end.get() {
+            Some(end) => record.is_listed() && now.saturating_duration_since(end.at) < linger,
+            None => true,
+        });
+    }
+}
+
+impl Record {
+    fn is_listed(&self) -> bool {
+        self.is_listed.load(Relaxed)
+    }
+}
+
+/// A session's place in the table.
+///
+/// Dropped without [`Seat::leave`], the session is gone from it at once.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    sessions: Arc<Sessions>,
+    ticket: u64,
+    record: Arc<Record>,
+}
+
+impl Seat {
+    /// Whether it has series of its own.
+    pub(crate) fn is_listed(&self) -> bool {
+        self.record.is_listed()
+    }
+
+    /// Something happened to it: it gets series of its own while the reserve lasts.
+    pub(crate) fn list_anomaly(&self) {
+        if self.is_listed() {
+            return;
+        }
+        let table = self.sessions.lock();
+        if table.listed() < self.sessions.limits.sessions_max {
+            self.record.is_listed.store(true, Relaxed);
+        }
+    }
+
+    /// Brings the totals up to date with this session.
+    pub(crate) fn settle(&self, metrics: &Metrics) {
+        self.record.settle(metrics);
+    }
+
+    /// It ended: from now on it only lingers.
+    pub(crate) fn leave(&self, ended: &SessionEnded) {
+        let _ = self.record.end.set(End { at: clock::now(), outcome: ended.summary.outcome });
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        if self.record.end.get().is_none() {
+            self.sessions.lock().records.remove(&self.ticket);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,167 @@
+//! The series of single sessions, under a prefix and on a page of their own: written straight from
+//! the table, since thousands of sessions in the registry would cost each scrape a hundred times as
+//! much.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Instant;
+
+use super::Record;
+use super::harvest::{QUEUES, age};
+use crate::session::live::Counters;
+use crate::telemetry::exposition::{Kind, Page};
+use crate::telemetry::label::{Account, Label};
+
+const PREFIX: &str = "deepgram_sidecar_live_session";
+
+/// A counter of a session: name, help, where it stands.
+type SessionCounter = (&'static str, &'static str, fn(&Counters) -> u64);
+
+const COUNTERS: [SessionCounter; 4] = [
+    ("keepalives_sent_total", "Keepalives written.", |it| it.keepalives.load(Relaxed)),
+    ("messages_total", "Text messages from Deepgram.", |it| it.messages.load(Relaxed)),
+    ("finals_total", "Final results from Deepgram.", |it| it.finals.load(Relaxed)),
+    ("finalize_errors_total", "Finalizes that failed or had no answer in time.", |it| {
+        it.finalize_errors.load(Relaxed) + it.finalize_timeouts.load(Relaxed)
+    }),
+];
+
+/// A moment of a session: name, help, where it stands in milliseconds since OPEN.
+type SessionMoment = (&'static str, &'static str, fn(&Counters) -> &AtomicU64);
+
+const MOMENTS: [SessionMoment; 2] = [
+    ("send_age_seconds", "Time since something was last sent to Deepgram.", |it| &it.last_send_ms),
+    ("receive_age_seconds", "Time since something last came from Deepgram.", |it| {
+        &it.last_receive_ms
+    }),
+];
+
+/// An account of the books, and its counter.
+type AccountCounter = (Account, fn(&Counters) -> &AtomicU64);
+
+const ACCOUNTS: [AccountCounter; 3] = [
+    (Account::Accepted, |it| &it.bytes_received),
+    (Account::Finalized, |it| &it.bytes_finalized),
+    (Account::Lost, |it| &it.bytes_lost),
+];
+
+/// Writes all series of these sessions.
+pub(super) fn write(page: &mut Page, records: &[Arc<Record>], now: Instant) {
+    write_identity(page, records);
+    write_ages(page, records, now);
+    for (name, help, value) in COUNTERS {
+        let value = |record: &Record| Some(value(&record.live.counters) as f64);
+        write_family(page, name, Kind::Counter, help, records, value);
+    }
+    write_ledger(page, records);
+    write_queues(page, records);
+    let help = "How far the latest result is behind the audio sent, while a connection is up.";
+    write_family(page, "transcript_lag_seconds", Kind::Gauge, help, records, |record| {
+        record.live.transcript_lag().map(|lag| lag.as_secs_f64())
+    });
+    let help = "1 while audio goes in and nothing comes out.";
+    write_family(page, "stalled", Kind::Gauge, help, records, |record| {
+        Some(f64::from(u8::from(record.live.counters.is_stalled.load(Relaxed))))
+    });
+    write_ends(page, records);
+}
+
+/// A family with one sample for each session that has a value.
+fn write_family(
+    page: &mut Page,
+    name: &str,
+    kind: Kind,
+    help: &str,
+    records: &[Arc<Record>],
+    value: impl Fn(&Record) -> Option<f64>,
+) {
+    let name = format!("{PREFIX}_{name}");
+    page.family(&name, kind, help);
+    for record in records {
+        if let Some(value) = value(record) {
+            page.sample(&name, [id_of(record)], value);
+        }
+    }
+}
+
+fn id_of(record: &Record) -> (&'static str, &str) {
+    ("session_id", record.live.id.as_str())
+}
+
+fn write_identity(page: &mut Page, records: &[Arc<Record>]) {
+    let name = format!("{PREFIX}_info");
+    page.family(&name, Kind::Gauge, "The session's endpoint and trace; always 1.");
+    for record in records {
+        let trace = record.live.trace().map(|trace| trace.trace_id_text()).unwrap_or_default();
+        let endpoint = ("endpoint", record.live.endpoint.path());
+        page.sample(&name, [id_of(record), endpoint, ("trace_id", &trace)], 1.0);
+    }
+    let name = format!("{PREFIX}_state");
+    page.family(&name, Kind::Gauge, "What the session is doing: the one state that is 1.");
+    for record in records {
+        page.sample(&name, [id_of(record), ("state", record.live.state().as_str())], 1.0);
+    }
+}
+
+/// The ages of an ended session stay what they were at its end.
+fn write_ages(page: &mut Page, records: &[Arc<Record>], now: Instant) {
+    let now_of = |record: &Record| record.end.get().map_or(now, |end| end.at);
+    write_family(page, "age_seconds", Kind::Gauge, "Time since OPEN.", records, |record| {
+        let age = now_of(record).saturating_duration_since(record.live.opened_at);
+        Some(age.as_secs_f64())
+    });
+    for (name, help, moment) in MOMENTS {
+        write_family(page, name, Kind::Gauge, help, records, |record| {
+            let age = age(moment(&record.live.counters), &record.live, now_of(record));
+            age.map(|age| age.as_secs_f64())
+        });
+    }
+}
+
+fn write_ledger(page: &mut Page, records: &[Arc<Record>]) {
+    let name = format!("{PREFIX}_audio_seconds_total");
+    let help = "The audio's books, where the encoding tells time: accepted = finalized + lost + \
+                in flight.";
+    page.family(&name, Kind::Counter, help);
+    for record in records {
+        let Some(format) = record.live.audio else { continue };
+        for (account, bytes) in ACCOUNTS {
+            let labels = [id_of(record), ("account", account.values()[0])];
+            let bytes = bytes(&record.live.counters).load(Relaxed);
+            page.sample(&name, labels, format.duration(bytes).as_secs_f64());
+        }
+    }
+}
+
+fn write_queues(page: &mut Page, records: &[Arc<Record>]) {
+    let name = format!("{PREFIX}_queue_bytes");
+    page.family(&name, Kind::Gauge, "Bytes that wait to be written, by queue.");
+    for record in records {
+        for (queue, bytes) in QUEUES {
+            let labels = [id_of(record), ("queue", queue.values()[0])];
+            page.sample(&name, labels, bytes(&record.live.counters).load(Relaxed) as f64);
+        }
+    }
+}
+
+fn write_ends(page: &mut Page, records: &[Arc<Record>]) {
+    let name = format!("{PREFIX}_death_info");
+    page.family(&name, Kind::Gauge, "The first death of a connection of the session; always 1.");
+    for record in records {
+        let Some(died) = record.live.first_death() else { continue };
+        let death = died.death;
+        let labels = [
+            id_of(record),
+            ("reason", death.reason.as_str()),
+            ("trigger", death.trigger.as_str()),
+            ("class", death.class.as_str()),
+        ];
+        page.sample(&name, labels, 1.0);
+    }
+    let name = format!("{PREFIX}_end_info");
+    page.family(&name, Kind::Gauge, "How the session ended; always 1.");
+    for record in records {
+        let Some(end) = record.end.get() else { continue };
+        page.sample(&name, [id_of(record), ("outcome", end.outcome.as_str())], 1.0);
+    }
+}

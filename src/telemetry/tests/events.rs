@@ -1,0 +1,115 @@
+//! What happens outside of sessions moves its series and no other.
+
+use super::*;
+use crate::session::{ErrorCode, Refusal};
+use crate::telemetry::event::*;
+use crate::telemetry::label::{KeyReload, UnopenedCause};
+
+const MS: fn(u64) -> Duration = Duration::from_millis;
+
+/// Emits one event, and asserts what that alone moved.
+#[track_caller]
+fn assert_event(event: impl Emit, expected: &[(&str, f64)]) {
+    let telemetry = Telemetry::default();
+    assert_moved(&telemetry, expected, || event.emit(&telemetry));
+}
+
+#[test]
+fn events_of_applications() {
+    let telemetry = Telemetry::default();
+    let mut guard = None;
+    let accepted =
+        [("app_connections_active", 1.0), ("app_connections_total{result=accepted}", 1.0)];
+    assert_moved(&telemetry, &accepted, || guard = Some(telemetry.app_connection()));
+    assert_moved(&telemetry, &[("app_connections_active", -1.0)], || drop(guard));
+
+    let refusal = Refusal::new(ErrorCode::PeerNotAllowed, "no");
+    assert_event(
+        AppRejected { refusal: &refusal },
+        &[
+            ("app_connections_total{result=rejected_peer}", 1.0),
+            ("app_protocol_errors_total{code=peer_not_allowed}", 1.0),
+        ],
+    );
+    let error = std::io::Error::other("no descriptors");
+    assert_event(AcceptFailed { error: &error }, &[("app_connections_total{result=error}", 1.0)]);
+    assert_event(
+        OpenMissed { cause: UnopenedCause::Timeout },
+        &[("app_connections_unopened_total{cause=timeout}", 1.0)],
+    );
+    assert_event(TraceparentMalformed, &[("app_protocol_errors_total{code=bad_traceparent}", 1.0)]);
+}
+
+#[test]
+fn events_of_refusals() {
+    for (code, reason) in [
+        (ErrorCode::TooManySessions, "limit"),
+        (ErrorCode::Draining, "draining"),
+        (ErrorCode::PeerNotAllowed, "peer"),
+        (ErrorCode::InvalidOpen, "invalid_request"),
+        (ErrorCode::SessionIdInUse, "invalid_request"),
+    ] {
+        let refusal = Refusal::new(code, "no");
+        assert_event(
+            SessionRejected { refusal: &refusal },
+            &[
+                (&format!("sessions_rejected_total{{reason={reason}}}"), 1.0),
+                (&format!("app_protocol_errors_total{{code={}}}", code.as_str()), 1.0),
+            ],
+        );
+    }
+    for code in ErrorCode::ALL {
+        let refusal = Refusal::new(code, "no");
+        let series = format!("app_protocol_errors_total{{code={}}}", code.as_str());
+        assert_event(FrameRefused { refusal: &refusal }, &[(&series, 1.0)]);
+    }
+}
+
+#[test]
+fn events_of_the_daemon() {
+    let config = ConfigLoaded {
+        file: None,
+        sessions_max: 7,
+        keepalive_interval: MS(5000),
+        frame_bytes_max: 1 << 20,
+    };
+    assert_event(
+        config,
+        &[
+            ("sessions_limit", 7.0),
+            ("keepalive_interval_seconds", 5.0),
+            ("queue_limit_bytes{queue=to_upstream}", 2_097_152.0),
+            ("queue_limit_bytes{queue=to_app}", 4_259_840.0),
+        ],
+    );
+    assert_event(KeyReplaced, &[("api_key_reloads_total{result=replaced}", 1.0)]);
+    let failed = format!("api_key_reloads_total{{result={}}}", KeyReload::Failed.as_str());
+    assert_event(KeyReloadFailed { error: &"gone" }, &[(&failed, 1.0)]);
+    let socket = std::path::Path::new("sidecar.sock");
+    assert_event(Listening { socket, admin: None }, &[]);
+    assert_event(DrainBegun { sessions: 2, deadline: MS(25_000) }, &[]);
+    assert_event(DrainEnded { duration: MS(3), cut: 1 }, &[]);
+    assert_event(ShutdownComplete { forced: false }, &[]);
+}
+
+#[test]
+fn a_scrape_moves_only_its_own_cost_and_what_it_was_told() {
+    let telemetry = Telemetry::default();
+    let sample = ReadinessSample { ready: true, draining: true };
+    let moved = moved(&telemetry, || drop(telemetry.scrape(Format::Text, sample)));
+    let names: Vec<_> =
+        moved.keys().map(String::as_str).filter(|name| !name.contains("_sum")).collect();
+    assert_eq!(names, ["draining", "ready", "scrape_duration_seconds_count{page=metrics}"]);
+}
+
+/// Another test's panic may be counted while the hook is in place, so at least one.
+#[test]
+fn a_panic_is_counted() {
+    let telemetry = Telemetry::default();
+    let previous = std::panic::take_hook();
+    telemetry.install_panic_hook();
+    let panicked = std::thread::spawn(|| panic!("for the test")).join();
+    std::panic::set_hook(previous);
+    assert!(panicked.is_err());
+    assert!(series(&telemetry)["panics_total"] >= 1.0);
+}

@@ -1,0 +1,164 @@
+//! Gauges over a session's life, and the totals that scrapes bring up to date.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::*;
+use crate::session::fact::{SessionParked, TranscriptStalled};
+
+#[test]
+fn a_session_is_active_in_one_state_at_a_time() {
+    let telemetry = Telemetry::default();
+    let session = live("s");
+    let mut handle = None;
+    let opened = [
+        ("sessions_opened_total", 1.0),
+        ("sessions_active{state=connecting}", 1.0),
+        ("session_series", 1.0),
+    ];
+    assert_moved(&telemetry, &opened, || handle = Some(telemetry.session(session.clone())));
+    let handle = handle.unwrap();
+    let to_open =
+        [("sessions_active{state=connecting}", -1.0), ("sessions_active{state=open}", 1.0)];
+    assert_moved(&telemetry, &to_open, || {
+        handle.state_changed(session.set_state(State::Open), State::Open);
+    });
+    handle.record(&session_ended());
+    assert_moved(&telemetry, &[("sessions_active{state=open}", -1.0)], || {
+        handle.state_changed(session.set_state(State::Ended), State::Ended);
+    });
+    assert_moved(&telemetry, &[], || drop(handle));
+}
+
+#[test]
+fn a_cancelled_session_leaves_no_gauge_behind() {
+    let telemetry = Telemetry::default();
+    let session = telemetry.session(live("s"));
+    session.record(&Fact::Connected(connected()));
+    let silent = Duration::from_secs(20);
+    session.record(&Fact::TranscriptStalled(TranscriptStalled { silent }));
+    let expected = [
+        ("sessions_cancelled_total", 1.0),
+        ("sessions_active{state=connecting}", -1.0),
+        ("upstream_connections_active", -1.0),
+        ("stalled_sessions", -1.0),
+        ("session_series", -1.0),
+    ];
+    assert_moved(&telemetry, &expected, || drop(session));
+}
+
+#[test]
+fn a_connection_is_counted_down_once_whatever_ends_it() {
+    let parked = Fact::SessionParked(SessionParked { idle: Duration::from_millis(1) });
+    for ends in [
+        vec![died(Reason::ProviderError), session_ended()],
+        vec![closed(), session_ended()],
+        vec![closed(), parked, session_ended()],
+    ] {
+        let telemetry = Telemetry::default();
+        let session = telemetry.session(live("s"));
+        session.record(&Fact::Connected(connected()));
+        assert_eq!(series(&telemetry)["upstream_connections_active"], 1.0);
+        ends.iter().for_each(|fact| session.record(fact));
+        assert_eq!(series(&telemetry)["upstream_connections_active"], 0.0);
+        drop(session);
+        assert_eq!(series(&telemetry)["upstream_connections_active"], 0.0);
+    }
+}
+
+/// A second of 16 kHz linear16.
+const SECOND: u64 = 32_000;
+
+#[test]
+fn a_scrape_brings_totals_up_to_date_and_counts_nothing_twice() {
+    let telemetry = Telemetry::default();
+    let session = live("s");
+    let handle = telemetry.session(session.clone());
+    let counters = &session.counters;
+    let expected = [
+        ("audio_frames_received_total", 30.0),
+        ("audio_received_bytes_total", 96_000.0),
+        ("audio_sent_bytes_total", 64_000.0),
+        ("audio_seconds_total", 2.0),
+        ("audio_ledger_seconds_total{account=accepted}", 3.0),
+        ("audio_ledger_seconds_total{account=finalized}", 1.0),
+        ("audio_ledger_seconds_total{account=lost}", 0.5),
+        ("audio_in_flight_seconds", 1.5),
+        ("finalize_requests_total", 7.0),
+        ("finalize_inflight", 2.0),
+        ("upstream_bytes_total{direction=sent}", 70_000.0),
+        ("upstream_bytes_total{direction=received}", 9_000.0),
+        ("upstream_messages_total{direction=sent,type=audio}", 20.0),
+        ("upstream_messages_total{direction=sent,type=keepalive}", 4.0),
+        ("upstream_messages_total{direction=sent,type=finalize}", 5.0),
+        ("upstream_messages_total{direction=sent,type=text}", 6.0),
+        ("upstream_messages_total{direction=sent,type=close_stream}", 1.0),
+        ("upstream_messages_total{direction=sent,type=ping}", 8.0),
+        ("queue_bytes{queue=to_upstream}", 100.0),
+        ("queue_bytes{queue=to_app}", 200.0),
+        ("queue_session_max_bytes{queue=to_upstream}", 100.0),
+        ("queue_session_max_bytes{queue=to_app}", 200.0),
+    ];
+    assert_moved(&telemetry, &expected, || {
+        counters.frames.store(30, Relaxed);
+        counters.bytes_received.store(3 * SECOND, Relaxed);
+        counters.bytes_sent.store(2 * SECOND, Relaxed);
+        counters.bytes_finalized.store(SECOND, Relaxed);
+        counters.bytes_lost.store(SECOND / 2, Relaxed);
+        counters.finalizes_requested.store(7, Relaxed);
+        counters.finalizes_in_flight.store(2, Relaxed);
+        counters.wire_bytes_sent.store(70_000, Relaxed);
+        counters.wire_bytes_received.store(9_000, Relaxed);
+        counters.frames_sent.store(20, Relaxed);
+        counters.keepalives.store(4, Relaxed);
+        counters.finalizes_sent.store(5, Relaxed);
+        counters.texts_sent.store(6, Relaxed);
+        counters.close_streams_sent.store(1, Relaxed);
+        counters.pings_sent.store(8, Relaxed);
+        counters.upstream_queue_bytes.store(100, Relaxed);
+        counters.app_queue_bytes.store(200, Relaxed);
+    });
+    assert_moved(&telemetry, &[], || {});
+    assert_moved(&telemetry, &[("audio_frames_received_total", 2.0)], || {
+        counters.frames.store(32, Relaxed);
+    });
+    // Its end adds what came since the last scrape, and nothing that was added before.
+    counters.frames.store(40, Relaxed);
+    handle.record(&session_ended());
+    drop(handle);
+    assert_eq!(series(&telemetry)["audio_frames_received_total"], 40.0);
+    assert_eq!(series(&telemetry)["audio_ledger_seconds_total{account=accepted}"], 3.0);
+}
+
+#[test]
+fn a_session_whose_encoding_tells_no_time_has_bytes_and_no_seconds() {
+    let telemetry = Telemetry::default();
+    let id = SessionId::parse("s").unwrap();
+    let session = LiveSession::new(id, Endpoint::V1Listen, None, clock::now(), Vec::new());
+    let _handle = telemetry.session(session.clone());
+    assert_moved(&telemetry, &[("audio_received_bytes_total", 5.0)], || {
+        session.counters.bytes_received.store(5, Relaxed);
+    });
+}
+
+#[test]
+fn the_most_silent_connection_is_shown_while_it_owes_a_keepalive() {
+    let telemetry = Telemetry::default();
+    let sessions: Vec<_> = [("a", 7), ("b", 3)]
+        .into_iter()
+        .map(|(id, silent)| {
+            let opened_at = clock::now() - Duration::from_secs(100);
+            let id = SessionId::parse(id).unwrap();
+            let live = LiveSession::new(id, Endpoint::V1Listen, None, opened_at, Vec::new());
+            live.counters.last_send_ms.store(1000 * (100 - silent), Relaxed);
+            live.counters.is_connected.store(true, Relaxed);
+            let handle = telemetry.session(live.clone());
+            (live, handle)
+        })
+        .collect();
+    let send_age_max = || series(&telemetry)["send_age_max_seconds"];
+    assert!((7.0..8.0).contains(&send_age_max()));
+    sessions[0].0.set_state(State::Closing);
+    assert!((3.0..4.0).contains(&send_age_max()), "CloseStream ends the promise");
+    sessions[1].0.counters.is_connected.store(false, Relaxed);
+    assert_eq!(send_age_max(), 0.0);
+}
