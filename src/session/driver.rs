@@ -42,10 +42,21 @@ pub struct Driver<S, D: Dial, O> {
     upstream: Upstream<D>,
     alarm: Alarm,
     live: Arc<LiveSession>,
+    /// Lets go of who waits for an answer, however the task ends.
+    _answering: Answering,
     slot: Option<Slot>,
     observer: O,
     draining: bool,
     streak: u32,
+}
+
+/// A session whose task answers calls until this is dropped.
+struct Answering(Arc<LiveSession>);
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        self.0.end_calls();
+    }
 }
 
 /// What happened.
@@ -84,6 +95,7 @@ where
             app,
             upstream,
             alarm: Alarm::default(),
+            _answering: Answering(live.clone()),
             live,
             slot: Some(slot),
             observer,

@@ -245,6 +245,11 @@ impl LiveSession {
         self.calls.inspect()
     }
 
+    /// Nobody will answer for it any more. The driver's alone.
+    pub(super) fn end_calls(&self) {
+        self.calls.end();
+    }
+
     /// What somebody wants of it; of shutdown, which lasts, only while `wants_drain`. The driver's
     /// alone.
     pub(super) fn poll_call(&self, cx: &mut Context<'_>, wants_drain: bool) -> Poll<Call> {

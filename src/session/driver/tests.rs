@@ -1,11 +1,17 @@
 //! Whole sessions over the real codecs, application, sidecar and emulator in one runtime whose
 //! clock is virtual.
 
+use std::sync::Mutex;
 use std::time::Duration;
 
+use bytes::Bytes;
+use futures_util::SinkExt;
 use tokio::io::DuplexStream;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::Role;
 use tokio_util::task::TaskTracker;
 
 use super::*;
@@ -15,10 +21,11 @@ use crate::daemon::session_defaults;
 use crate::drain::Drain;
 use crate::emulator::{Emulator, Script, Settings, position};
 use crate::ipc::accept::{Peers, Reception, Unopened};
+use crate::session::SessionId;
 use crate::session::dial::{DialFailure, DialPhases};
 use crate::session::registry::Registry;
 use crate::telemetry::Telemetry;
-use crate::upstream::meter::Metered;
+use crate::upstream::meter::{Meter, Metered};
 use crate::upstream::upgrade::{Ask, upgrade};
 
 /// 100 ms of 16 kHz linear16.
@@ -258,6 +265,100 @@ async fn a_name_can_be_used_again_at_once() {
         client.opened().await.unwrap();
         assert_eq!(finish(client).await.outcome, "finished");
     }
+}
+
+/// Deepgram was read on while it had anything to say, and nothing was written meanwhile.
+#[tokio::test(start_paused = true)]
+async fn a_flood_of_messages_does_not_pile_up() {
+    const MESSAGES: usize = 300;
+    let message = format!(r#"{{"type":"Results","x":"{}"}}"#, "a".repeat(8 << 10));
+    let (ours, theirs) = tokio::io::duplex(4 << 20);
+    let mut deepgram = WebSocketStream::from_raw_socket(theirs, Role::Server, None).await;
+    for _ in 0..MESSAGES {
+        deepgram.send(Message::text(message.clone())).await.unwrap();
+    }
+    let (app, app_end) = tokio::io::duplex(16 << 20);
+    let (live, mut session) = driven(app_end, Flooded(Mutex::new(Some(ours))));
+    let mut client = Client::over(app);
+    client.opened().await.unwrap();
+    let mut most = 0;
+    for _ in 0..MESSAGES {
+        most = most.max(live.counters.app_queue_bytes.load(Relaxed));
+        let Some(Incoming::Message(text)) = client.next().await.unwrap() else { panic!() };
+        assert_eq!(text.len(), message.len());
+    }
+    assert!(most <= (APP_UNWRITTEN_BYTES_MAX + message.len() + 64) as u64, "{most} B waited");
+    session.abort_all();
+}
+
+/// A session of a driver alone.
+fn driven<D: Dial>(app: DuplexStream, dialer: D) -> (Arc<LiveSession>, JoinSet<DuplexStream>) {
+    let (id, now) = (SessionId::parse("s").unwrap(), clock::now());
+    let live = LiveSession::new(id.clone(), Endpoint::V1Listen, None, now, Vec::new());
+    let slot = Registry::new(1).claim(live.clone()).unwrap();
+    let mut socket = AppSocket::new(app, 1 << 20);
+    socket.opened(Endpoint::V1Listen);
+    let machine = Session::new(id, session_defaults(&Config::default()), now, 7);
+    let observer = Telemetry::default().session(live.clone());
+    let driver = Driver::new(machine, socket, Arc::new(dialer), "".into(), slot, observer);
+    let mut session = JoinSet::new();
+    session.spawn(Box::new(driver).run());
+    (live, session)
+}
+
+/// One stream that is upgraded already.
+struct Flooded(Mutex<Option<DuplexStream>>);
+
+impl Dial for Flooded {
+    type Stream = DuplexStream;
+
+    async fn dial(
+        self: Arc<Self>,
+        endpoint: Endpoint,
+        _query: Arc<str>,
+    ) -> Result<Dialed<DuplexStream>, DialFailure> {
+        let stream = self.0.lock().unwrap().take().unwrap();
+        let link = Link::new(stream, Bytes::new(), Meter::default(), endpoint).await;
+        Ok(Dialed { link, request_id: None, phases: DialPhases::default() })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_answers_whoever_looks_closely() {
+    let mut rig = Rig::plain();
+    let mut client = rig.open().await;
+    speak(&mut client, 0, Duration::from_secs(2)).await;
+    let live = rig.reception.registry.sessions().remove(0);
+    let inspection = live.inspect().await.unwrap();
+    let connection = inspection.glance.connection.unwrap();
+    assert_eq!((connection.number, connection.cursor_bytes), (1, 64_000));
+    let keepalive = inspection.deadlines.iter().find(|(timer, _)| timer.as_str() == "keepalive");
+    let due_in = keepalive.unwrap().1.duration_since(inspection.at);
+    assert!((4_000..=5_000).contains(&due_in.as_millis()), "{due_in:?}");
+    assert_eq!(live.events()[0].count, 1);
+    // It goes on, also after shutdown has begun.
+    let deadline = clock::now() + Duration::from_secs(25);
+    rig.reception.drain.begin(deadline, &rig.reception.registry);
+    let inspection = live.inspect().await;
+    let has_drain = |it: Inspection| it.deadlines.iter().any(|(it, _)| it.as_str() == "drain");
+    assert!(inspection.is_err() || has_drain(inspection.unwrap()));
+    assert_eq!(client.finished().await.unwrap().outcome, "drained");
+}
+
+#[tokio::test(start_paused = true)]
+async fn too_many_onlookers_are_turned_away_and_nobody_waits_for_a_session_that_is_gone() {
+    let mut rig = Rig::plain();
+    let client = rig.open().await;
+    let live = rig.reception.registry.sessions().remove(0);
+    let answers: Vec<_> = (0..20).map(|_| live.inspect()).collect();
+    let mut answered = 0;
+    for answer in answers {
+        answered += usize::from(answer.await.is_ok());
+    }
+    assert_eq!(answered, 8);
+    finish(client).await;
+    while rig.connections.join_next().await.is_some() {}
+    assert!(live.inspect().await.is_err());
 }
 
 #[tokio::test(start_paused = true)]

@@ -36,11 +36,19 @@ pub(in crate::session) enum Call {
     Inspect(Vec<oneshot::Sender<Inspection>>),
 }
 
+/// Who waits for an answer.
+#[derive(Debug, Default)]
+struct Inspectors {
+    waiting: Vec<oneshot::Sender<Inspection>>,
+    /// The session's task is gone: nobody will answer any more.
+    is_over: bool,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Calls {
     deadline: OnceLock<Instant>,
     is_inspected: AtomicBool,
-    inspectors: Mutex<Vec<oneshot::Sender<Inspection>>>,
+    inspectors: Mutex<Inspectors>,
     waker: AtomicWaker,
 }
 
@@ -55,13 +63,20 @@ impl Calls {
     pub(super) fn inspect(&self) -> oneshot::Receiver<Inspection> {
         let (answer, answered) = oneshot::channel();
         let mut inspectors = self.inspectors();
-        if inspectors.len() < WAITING_MAX {
-            inspectors.push(answer);
+        if inspectors.waiting.len() < WAITING_MAX && !inspectors.is_over {
+            inspectors.waiting.push(answer);
         }
         drop(inspectors);
         self.is_inspected.store(true, std::sync::atomic::Ordering::Release);
         self.waker.wake();
         answered
+    }
+
+    /// The session's task is gone: whoever waits, waits no longer.
+    pub(super) fn end(&self) {
+        let mut inspectors = self.inspectors();
+        inspectors.is_over = true;
+        inspectors.waiting.clear();
     }
 
     /// The next call; of shutdown, which lasts, only while `wants_drain`.
@@ -80,10 +95,10 @@ impl Calls {
         }
         // A plain load first: it is looked at in every turn, and almost never set.
         let is_inspected = self.is_inspected.load(Acquire) && self.is_inspected.swap(false, AcqRel);
-        is_inspected.then(|| Call::Inspect(std::mem::take(&mut *self.inspectors())))
+        is_inspected.then(|| Call::Inspect(std::mem::take(&mut self.inspectors().waiting)))
     }
 
-    fn inspectors(&self) -> std::sync::MutexGuard<'_, Vec<oneshot::Sender<Inspection>>> {
+    fn inspectors(&self) -> std::sync::MutexGuard<'_, Inspectors> {
         // The list is whole after every statement, whatever panicked.
         self.inspectors.lock().unwrap_or_else(PoisonError::into_inner)
     }

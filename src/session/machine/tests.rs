@@ -5,6 +5,7 @@ mod dialing;
 mod endings;
 mod keepalives;
 mod liveness;
+mod measures;
 mod properties;
 mod regressions;
 

@@ -158,6 +158,13 @@ proptest! {
         world.advance(secs(60));
         prop_assert!(world.session.is_closed(), "{:?}", world.session.phase);
         world.summary();
+        prop_assert_eq!(world.session.glance().finalizes_in_flight, 0, "each is settled by one fact");
+        let count = |is_it: fn(&Fact) -> bool| world.facts.iter().filter(|it| is_it(it)).count();
+        let up = count(|it| matches!(it, Fact::Connected(_)));
+        let over = count(|it| matches!(it, Fact::ConnectionClosed(_) | Fact::ConnectionDied(_)));
+        prop_assert_eq!(up, over, "each connection ends in one fact");
+        let begun = count(|it| matches!(it, Fact::TranscriptStalled(_)));
+        prop_assert_eq!(begun, count(|it| matches!(it, Fact::StallEnded(_))), "each stall ends once");
     }
 
     /// The first reason wins in every order, and every later symptom is only evidence.
