@@ -11,6 +11,7 @@ mod family;
 pub mod label;
 pub mod log;
 mod metrics;
+pub mod otlp;
 mod process;
 mod runtime;
 mod session;
