@@ -10,7 +10,7 @@ use crate::config::key::KeyStore;
 use crate::config::{self, Collector, Config};
 use crate::daemon::{self, Daemon};
 use crate::telemetry::event::{ConfigLoaded, Emit, ShutdownComplete};
-use crate::telemetry::otlp::{self, SpanExport};
+use crate::telemetry::otlp::SpanExport;
 use crate::telemetry::{SeriesLimits, Telemetry, log};
 
 /// Runs the daemon until a signal ends it.
@@ -30,10 +30,13 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         sessions_max: config.telemetry.metrics.per_session_max,
         linger: config.telemetry.metrics.per_session_linger,
     });
-    let spans = collector.map(|collector| {
-        let (_, export) = otlp::open(collector, config.telemetry.otlp.sample_ratio, &telemetry);
-        export
-    });
+    let (telemetry, spans) = match collector {
+        Some(collector) => {
+            let (telemetry, spans) = telemetry.with_traces(collector, &config);
+            (telemetry, Some(spans))
+        }
+        None => (telemetry, None),
+    };
     log::init(&telemetry, &config.telemetry.logs)?;
     telemetry.install_panic_hook();
     // Each session has two descriptors; the usual soft limit of 1024 would be 500 sessions.

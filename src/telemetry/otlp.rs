@@ -12,40 +12,44 @@ mod queue;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use opentelemetry::trace::TracerProvider;
 use opentelemetry::{InstrumentationScope, KeyValue};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{Sampler, SdkTracer, SdkTracerProvider};
+use url::Url;
 use uuid::Uuid;
 
 use super::{Telemetry, VERSION};
-use crate::config::Collector;
+use crate::config::{Collector, Config};
 pub use export::SpanExport;
 use queue::SpanQueue;
 
 /// The name of what makes the spans.
 const SCOPE: &str = "deepgram-sidecar";
 
-/// Makers of spans. Cheap to clone.
-#[derive(Clone, Debug)]
-pub struct Tracers {
+/// Makers of spans.
+#[derive(Debug)]
+pub(super) struct Tracers {
     /// Samples as the application decided, or else the configured share of sessions.
-    pub live: SdkTracer,
+    pub(super) live: SdkTracer,
     /// Keeps every span: for what turns out to matter after it was not sampled.
-    pub kept: SdkTracer,
+    pub(super) kept: SdkTracer,
+    /// Deepgram's address, as attributes.
+    pub(super) peer: Arc<[KeyValue]>,
 }
 
 /// Makes the two ends of the way to a collector. Until [`SpanExport::run`] is awaited, spans wait.
-///
-/// `sample_ratio` is the share of sessions whose application has not decided, from 0 to 1.
-pub fn open(
+pub(super) fn open(
     collector: Collector,
-    sample_ratio: f64,
+    config: &Config,
     telemetry: &Telemetry,
 ) -> (Tracers, SpanExport) {
     let resource = resource(&collector);
     let (queue, spans) = SpanQueue::new(telemetry);
-    let sampler = Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(sample_ratio)));
+    let of_others = Sampler::TraceIdRatioBased(config.telemetry.otlp.sample_ratio);
+    let sampler = Sampler::ParentBased(Box::new(of_others));
     let tracer = |sampler: Sampler| {
         let provider = SdkTracerProvider::builder()
             .with_span_processor(queue.clone())
@@ -55,9 +59,24 @@ pub fn open(
         provider
             .tracer_with_scope(InstrumentationScope::builder(SCOPE).with_version(VERSION).build())
     };
-    let tracers = Tracers { live: tracer(sampler), kept: tracer(Sampler::AlwaysOn) };
+    let peer = peer(&config.upstream.url).into();
+    let tracers = Tracers { live: tracer(sampler), kept: tracer(Sampler::AlwaysOn), peer };
     let export = SpanExport::new(collector, &resource, queue, spans, telemetry.clone());
     (tracers, export)
+}
+
+/// What spans that wait for Deepgram say of it.
+fn peer(url: &Url) -> [KeyValue; 3] {
+    let host = url.host_str().unwrap_or_default().to_owned();
+    [
+        KeyValue::new("server.address", host),
+        KeyValue::new("server.port", i64::from(url.port().unwrap_or(default_port(url)))),
+        KeyValue::new("network.protocol.name", "websocket"),
+    ]
+}
+
+fn default_port(url: &Url) -> u16 {
+    if url.scheme() == "wss" { 443 } else { 80 }
 }
 
 /// What all spans say of this process. What the environment says goes before our own words.

@@ -42,7 +42,9 @@ impl Setup {
 
     fn with(collector: Collector, sample_ratio: f64) -> Self {
         let telemetry = Telemetry::default();
-        let (tracers, export) = open(collector, sample_ratio, &telemetry);
+        let mut config = Config::default();
+        config.telemetry.otlp.sample_ratio = sample_ratio;
+        let (tracers, export) = open(collector, &config, &telemetry);
         let (running, stop) = (JoinSet::new(), CancellationToken::new());
         Self { telemetry, tracers, export: Some(export), running, stop, ended: 0 }
     }
@@ -361,7 +363,7 @@ async fn long_texts_are_cut_and_a_span_that_is_still_too_large_is_dropped() {
 async fn the_application_decides_about_its_trace_and_the_ratio_about_others() {
     let receiver = Receiver::start(&[]).await;
     let setup = Setup::with(collector(&receiver.url()), 0.0);
-    let Tracers { live, kept } = &setup.tracers;
+    let Tracers { live, kept, .. } = &setup.tracers;
     drop(live.start("root"));
     drop(live.start_with_context("child", &app_context(TraceFlags::NOT_SAMPLED)));
     assert_eq!(setup.metrics().queue.get(), 0);
