@@ -173,9 +173,10 @@ impl Daemon {
         // to have us unlink its own.
         drop(self.socket);
         self.applications.end().await;
-        self.services.end().await;
         let duration = clock::now().duration_since(begun);
         DrainEnded { duration, cut }.emit(&self.telemetry);
+        // The last spans have a deadline of their own, which is none of the sessions'.
+        self.services.end().await;
         ShutdownComplete { forced: false }.emit(&self.telemetry);
     }
 

@@ -6,7 +6,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use percent_encoding::percent_decode_str;
 use url::Url;
 
@@ -106,6 +107,10 @@ pub(super) fn collector_url(url: &Url) -> Result<(), &'static str> {
         return Err("must not hold a query or fragment; tokens belong in \
                     OTEL_EXPORTER_OTLP_HEADERS");
     }
+    // A browser's idea of a host or of a length is wider than HTTP's.
+    if Uri::try_from(traces_url(url).as_str()).is_err() {
+        return Err("must be a URL that HTTP can carry: check the host, and the length");
+    }
     Ok(())
 }
 
@@ -198,6 +203,9 @@ fn headers(text: &str) -> Result<HeaderMap, &'static str> {
     let mut headers = HeaderMap::new();
     for (name, value) in pairs(text).map_err(|_| WRONG)? {
         let name = HeaderName::try_from(name).map_err(|_| WRONG)?;
+        if [CONTENT_LENGTH, TRANSFER_ENCODING].contains(&name) {
+            return Err("must not set content-length or transfer-encoding: they are the request's");
+        }
         let mut value = HeaderValue::try_from(value).map_err(|_| WRONG)?;
         value.set_sensitive(true);
         headers.insert(name, value);

@@ -109,7 +109,8 @@ fn every_malformed_variable_is_told_by_name_at_once() {
     ];
     let names: Vec<_> = broken[1..].iter().map(|(name, _)| (*name).to_owned()).collect();
     assert_eq!(mistakes(&broken), names);
-    for text in ["collector:4318", "ftp://c", "http://u:p@c", "http://c?token=1", "http://c#f"] {
+    let long = format!("http://c/{}", "x".repeat(70_000));
+    for text in ["collector:4318", "ftp://c", "http://u:p@c", "http://c?t=1", "http://c#f", &long] {
         let name = "OTEL_EXPORTER_OTLP_ENDPOINT";
         assert_eq!(mistakes(&[(name, text)]), [name], "{text}");
     }
@@ -117,7 +118,7 @@ fn every_malformed_variable_is_told_by_name_at_once() {
         let name = "OTEL_EXPORTER_OTLP_TIMEOUT";
         assert_eq!(mistakes(&[ENDPOINT, (name, text)]), [name], "{text}");
     }
-    for text in ["=v", "a b=c", "a=%0a", "a=%ff"] {
+    for text in ["=v", "a b=c", "a=%0a", "a=%ff", "Content-Length=1"] {
         let name = "OTEL_EXPORTER_OTLP_HEADERS";
         assert_eq!(mistakes(&[ENDPOINT, (name, text)]), [name], "{text}");
     }
