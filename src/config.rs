@@ -5,6 +5,7 @@
 //! wrong is reported at once, each problem with its key and its place. Nothing here reads the
 //! process's environment or logs.
 
+mod collector;
 mod document;
 mod error;
 pub mod key;
@@ -23,6 +24,7 @@ mod words;
 use std::fmt;
 use std::path::PathBuf;
 
+pub use collector::Collector;
 pub use error::{Error, Place, Problem};
 pub use key::{ApiKey, KeySource, KeyStore};
 pub use reference::reference;
@@ -40,7 +42,8 @@ use layers::Layers;
 pub struct Sources {
     /// The YAML file; `None` for none.
     pub file: Option<PathBuf>,
-    /// The process's environment. Only names that start with [`VARIABLE_PREFIX`] are looked at.
+    /// The process's environment. Names that start with [`VARIABLE_PREFIX`] are looked at, and those
+    /// of OpenTelemetry.
     pub environment: Vec<(String, String)>,
     /// What the command line sets, each as `key.path=value`; the last one for a key wins.
     pub overrides: Vec<String>,
@@ -70,6 +73,7 @@ pub fn load(sources: &Sources) -> Result<Config, Error> {
     let mut findings = Vec::new();
     let layers = Layers::gather(sources, &mut findings);
     let config = reader::read(&layers, &mut findings);
+    collector::read(&config.telemetry.otlp, &sources.environment, &mut findings);
     if findings.is_empty() { Ok(config) } else { Err(layers.report(findings)) }
 }
 

@@ -11,13 +11,14 @@ use http::HeaderValue;
 use tokio::net::UnixListener;
 use tokio::sync::Semaphore;
 use tokio::time::{MissedTickBehavior, interval, timeout_at};
+use tokio_rustls::rustls::ClientConfig;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::admin::Admin;
 use crate::admin::readiness::Readiness;
 use crate::config::key::{KeyStore, Refresh};
-use crate::config::{Auth, Config};
+use crate::config::{Auth, Collector, Config};
 use crate::drain::Drain;
 use crate::ipc::accept::{Peers, Reception, Unopened};
 use crate::ipc::listener::{self, BindError, SocketFile};
@@ -27,6 +28,7 @@ use crate::telemetry::Telemetry;
 use crate::telemetry::event::{
     DrainBegun, DrainEnded, Emit, KeyReloadFailed, KeyReplaced, Listening, ShutdownComplete,
 };
+use crate::telemetry::otlp::SpanExport;
 use crate::upstream::dial::{Dial, Dialer};
 use crate::upstream::tls::{self, TlsError};
 
@@ -71,7 +73,7 @@ pub struct Daemon {
     sessions: TaskTracker,
     /// Applications' connections; sessions are theirs.
     applications: Tasks,
-    /// Admin and the key file's watch, which outlive the sessions.
+    /// Admin, the key file's watch and the export of spans, which outlive the sessions.
     services: Tasks,
 }
 
@@ -91,7 +93,7 @@ impl Tasks {
 }
 
 impl Daemon {
-    /// Binds everything and begins to serve.
+    /// Binds everything and begins to serve; `spans` is `None` where there are no traces.
     ///
     /// # Errors
     /// See [`StartError`]; nothing is left behind then.
@@ -99,8 +101,10 @@ impl Daemon {
         config: &Config,
         keys: KeyStore,
         telemetry: Telemetry,
+        spans: Option<SpanExport>,
     ) -> Result<Self, StartError> {
         let keys = Arc::new(keys);
+        let collector_tls = spans.as_ref().map(collector_tls).transpose()?.flatten();
         let dialer = Arc::new(dialer(config, keys.clone())?);
         let registry = Registry::new(sessions_max(config));
         let readiness = Readiness::new();
@@ -129,6 +133,9 @@ impl Daemon {
         daemon.serve_admin(admin);
         daemon.watch_key(keys);
         daemon.watch_runtime();
+        if let Some(spans) = spans {
+            daemon.export_spans(spans, collector_tls);
+        }
         daemon.serve_applications(listener, daemon.reception(config, dialer));
         blocker.clear();
         let listening = Listening { socket: daemon.socket.path(), admin: Some(daemon.admin_addr) };
@@ -166,9 +173,10 @@ impl Daemon {
         // to have us unlink its own.
         drop(self.socket);
         self.applications.end().await;
-        self.services.end().await;
         let duration = clock::now().duration_since(begun);
         DrainEnded { duration, cut }.emit(&self.telemetry);
+        // The last spans have a deadline of their own, which is none of the sessions'.
+        self.services.end().await;
         ShutdownComplete { forced: false }.emit(&self.telemetry);
     }
 
@@ -191,6 +199,10 @@ impl Daemon {
     fn watch_runtime(&self) {
         let watch = self.telemetry.clone().watch_runtime();
         self.services.tracker.spawn(self.services.stop.clone().run_until_cancelled_owned(watch));
+    }
+
+    fn export_spans(&self, spans: SpanExport, tls: Option<ClientConfig>) {
+        self.services.tracker.spawn(spans.run(tls, self.services.stop.clone()));
     }
 
     fn serve_applications<D: Dial>(&self, listener: UnixListener, reception: Reception<D>) {
@@ -267,6 +279,12 @@ fn dialer(config: &Config, keys: Arc<KeyStore>) -> Result<impl Dial + std::fmt::
         lookups: Arc::new(Semaphore::new(LOOKUPS_MAX)),
         authorization: move || authorization(auth, &keys),
     })
+}
+
+/// The TLS client for the collector, where its URL asks for one.
+fn collector_tls(spans: &SpanExport) -> Result<Option<ClientConfig>, TlsError> {
+    let client = || tls::client(Collector::CA_FILE_SETTING, spans.ca_file());
+    spans.is_https().then(client).transpose()
 }
 
 /// The header of the moment; marked sensitive, so that no Debug output shows it.

@@ -1,8 +1,8 @@
-//! What operators see: each thing that happens is one event, which moves its metric and writes its
-//! log line together.
+//! What operators see: each thing that happens is one event, which moves its metric, writes its log
+//! line and makes its span together.
 //!
 //! It watches from the side. It calls nobody back, takes no lock and resolves no label while audio
-//! flows. Traces are not here yet.
+//! flows.
 
 pub mod event;
 mod exemplar;
@@ -11,10 +11,12 @@ mod family;
 pub mod label;
 pub mod log;
 mod metrics;
+pub mod otlp;
 mod process;
 mod runtime;
 mod session;
 mod sessions;
+mod trace;
 
 #[cfg(test)]
 mod tests;
@@ -23,13 +25,16 @@ use std::sync::Arc;
 
 use prometheus::Registry;
 
+use crate::config::{Collector, Config};
 use crate::session::clock;
 use crate::session::live::{LiveSession, State};
+use crate::session::trace::TraceContext;
 use event::{Emit, Panicked};
 use exposition::Page;
 use family::ObserveDuration;
 use label::{ConnectionResult, ScrapePage};
 use metrics::Metrics;
+use otlp::{SpanExport, Tracers};
 use sessions::Sessions;
 
 pub use exposition::Format;
@@ -51,6 +56,7 @@ pub struct Telemetry {
     registry: Registry,
     metrics: Arc<Metrics>,
     sessions: Arc<Sessions>,
+    tracers: Option<Arc<Tracers>>,
 }
 
 impl Telemetry {
@@ -58,12 +64,28 @@ impl Telemetry {
     pub fn new(limits: SeriesLimits) -> Self {
         let registry = Registry::new();
         let metrics = Arc::new(Metrics::register(&registry));
-        Self { registry, metrics, sessions: Sessions::new(limits) }
+        Self { registry, metrics, sessions: Sessions::new(limits), tracers: None }
+    }
+
+    /// Makes spans of sessions as well, and hands out the task that takes them to the collector.
+    /// They need the layer that [`log::init`] adds.
+    pub fn with_traces(self, collector: Collector, config: &Config) -> (Self, SpanExport) {
+        let (tracers, export) = otlp::open(collector, config, &self);
+        (Self { tracers: Some(Arc::new(tracers)), ..self }, export)
     }
 
     /// Tells that a session was accepted; the handle tells the rest of its life.
     pub fn session(&self, live: Arc<LiveSession>) -> SessionTelemetry {
-        SessionTelemetry::open(self.clone(), live)
+        self.session_within(live, None)
+    }
+
+    /// The same for a session whose application has a trace.
+    pub fn session_within(
+        &self,
+        live: Arc<LiveSession>,
+        app: Option<TraceContext>,
+    ) -> SessionTelemetry {
+        SessionTelemetry::open(self.clone(), live, app)
     }
 
     /// Tells that an application's connection was accepted. Drop the guard when it is closed.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::config::key::KeySource;
-use crate::config::{self, FILE_VARIABLE, Sources};
+use crate::config::{self, Collector, Config, FILE_VARIABLE, Sources};
 
 /// Usage and configuration errors (contract, section 10).
 pub const EXIT_USAGE: u8 = 2;
@@ -47,7 +47,11 @@ pub fn check(args: &Args) -> io::Result<ExitCode> {
                     "no API key here: `run` needs upstream.api_key_file or DEEPGRAM_API_KEY".into()
                 }
             };
-            writeln!(io::stdout(), "The configuration is sound; {key}.")?;
+            let traces = match collector(&config, &sources) {
+                Some(collector) => format!("spans go to {}", collector.url),
+                None => "there are no traces".into(),
+            };
+            writeln!(io::stdout(), "The configuration is sound; {key}; {traces}.")?;
             Ok(ExitCode::SUCCESS)
         }
         Err(problems) => Ok(refuse(&problems)),
@@ -66,11 +70,19 @@ pub fn print(args: &Args) -> io::Result<ExitCode> {
             if let Some(source) = KeySource::find(&config.upstream, &sources.environment) {
                 writeln!(out, "# API key: [hidden], from {source}")?;
             }
+            if let Some(collector) = collector(&config, &sources) {
+                writeln!(out, "# Spans go to {}", collector.url)?;
+            }
             out.write_all(config.to_yaml().as_bytes())?;
             Ok(ExitCode::SUCCESS)
         }
         Err(problems) => Ok(refuse(&problems)),
     }
+}
+
+/// Where spans go; loading has judged it already.
+fn collector(config: &Config, sources: &Sources) -> Option<Collector> {
+    Collector::find(&config.telemetry.otlp, &sources.environment).ok().flatten()
 }
 
 fn refuse(problems: &config::Error) -> ExitCode {

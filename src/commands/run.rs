@@ -7,9 +7,10 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::configuration::{Args, EXIT_USAGE};
 use crate::config::key::KeyStore;
-use crate::config::{self, Config};
+use crate::config::{self, Collector, Config};
 use crate::daemon::{self, Daemon};
 use crate::telemetry::event::{ConfigLoaded, Emit, ShutdownComplete};
+use crate::telemetry::otlp::SpanExport;
 use crate::telemetry::{SeriesLimits, Telemetry, log};
 
 /// Runs the daemon until a signal ends it.
@@ -18,7 +19,7 @@ use crate::telemetry::{SeriesLimits, Telemetry, log};
 /// What keeps it from starting, other than the configuration.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let sources = args.sources();
-    let (config, keys) = match load(&sources) {
+    let (config, keys, collector) = match load(&sources) {
         Ok(loaded) => loaded,
         Err(problems) => {
             eprintln!("{problems}");
@@ -29,6 +30,13 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         sessions_max: config.telemetry.metrics.per_session_max,
         linger: config.telemetry.metrics.per_session_linger,
     });
+    let (telemetry, spans) = match collector {
+        Some(collector) => {
+            let (telemetry, spans) = telemetry.with_traces(collector, &config);
+            (telemetry, Some(spans))
+        }
+        None => (telemetry, None),
+    };
     log::init(&telemetry, &config.telemetry.logs)?;
     telemetry.install_panic_hook();
     // Each session has two descriptors; the usual soft limit of 1024 would be 500 sessions.
@@ -47,22 +55,29 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         .thread_name("sidecar")
         .build()
         .context("cannot start the runtime")?;
-    let code = runtime.block_on(serve(&config, keys, telemetry))?;
+    let code = runtime.block_on(serve(&config, keys, telemetry, spans))?;
     // A blocking read of the key file may hang on a dead mount; it must not hold the exit.
     runtime.shutdown_background();
     Ok(code)
 }
 
-fn load(sources: &config::Sources) -> Result<(Config, KeyStore), String> {
+fn load(sources: &config::Sources) -> Result<(Config, KeyStore, Option<Collector>), String> {
     let config = config::load(sources).map_err(|error| error.to_string())?;
     let keys = KeyStore::load(&config.upstream, &sources.environment)
         .map_err(|error| format!("no usable API key: {error}"))?;
-    Ok((config, keys))
+    let collector = Collector::find(&config.telemetry.otlp, &sources.environment)
+        .map_err(|error| error.to_string())?;
+    Ok((config, keys, collector))
 }
 
-async fn serve(config: &Config, keys: KeyStore, telemetry: Telemetry) -> anyhow::Result<ExitCode> {
+async fn serve(
+    config: &Config,
+    keys: KeyStore,
+    telemetry: Telemetry,
+    spans: Option<SpanExport>,
+) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::new().context("cannot listen for signals")?;
-    let daemon = Daemon::start(config, keys, telemetry.clone()).await?;
+    let daemon = Daemon::start(config, keys, telemetry.clone(), spans).await?;
     signals.next().await;
     tokio::select! {
         () = daemon.shutdown() => Ok(ExitCode::SUCCESS),

@@ -113,8 +113,8 @@ impl Layers {
         }
     }
 
-    /// Takes our own variables alone. Those of OpenTelemetry, which would stand below the file,
-    /// have nothing to set while there are no traces.
+    /// Takes our own variables alone. Those of OpenTelemetry stand below the file and set no key:
+    /// see `config/collector.rs`.
     fn take_environment(
         &mut self,
         environment: &[(String, String)],

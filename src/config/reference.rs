@@ -34,6 +34,14 @@ const INTRODUCTION: &str = "\
 - **The API key** never stands in this file. It is read from `upstream.api_key_file` or else from
   the variable `DEEPGRAM_API_KEY`. A key file that changes is read again; one that cannot be read
   any more leaves the old key in use.
+- **OpenTelemetry's variables** say what no key does, as the applications in the pod know them:
+  `OTEL_EXPORTER_OTLP_ENDPOINT` where `telemetry.otlp.endpoint` is null, and
+  `OTEL_EXPORTER_OTLP_HEADERS`, `_TIMEOUT` (milliseconds, 10000) and `_CERTIFICATE` (a PEM file of
+  further roots); each also as `OTEL_EXPORTER_OTLP_TRACES_…`, which goes first, and whose endpoint
+  is taken as it is. `_PROTOCOL` must be `http/protobuf`. `OTEL_SERVICE_NAME` and
+  `OTEL_RESOURCE_ATTRIBUTES` describe this process; `OTEL_SDK_DISABLED=true` or
+  `OTEL_TRACES_EXPORTER=none` turns traces off. A malformed one is a mistake like any other, as
+  long as there is an endpoint.
 - `deepgram-sidecar print-config` shows what is in effect.
 
 All keys with their defaults:

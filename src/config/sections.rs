@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use url::Url;
 
+use super::collector::collector_url;
 use super::rule::{any, checked, only, within};
 use super::schema::{section, sections};
 use super::setting::SocketMode;
@@ -206,8 +207,10 @@ section! {
 section! {
     /// Traces.
     Otlp {
-        /// The collector's address; null for no traces.
-        endpoint: Option<Url> = None, only(None);
+        /// The collector's base URL, such as `http://collector:4318`; spans go to `/v1/traces` below
+        /// it. Null: what OpenTelemetry's own variables say, and without those no traces.
+        endpoint: Option<Url> = None,
+            checked("http:// or https://, without credentials", collector_url).or_null();
         /// How traces travel.
         protocol: OtlpProtocol = OtlpProtocol::Http, any();
         /// The share of sessions that are traced where the application has not decided. All by

@@ -354,6 +354,28 @@ fn only_the_scheme_and_host_of_an_upstream_are_taken() {
 }
 
 #[test]
+fn only_http_urls_without_secrets_are_taken_for_a_collector() {
+    for url in ["grpc://c:4317", "http://user@c", "https://:word@c", "http://c?key=x", "c:4318"] {
+        let text = format!("telemetry:\n  otlp:\n    endpoint: '{url}'\n");
+        assert_eq!(told(&text), [at(3, "telemetry.otlp.endpoint")], "{url}");
+    }
+    let setup = Setup::file("telemetry: {otlp: {endpoint: 'http://collector:4318'}}\n");
+    let config = setup.load().unwrap();
+    assert_eq!(Setup::file(config.to_yaml()).load().unwrap(), config);
+}
+
+#[test]
+fn a_malformed_variable_of_opentelemetry_is_told_beside_other_mistakes() {
+    let setup = Setup::file("ipc: {max_sessions: 0}\n")
+        .variable("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318")
+        .variable("OTEL_EXPORTER_OTLP_TIMEOUT", "10s");
+    let error = setup.load().unwrap_err();
+    let places: Vec<_> = error.problems.iter().map(|problem| problem.place.clone()).collect();
+    let variable = Place::Variable("OTEL_EXPORTER_OTLP_TIMEOUT".into());
+    assert_eq!(places, [Place::File(Some(1)), variable]);
+}
+
+#[test]
 fn plaintext_takes_two_settings() {
     let setup = Setup::file("upstream:\n  url: ws://127.0.0.1:8080\n");
     assert_eq!(setup.mistakes(), [at(2, "upstream.url")]);
@@ -377,7 +399,6 @@ fn what_this_version_cannot_do_is_refused_in_a_sentence() {
         ("vad: {mode: shadow}", "vad.mode"),
         ("vad: {mode: active}", "vad.mode"),
         ("ipc: {tcp_listen: '127.0.0.1:7070'}", "ipc.tcp_listen"),
-        ("telemetry: {otlp: {endpoint: 'http://collector:4318'}}", "telemetry.otlp.endpoint"),
     ] {
         assert_eq!(told(text), [at(1, key)]);
         let message = Setup::file(text).message();

@@ -230,7 +230,7 @@ impl<D: Dial> Reception<D> {
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let live = slot.session().clone();
-        let observer = self.telemetry.session(live.clone());
+        let observer = self.telemetry.session_within(live.clone(), open.traceparent);
         if open.traceparent_malformed {
             observer.span().in_scope(|| TraceparentMalformed.emit(&self.telemetry));
         }

@@ -9,6 +9,7 @@ mod app;
 mod connection;
 mod daemon;
 mod observation;
+mod otlp;
 mod session;
 mod stream;
 
@@ -21,6 +22,7 @@ pub use daemon::{
     KeyReplaced, Listening, Panicked, ShutdownComplete,
 };
 pub(super) use observation::Observed;
+pub(super) use otlp::{ExportFailed, OtlpFailing, OtlpRecovered, SpansExported, SpansFailed};
 pub(super) use session::{FlightRecorded, SessionCancelled, SessionClosed, SessionOpened};
 pub(super) use stream::Answered;
 

@@ -109,6 +109,12 @@ label_enums! {
     /// What re-reading the API key came to.
     KeyReload { Replaced => "replaced", Failed => "failed" }
 
+    /// What became of a request to the collector, or of spans that it was sent.
+    ExportResult { Success => "success", Failure => "failure" }
+
+    /// Why a span was never sent to the collector.
+    SpanDrop { QueueFull => "queue_full", Oversize => "oversize", Shutdown => "shutdown" }
+
     /// A page that a scraper reads.
     ScrapePage { Metrics => "metrics", Sessions => "sessions" }
 

@@ -18,7 +18,7 @@ use tracing_subscriber::fmt::{self, MakeWriter};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::{Layer, Registry, reload};
 
-use super::Telemetry;
+use super::{Telemetry, trace};
 use crate::config::{LogLevel, Logs};
 use line::LineFormat;
 
@@ -42,7 +42,10 @@ fn filter_of(level: LogLevel) -> Targets {
         LogLevel::Debug => LevelFilter::DEBUG,
         LogLevel::Trace => LevelFilter::TRACE,
     };
-    Targets::new().with_target("deepgram_sidecar", own).with_default(own.min(LevelFilter::WARN))
+    Targets::new()
+        .with_target("deepgram_sidecar", own)
+        .with_target(trace::TARGET, LevelFilter::OFF)
+        .with_default(own.min(LevelFilter::WARN))
 }
 
 /// Changes the log level of a running daemon.
@@ -61,7 +64,7 @@ impl LogHandle {
     }
 }
 
-/// Sends the whole process's log lines to stderr.
+/// Sends the whole process's log lines to stderr, and its session spans where they belong.
 ///
 /// # Errors
 /// When the process has a log already.
@@ -89,7 +92,8 @@ where
         .with_ansi(is_coloured)
         .with_writer(writer)
         .with_filter(filter);
-    (Registry::default().with(lines), LogHandle { filter: handle })
+    let spans = telemetry.tracers.as_deref().map(trace::layer);
+    (Registry::default().with(lines).with(spans), LogHandle { filter: handle })
 }
 
 #[cfg(test)]

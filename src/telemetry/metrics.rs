@@ -5,6 +5,7 @@
 pub(crate) mod app;
 pub(crate) mod daemon;
 pub(crate) mod flow;
+pub(crate) mod otlp;
 pub(crate) mod runtime;
 pub(crate) mod session;
 pub(crate) mod stream;
@@ -29,6 +30,7 @@ pub(crate) struct Metrics {
     pub(crate) death: upstream::DeathMetrics,
     pub(crate) runtime: runtime::RuntimeMetrics,
     pub(crate) daemon: daemon::DaemonMetrics,
+    pub(crate) otlp: otlp::OtlpMetrics,
     pub(crate) exemplars: Exemplars,
 }
 
@@ -47,6 +49,7 @@ impl Metrics {
             death: upstream::DeathMetrics::register(&families),
             runtime: runtime::RuntimeMetrics::register(&families),
             daemon: daemon::DaemonMetrics::register(&families),
+            otlp: otlp::OtlpMetrics::register(&families),
             exemplars: families.into_exemplars(),
         }
     }

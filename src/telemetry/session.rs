@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
 
 use tracing::{Span, error_span};
 
@@ -11,8 +12,10 @@ use super::event::{
     SessionOpened,
 };
 use super::sessions::Seat;
+use super::trace::SessionTrace;
 use crate::session::fact::{ConnectionDied, Fact, Observer, SessionEnded};
 use crate::session::live::{LiveSession, State};
+use crate::session::trace::TraceContext;
 use crate::session::{Observation, Refusal, clock, millis};
 
 /// Tells what happens in one session.
@@ -26,14 +29,23 @@ pub struct SessionTelemetry {
     /// Its place in the table that scrapes read.
     seat: Seat,
     span: Span,
+    trace: SessionTrace,
     is_connected: AtomicBool,
     is_stalled: AtomicBool,
     is_ended: AtomicBool,
 }
 
 impl SessionTelemetry {
-    pub(super) fn open(telemetry: Telemetry, live: Arc<LiveSession>) -> Self {
-        let span = session_span(&live);
+    pub(super) fn open(
+        telemetry: Telemetry,
+        live: Arc<LiveSession>,
+        app: Option<TraceContext>,
+    ) -> Self {
+        let trace = SessionTrace::begin(telemetry.tracers.as_ref(), &live, app);
+        if let Some(own) = trace.context() {
+            live.set_trace(own);
+        }
+        let span = session_span(&live, trace.context(), app);
         let seat = telemetry.sessions.seat(live.clone());
         span.in_scope(|| SessionOpened { is_listed: seat.is_listed() }.emit(&telemetry));
         Self {
@@ -41,6 +53,7 @@ impl SessionTelemetry {
             live,
             seat,
             span,
+            trace,
             is_connected: AtomicBool::new(false),
             is_stalled: AtomicBool::new(false),
             is_ended: AtomicBool::new(false),
@@ -111,9 +124,14 @@ impl SessionTelemetry {
         }
     }
 
-    /// The session's trace, where it is exported: what exemplars may point at.
-    fn trace_id(&self) -> Option<u128> {
-        self.live.trace().filter(|trace| trace.is_sampled).map(|trace| trace.trace_id)
+    /// The trace that the session is exported in, if it is: what exemplars may point at.
+    pub(super) fn trace_id(&self) -> Option<u128> {
+        self.trace.exported()
+    }
+
+    /// Since OPEN.
+    fn age(&self) -> Duration {
+        clock::now().saturating_duration_since(self.live.opened_at)
     }
 
     fn emit_death(&self, fact: &ConnectionDied) {
@@ -128,6 +146,7 @@ impl SessionTelemetry {
         let (first_death, request_id) = (self.live.first_death(), self.live.request_id());
         let (first_death, request_id) = (first_death.as_ref(), request_id.as_deref());
         SessionClosed { ended, first_death, request_id }.emit(&self.telemetry);
+        self.trace.end(self.age(), ended);
         self.seat.leave(ended);
     }
 }
@@ -140,10 +159,14 @@ fn is_anomaly(fact: &Fact) -> bool {
 impl Observer for SessionTelemetry {
     fn record(&self, fact: &Fact) {
         self.track(fact);
+        self.trace.tell(&self.live, self.age(), fact);
         self.span.in_scope(|| self.emit(fact));
     }
 
     fn observe(&self, observation: &Observation) {
+        if let Observation::Segment(segment) = observation {
+            self.trace.tell_segment(self.age(), segment);
+        }
         Observed { observation, trace_id: self.trace_id() }.emit(&self.telemetry);
     }
 
@@ -166,7 +189,8 @@ impl Drop for SessionTelemetry {
         }
         self.seat.settle(&self.telemetry.metrics);
         if !self.is_ended.load(Relaxed) {
-            let lived = clock::now().saturating_duration_since(self.live.opened_at);
+            let lived = self.age();
+            self.trace.cancel(lived);
             let cancelled = SessionCancelled { state, duration_ms: millis(lived) };
             self.span.in_scope(|| cancelled.emit(&self.telemetry));
         }
@@ -174,9 +198,16 @@ impl Drop for SessionTelemetry {
 }
 
 /// At level ERROR, so that a line of any level that is let through carries these fields.
-fn session_span(live: &LiveSession) -> Span {
+fn session_span(live: &LiveSession, own: Option<TraceContext>, app: Option<TraceContext>) -> Span {
     let tags: serde_json::Map<_, _> =
         live.tags.iter().map(|(key, value)| (key.clone(), value.clone().into())).collect();
     let tags = serde_json::Value::Object(tags).to_string();
-    error_span!("session", session_id = live.id.as_str(), endpoint = live.endpoint.path(), tags,)
+    error_span!(
+        "session",
+        session_id = live.id.as_str(),
+        trace_id = own.or(app).map(|it| it.trace_id_text()),
+        span_id = own.map(|it| it.span_id_text()),
+        endpoint = live.endpoint.path(),
+        tags,
+    )
 }

@@ -2,7 +2,7 @@
 
 mod catalogue;
 mod events;
-mod facts;
+pub(super) mod facts;
 mod lives;
 
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! The TLS client: the system's roots, and those of a self-hosted Deepgram.
+//! The TLS client: the system's roots, and those of a peer with its own.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,8 +12,10 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// The file of extra roots cannot be used.
-    #[error("upstream.ca_file {path}: {error}; give a PEM file with at least one certificate")]
+    #[error("{setting} {path}: {error}; give a PEM file with at least one certificate")]
     CaFile {
+        /// What names the file.
+        setting: &'static str,
         /// The file.
         path: String,
         /// What is wrong with it.
@@ -21,34 +23,47 @@ pub enum TlsError {
     },
     /// There is nothing to trust.
     #[error(
-        "no root certificates: the system has none{0}; install ca-certificates or set upstream.ca_file"
+        "no root certificates: the system has none{errors}; install ca-certificates or set {setting}"
     )]
-    NoRoots(String),
+    NoRoots {
+        /// What the system said.
+        errors: String,
+        /// What would name a file.
+        setting: &'static str,
+    },
 }
 
-/// Makes a TLS client that trusts the system's roots and those in `ca_file`.
+/// Makes the TLS client for Deepgram, which trusts the system's roots and those in `ca_file`.
 pub fn connector(ca_file: Option<&Path>) -> Result<TlsConnector, TlsError> {
+    Ok(TlsConnector::from(Arc::new(client("upstream.ca_file", ca_file)?)))
+}
+
+/// A TLS client that trusts the system's roots and those in `ca_file`, which `setting` names.
+///
+/// # Errors
+/// Where the file cannot be used, or there is nothing to trust.
+pub fn client(setting: &'static str, ca_file: Option<&Path>) -> Result<ClientConfig, TlsError> {
     let mut roots = RootCertStore::empty();
     let native = rustls_native_certs::load_native_certs();
     roots.add_parsable_certificates(native.certs);
     if let Some(path) = ca_file {
-        add_file(&mut roots, path)?;
+        add_file(&mut roots, setting, path)?;
     }
     if roots.is_empty() {
         let errors: String = native.errors.iter().map(|error| format!(" ({error})")).collect();
-        return Err(TlsError::NoRoots(errors));
+        return Err(TlsError::NoRoots { errors, setting });
     }
     let provider = Arc::new(crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
+    Ok(ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .expect("ring serves both TLS 1.2 and 1.3")
         .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(TlsConnector::from(Arc::new(config)))
+        .with_no_client_auth())
 }
 
-fn add_file(roots: &mut RootCertStore, path: &Path) -> Result<(), TlsError> {
-    let wrong = |error: String| TlsError::CaFile { path: path.display().to_string(), error };
+fn add_file(roots: &mut RootCertStore, setting: &'static str, path: &Path) -> Result<(), TlsError> {
+    let wrong =
+        |error: String| TlsError::CaFile { setting, path: path.display().to_string(), error };
     let certificates = CertificateDer::pem_file_iter(path).map_err(|it| wrong(it.to_string()))?;
     let before = roots.len();
     for certificate in certificates {

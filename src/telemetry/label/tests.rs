@@ -24,6 +24,7 @@ fn every_label_is_found_at_its_place_and_is_like_no_other() {
     assert_sound::<DialPhase>();
     assert_sound::<Dropped>();
     assert_sound::<EndCause>();
+    assert_sound::<ExportResult>();
     assert_sound::<FinalizeError>();
     assert_sound::<KeepaliveError>();
     assert_sound::<KeepaliveKind>();
@@ -36,6 +37,7 @@ fn every_label_is_found_at_its_place_and_is_like_no_other() {
     assert_sound::<RejectReason>();
     assert_sound::<ScrapePage>();
     assert_sound::<SkipCause>();
+    assert_sound::<SpanDrop>();
     assert_sound::<(Stage, Class)>();
     assert_sound::<Account>();
     assert_sound::<CloseCode>();

@@ -5,9 +5,10 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::*;
-use crate::config::LogFormat;
+use crate::config::{Collector, Config, LogFormat};
 use crate::session::fact::{Fact, Observer};
 use crate::session::fact::{KeepaliveBlocked, KeepaliveSent};
+use crate::session::trace::TraceContext;
 use crate::telemetry::event::{Emit, KeyReloadFailed, KeyReplaced, TraceparentMalformed};
 use crate::telemetry::tests::{live, session_ended, summary};
 
@@ -78,6 +79,52 @@ fn every_line_of_a_session_carries_its_name_and_tags() {
         assert_eq!(line["endpoint"], "/v1/listen");
         assert_eq!(line["tags"]["tenant"], "ac\"me\n");
     }
+}
+
+/// Runs `happen` as [`logged`] does, with traces on.
+fn logged_with_traces(happen: impl FnOnce(&Telemetry)) -> Captured {
+    let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT".to_owned(), "http://127.0.0.1:4318".to_owned());
+    let config = Config::default();
+    let collector = Collector::find(&config.telemetry.otlp, &[endpoint]).unwrap().unwrap();
+    let (telemetry, _export) = Telemetry::default().with_traces(collector, &config);
+    let captured = Captured::default();
+    let writer = captured.clone();
+    let (subscriber, _) = subscriber(&telemetry, &Logs::default(), move || writer.clone(), false);
+    tracing::subscriber::with_default(subscriber, || happen(&telemetry));
+    captured
+}
+
+const APP_TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+#[test]
+fn every_line_of_a_traced_session_names_its_trace_and_its_span() {
+    let mut own = None;
+    let captured = logged_with_traces(|telemetry| {
+        let session = live("call-7");
+        let app = TraceContext::parse(APP_TRACE);
+        let handle = telemetry.session_within(session.clone(), app);
+        handle.record(&Fact::KeepaliveBlocked(KeepaliveBlocked));
+        own = session.trace();
+    });
+    let lines = captured.lines();
+    assert_eq!(lines.len(), 3, "the session's own span is no line and adds no field");
+    for line in lines {
+        assert_eq!(line["trace_id"], "4bf92f3577b34da6a3ce929d0e0e4736");
+        assert_eq!(line["span_id"], own.unwrap().span_id_text());
+        assert_eq!(line.get("otel.kind"), None);
+    }
+}
+
+#[test]
+fn without_traces_lines_still_join_the_applications() {
+    let captured = logged(Logs::default(), |telemetry, _| {
+        drop(telemetry.session_within(live("call-7"), TraceContext::parse(APP_TRACE)));
+        drop(telemetry.session(live("call-8")));
+    });
+    let lines = captured.lines();
+    assert_eq!(lines[0]["trace_id"], "4bf92f3577b34da6a3ce929d0e0e4736");
+    assert_eq!(lines[0].get("span_id"), None);
+    assert_eq!(lines[3].get("trace_id"), None);
 }
 
 #[test]

@@ -48,6 +48,13 @@ keepalive_lateness_seconds histogram
 keepalives_sent_total counter kind
 log_messages_total counter level
 log_suppressed_total counter level
+otlp_export_duration_seconds histogram
+otlp_exports_total counter result
+otlp_last_success_timestamp_seconds gauge
+otlp_queue_limit_spans gauge
+otlp_queue_spans gauge
+otlp_spans_dropped_total counter reason
+otlp_spans_exported_total counter result
 panics_total counter
 queue_bytes gauge queue
 queue_limit_bytes gauge queue

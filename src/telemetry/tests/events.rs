@@ -93,6 +93,35 @@ fn events_of_the_daemon() {
 }
 
 #[test]
+fn events_of_exports() {
+    let (accepted, rejected, duration) = (5, 2, MS(250));
+    let telemetry = Telemetry::default();
+    let mut moved = moved(&telemetry, || {
+        SpansExported { accepted, rejected, duration }.emit(&telemetry);
+    });
+    assert!(moved.remove("otlp_last_success_timestamp_seconds").unwrap() > 1e9);
+    let expected = [
+        ("otlp_export_duration_seconds_count", 1.0),
+        ("otlp_export_duration_seconds_sum", 0.25),
+        ("otlp_exports_total{result=success}", 1.0),
+        ("otlp_spans_exported_total{result=failure}", 2.0),
+        ("otlp_spans_exported_total{result=success}", 5.0),
+    ];
+    assert_eq!(moved, expected.map(|(name, change)| (name.to_owned(), change)).into());
+    let failed = [
+        ("otlp_export_duration_seconds_count", 1.0),
+        ("otlp_export_duration_seconds_sum", 0.25),
+        ("otlp_exports_total{result=failure}", 1.0),
+    ];
+    assert_event(ExportFailed { duration }, &failed);
+    let lost = [("otlp_spans_exported_total{result=failure}", 3.0)];
+    assert_event(SpansFailed { count: 3 }, &lost);
+    let url = "http://collector".parse().unwrap();
+    assert_event(OtlpFailing { url: &url, error: &"refused" }, &[]);
+    assert_event(OtlpRecovered { failing: duration, lost: 3 }, &[]);
+}
+
+#[test]
 fn a_scrape_moves_only_its_own_cost_and_what_it_was_told() {
     let telemetry = Telemetry::default();
     let sample = ReadinessSample { ready: true, draining: true };

@@ -22,7 +22,7 @@ fn assert_fact(fact: &Fact, expected: &[(&str, f64)]) {
 }
 
 /// One fact of each kind.
-fn one_of_each() -> Vec<Fact> {
+pub(in crate::telemetry) fn one_of_each() -> Vec<Fact> {
     let failure = DialFailure::before_answer(DialReason::Tcp, "refused");
     let (reason, trigger, detail) = (Reason::BrokenPipe, Trigger::AudioWrite, String::new());
     vec![

@@ -1,0 +1,217 @@
+//! The HTTP client of the collector: one connection, kept open.
+
+use std::error::Error;
+use std::future::Future;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client as HttpClient;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioTimer;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
+use prost::Message;
+use tokio::time::timeout;
+use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config::Collector;
+
+/// Largest answer that is read; a sound one has a few bytes.
+const ANSWER_BYTES_MAX: usize = 64 << 10;
+
+/// Longest wait that a collector may ask for before the next request.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
+
+const USER_AGENT_TEXT: &str = concat!("deepgram-sidecar/", env!("CARGO_PKG_VERSION"));
+
+/// Posts batches to one collector.
+#[derive(Debug)]
+pub(super) struct Client {
+    http: HttpClient<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    uri: Uri,
+    headers: HeaderMap,
+    timeout: Duration,
+    connections: Connections,
+}
+
+/// What the collector said of a batch that it took.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Answer {
+    /// Spans that it will never take.
+    pub(super) rejected: u64,
+}
+
+/// Why a batch was not taken.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SendError {
+    /// No request, or no sound answer.
+    #[error("{0}")]
+    Transport(String),
+    /// No answer in time.
+    #[error("no answer within {}", humantime::format_duration(*.0))]
+    Timeout(Duration),
+    /// An answer that is no success.
+    #[error("the collector answered {status}")]
+    Status {
+        /// The answer.
+        status: StatusCode,
+        /// When the collector wants the next request.
+        retry_after: Option<Duration>,
+    },
+}
+
+impl SendError {
+    /// Whether the same batch may be taken later. Of answers those that the OTLP specification
+    /// names.
+    pub(super) fn is_passing(&self) -> bool {
+        match self {
+            Self::Transport(_) | Self::Timeout(_) => true,
+            Self::Status { status, .. } => matches!(status.as_u16(), 429 | 502 | 503 | 504),
+        }
+    }
+
+    /// How long the collector wants to be left alone.
+    pub(super) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Status { retry_after, .. } => *retry_after,
+            Self::Transport(_) | Self::Timeout(_) => None,
+        }
+    }
+}
+
+impl Client {
+    /// A client that has not connected yet; `tls` is for `https` alone.
+    pub(super) fn new(collector: &Collector, tls: Option<ClientConfig>) -> Self {
+        let connections = Connections::default();
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(tls.unwrap_or_else(trusting_nobody))
+            .https_or_http()
+            .enable_http1()
+            .build();
+        let http = HttpClient::builder(connections.clone())
+            .pool_timer(TokioTimer::new())
+            .pool_max_idle_per_host(1)
+            .build(connector);
+        let uri = Uri::try_from(collector.url.as_str()).expect("the URL of a host is a URI");
+        let mut headers = collector.headers.clone();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-protobuf"));
+        headers.insert(USER_AGENT, HeaderValue::from_static(USER_AGENT_TEXT));
+        Self { http, uri, headers, timeout: collector.timeout, connections }
+    }
+
+    /// Sends a batch once.
+    pub(super) async fn send(&self, body: Bytes) -> Result<Answer, SendError> {
+        let exchange = timeout(self.timeout, self.exchange(body)).await;
+        exchange.unwrap_or(Err(SendError::Timeout(self.timeout)))
+    }
+
+    /// Closes the connection and waits for its task.
+    pub(super) async fn close(self) {
+        self.connections.stop.cancel();
+        self.connections.tracker.close();
+        self.connections.tracker.wait().await;
+    }
+
+    async fn exchange(&self, body: Bytes) -> Result<Answer, SendError> {
+        let mut request = Request::post(self.uri.clone())
+            .body(Full::new(body))
+            .expect("a method and a URI make a request");
+        request.headers_mut().clone_from(&self.headers);
+        let response = self.http.request(request).await;
+        let response = response.map_err(|error| SendError::Transport(with_causes(&error)))?;
+        let status = response.status();
+        if !status.is_success() {
+            let retry_after = retry_after(response.headers());
+            return Err(SendError::Status { status, retry_after });
+        }
+        Ok(read_answer(response).await)
+    }
+}
+
+/// What a success says beside its status. Whatever cannot be read of it says nothing: the status
+/// alone means that the batch was taken, and sending it again would double it.
+async fn read_answer(response: Response<Incoming>) -> Answer {
+    let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
+    let answer =
+        body.ok().and_then(|body| ExportTraceServiceResponse::decode(body.to_bytes()).ok());
+    let partial = answer.and_then(|answer| answer.partial_success);
+    let rejected = partial.map_or(0, |partial| partial.rejected_spans);
+    Answer { rejected: rejected.try_into().unwrap_or(0) }
+}
+
+/// A date is not understood: our own wait is as good.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds).min(RETRY_AFTER_MAX))
+}
+
+/// The library's error says "client error"; its causes say what happened.
+fn with_causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+/// For a collector without TLS the client wants a configuration all the same, and never uses it.
+fn trusting_nobody() -> ClientConfig {
+    ClientConfig::builder_with_provider(crypto::ring::default_provider().into())
+        .with_safe_default_protocol_versions()
+        .expect("ring serves both TLS 1.2 and 1.3")
+        .with_root_certificates(RootCertStore::empty())
+        .with_no_client_auth()
+}
+
+/// Owns the tasks that the HTTP library starts for its connections.
+#[derive(Clone, Debug, Default)]
+struct Connections {
+    tracker: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl<F> hyper::rt::Executor<F> for Connections
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    fn execute(&self, connection: F) {
+        self.tracker.spawn(self.stop.clone().run_until_cancelled_owned(connection));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_answers_that_may_change_are_those_of_the_specification() {
+        let passing = (100..600).filter(|status| {
+            let status = StatusCode::from_u16(*status).unwrap();
+            SendError::Status { status, retry_after: None }.is_passing()
+        });
+        assert_eq!(passing.collect::<Vec<_>>(), [429, 502, 503, 504]);
+        assert!(SendError::Timeout(Duration::from_secs(1)).is_passing());
+    }
+
+    #[test]
+    fn a_collector_may_ask_for_a_minute_and_no_more() {
+        let asked = |text: &'static str| {
+            retry_after(&[(RETRY_AFTER, HeaderValue::from_static(text))].into_iter().collect())
+        };
+        assert_eq!(asked(" 7 "), Some(Duration::from_secs(7)));
+        assert_eq!(asked("86400"), Some(Duration::from_secs(60)));
+        for text in ["Fri, 31 Dec 1999 23:59:59 GMT", "-1", "", "99999999999999999999999"] {
+            assert_eq!(asked(text), None, "{text}");
+        }
+    }
+}

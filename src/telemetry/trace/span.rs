@@ -1,0 +1,257 @@
+//! What happened, as a span: one function from a fact to its description.
+//!
+//! No transcript, key term, key or query ever stands here.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use opentelemetry::trace::SpanKind;
+use opentelemetry::{KeyValue, Value};
+
+use crate::session::dial::DialPhases;
+use crate::session::fact::{
+    AudioLost, Connected, ConnectionClosed, ConnectionDied, DialFailed, Fact, FinalizeAnswered,
+    FinalizeTimedOut, GapLevel, KeepaliveGap, LateEvidence, StallEnded,
+};
+use crate::session::{Segment, millis};
+
+/// A span that is over. Times are since OPEN.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Described {
+    pub(super) name: &'static str,
+    pub(super) kind: SpanKind,
+    pub(super) start: Duration,
+    pub(super) end: Duration,
+    pub(super) attributes: Vec<KeyValue>,
+    pub(super) failure: Option<Failure>,
+}
+
+/// What makes a span an error.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Failure {
+    /// `error.type`: one of a closed set.
+    pub(super) kind: &'static str,
+    /// For people.
+    pub(super) detail: Cow<'static, str>,
+}
+
+impl Failure {
+    pub(super) fn new(kind: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { kind, detail: detail.into() }
+    }
+}
+
+/// The span of what a fact tells, which was over at `at`; `None` for what is told by others or
+/// happens too often.
+pub(super) fn of(fact: &Fact, at: Duration) -> Option<Described> {
+    match fact {
+        Fact::DialFailed(fact) => Some(dial_failed(fact, at)),
+        Fact::Connected(fact) => Some(connected(fact, at)),
+        Fact::KeepaliveGap(fact) => Some(keepalive_gap(fact, at)),
+        Fact::FinalizeAnswered(fact) => Some(finalize_answered(fact, at)),
+        Fact::FinalizeTimedOut(fact) => Some(finalize_timed_out(fact, at)),
+        Fact::FinalizeFailed(fact) => {
+            let span = finalize(at, Duration::ZERO, fact.count, "write_failed");
+            Some(span.failed("write_failed", "Finalize could not be written"))
+        }
+        Fact::ConnectionClosed(fact) => Some(connection_closed(fact, at)),
+        Fact::ConnectionDied(fact) => Some(connection_died(fact, at)),
+        Fact::LateEvidence(fact) => Some(late_evidence(fact, at)),
+        Fact::TimerLate(fact) => {
+            let name = "stt.timer_late";
+            Some(
+                Described::internal(name, at, fact.lateness).failed(name, "the sidecar was paused"),
+            )
+        }
+        Fact::TranscriptStalled(fact) => {
+            Some(Described::internal("stt.stall.begin", at, fact.silent))
+        }
+        Fact::StallEnded(fact) => Some(stall_ended(fact, at)),
+        Fact::AudioLost(fact) => Some(audio_lost(fact, at)),
+        Fact::AppStalled(_) => Some(Described::internal("stt.app_stalled", at, Duration::ZERO)),
+        Fact::KeepaliveSent(_)
+        | Fact::KeepaliveBlocked(_)
+        | Fact::FinalizeSkipped(_)
+        | Fact::StreamClosing(_)
+        | Fact::CloseReceived(_)
+        | Fact::SessionParked(_)
+        | Fact::SessionResumed(_)
+        | Fact::BinaryDropped(_)
+        | Fact::SessionEnded(_) => None,
+    }
+}
+
+/// A stretch of a session's life: differences, not totals.
+pub(super) fn segment(segment: &Segment, at: Duration) -> Described {
+    let audio = segment.audio.map(|format| format.duration(segment.bytes_sent));
+    Described::internal("stt.segment", at, segment.duration)
+        .with("stt.audio.received_bytes", count(segment.bytes_received))
+        .with("stt.audio.sent_bytes", count(segment.bytes_sent))
+        .with_some("stt.audio.sent_ms", audio.map(millis_value))
+        .with("stt.keepalives", count(segment.keepalives))
+        .with("stt.messages", count(segment.messages))
+        .with("stt.finals", count(segment.finals))
+        .with("stt.send_gap_max_ms", millis_value(segment.send_gap_max))
+        .with_some("stt.lag_ms", segment.lag.map(millis_value))
+}
+
+/// A stretch without a connection, by itself in the session's life.
+pub(super) fn parked(since: Duration, until: Duration) -> Described {
+    Described::internal("stt.session.parked", until, until.saturating_sub(since))
+}
+
+/// From OPEN to the first connection that is up, or to giving up.
+pub(super) fn open(until: Duration) -> Described {
+    Described::internal("stt.session.open", until, until)
+}
+
+/// From CloseStream to Deepgram's last word.
+pub(super) fn close(since: Duration, until: Duration) -> Described {
+    Described::internal("stt.session.close", until, until.saturating_sub(since))
+}
+
+/// From the beginning of shutdown to the session's end.
+pub(super) fn drain(at: Duration, lasted: Duration) -> Described {
+    Described::internal("stt.session.drain", at, lasted)
+}
+
+fn dial_failed(fact: &DialFailed, at: Duration) -> Described {
+    let failure = &fact.failure;
+    let span = Described::client("deepgram.connect", at, fact.duration)
+        .with("deepgram.connect.attempt", count(fact.attempt.into()))
+        .with_some("deepgram.connect.retry_in_ms", fact.retry_in.map(millis_value))
+        .with_some("http.response.status_code", failure.status.map(|it| i64::from(it).into()))
+        .with_text("deepgram.request_id", failure.request_id.as_deref());
+    span.failed(failure.reason.as_str(), failure.detail.clone())
+}
+
+fn connected(fact: &Connected, at: Duration) -> Described {
+    let DialPhases { dns, tcp, tls, upgrade } = fact.phases;
+    // A plain connection has no TLS phase.
+    let tls = (!tls.is_zero()).then(|| millis_value(tls));
+    Described::client("deepgram.connect", at, fact.phases.total())
+        .with("deepgram.connect.attempt", count(fact.attempt.into()))
+        .with("deepgram.connection.number", count(fact.connection.into()))
+        .with("deepgram.connect.dns_ms", millis_value(dns))
+        .with("deepgram.connect.tcp_ms", millis_value(tcp))
+        .with_some("deepgram.connect.tls_ms", tls)
+        .with("deepgram.connect.upgrade_ms", millis_value(upgrade))
+        .with("http.response.status_code", 101)
+        .with_some("stt.audio.buffered_ms", fact.buffered.map(millis_value))
+        .with_text("deepgram.request_id", fact.request_id.as_deref())
+}
+
+fn connection(at: Duration, age: Duration, number: u32) -> Described {
+    Described::client("deepgram.connection", at, age)
+        .with("deepgram.connection.number", count(number.into()))
+}
+
+fn connection_closed(fact: &ConnectionClosed, at: Duration) -> Described {
+    connection(at, fact.age, fact.connection).with("deepgram.connection.end", fact.end.as_str())
+}
+
+fn connection_died(fact: &ConnectionDied, at: Duration) -> Described {
+    let death = &fact.death;
+    connection(at, fact.age, death.connection)
+        .with("deepgram.connection.end", "died")
+        .with("deepgram.death.reason", death.reason.as_str())
+        .with("deepgram.death.trigger", death.trigger.as_str())
+        .with("deepgram.death.class", death.class.as_str())
+        .with("deepgram.death.stage", fact.stage.as_str())
+        .with("deepgram.death.send_age_ms", count(death.send_age_ms))
+        .with("deepgram.death.receive_age_ms", count(death.receive_age_ms))
+        .failed(death.reason.as_str(), death.detail.clone())
+}
+
+fn late_evidence(fact: &LateEvidence, at: Duration) -> Described {
+    Described::internal("deepgram.late_evidence", at, Duration::ZERO)
+        .with("deepgram.death.reason", fact.reason.as_str())
+        .with("deepgram.death.trigger", fact.trigger.as_str())
+        .with("deepgram.death.detail", fact.detail.clone())
+}
+
+fn keepalive_gap(fact: &KeepaliveGap, at: Duration) -> Described {
+    let span = Described::internal("deepgram.keepalive_gap", at, fact.gap)
+        .with("deepgram.keepalive_gap.level", fact.level.as_str());
+    match fact.level {
+        GapLevel::NearMiss => span,
+        GapLevel::Breach => span.failed("breach", "nothing was sent for Deepgram's idle window"),
+    }
+}
+
+fn finalize(at: Duration, lasted: Duration, finalizes: u64, outcome: &'static str) -> Described {
+    Described::client("deepgram.finalize", at, lasted)
+        .with("stt.finalizes", count(finalizes))
+        .with("deepgram.finalize.outcome", outcome)
+}
+
+fn finalize_answered(fact: &FinalizeAnswered, at: Duration) -> Described {
+    finalize(at, fact.latency, fact.count, "answered")
+}
+
+fn finalize_timed_out(fact: &FinalizeTimedOut, at: Duration) -> Described {
+    finalize(at, fact.waited, fact.count, "timeout").failed("timeout", "Finalize was not answered")
+}
+
+fn stall_ended(fact: &StallEnded, at: Duration) -> Described {
+    Described::internal("stt.stall", at, fact.silent)
+        .with("stt.stall.outcome", fact.outcome.as_str())
+}
+
+fn audio_lost(fact: &AudioLost, at: Duration) -> Described {
+    Described::internal("stt.audio_lost", at, Duration::ZERO)
+        .with("stt.audio.lost_frames", count(fact.frames))
+        .with("stt.audio.lost_bytes", count(fact.bytes))
+        .with("stt.audio.lost_ms", millis_value(fact.duration))
+        .failed(fact.cause.as_str(), "audio was given up")
+}
+
+impl Described {
+    /// A span of ours that was over at `at`. One that began before OPEN, by the rounding of two
+    /// clocks, begins with it.
+    fn internal(name: &'static str, at: Duration, lasted: Duration) -> Self {
+        let start = at.saturating_sub(lasted);
+        let kind = SpanKind::Internal;
+        Self { name, kind, start, end: at, attributes: Vec::new(), failure: None }
+    }
+
+    /// One that waited for Deepgram.
+    fn client(name: &'static str, at: Duration, lasted: Duration) -> Self {
+        Self { kind: SpanKind::Client, ..Self::internal(name, at, lasted) }
+    }
+
+    fn with(mut self, key: &'static str, value: impl Into<Value>) -> Self {
+        self.attributes.push(KeyValue::new(key, value));
+        self
+    }
+
+    fn with_some(self, key: &'static str, value: Option<Value>) -> Self {
+        match value {
+            Some(value) => self.with(key, value),
+            None => self,
+        }
+    }
+
+    fn with_text(self, key: &'static str, text: Option<&str>) -> Self {
+        self.with_some(key, text.map(|text| text.to_owned().into()))
+    }
+
+    /// Makes it an error.
+    pub(super) fn failed(
+        mut self,
+        kind: &'static str,
+        detail: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        self.failure = Some(Failure::new(kind, detail));
+        self
+    }
+}
+
+/// OTLP has no unsigned integers.
+pub(super) fn count(count: u64) -> Value {
+    i64::try_from(count).unwrap_or(i64::MAX).into()
+}
+
+pub(super) fn millis_value(duration: Duration) -> Value {
+    count(millis(duration))
+}
