@@ -21,9 +21,10 @@ mod trace;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use prometheus::Registry;
+use tracing_appender::non_blocking::ErrorCounter;
 
 use crate::config::{Collector, Config};
 use crate::session::clock;
@@ -57,6 +58,7 @@ pub struct Telemetry {
     metrics: Arc<Metrics>,
     sessions: Arc<Sessions>,
     tracers: Option<Arc<Tracers>>,
+    log_drops: Arc<OnceLock<ErrorCounter>>,
 }
 
 impl Telemetry {
@@ -64,7 +66,13 @@ impl Telemetry {
     pub fn new(limits: SeriesLimits) -> Self {
         let registry = Registry::new();
         let metrics = Arc::new(Metrics::register(&registry));
-        Self { registry, metrics, sessions: Sessions::new(limits), tracers: None }
+        Self {
+            registry,
+            metrics,
+            sessions: Sessions::new(limits),
+            tracers: None,
+            log_drops: Arc::default(),
+        }
     }
 
     /// Makes spans of sessions as well, and hands out the task that takes them to the collector.
@@ -102,6 +110,7 @@ impl Telemetry {
         self.metrics.daemon.ready.set(readiness.ready.into());
         self.metrics.daemon.draining.set(readiness.draining.into());
         runtime::update(&self.metrics.runtime);
+        self.update_log();
         self.sessions.harvest(&self.metrics);
         let mut page = Page::new(format);
         exposition::write(&mut page, &self.registry.gather(), &self.metrics.exemplars);
@@ -118,6 +127,17 @@ impl Telemetry {
         let cost = clock::now().saturating_duration_since(begun);
         self.metrics.daemon.scrape_duration[ScrapePage::Sessions].observe_duration(cost);
         page.finish()
+    }
+
+    /// Counts the lines that the log's writer drops.
+    fn watch_log(&self, drops: ErrorCounter) {
+        let _ = self.log_drops.set(drops);
+    }
+
+    fn update_log(&self) {
+        let dropped = self.log_drops.get().map_or(0, ErrorCounter::dropped_lines) as u64;
+        let counter = &self.metrics.daemon.log_dropped;
+        counter.inc_by(dropped.saturating_sub(counter.get()));
     }
 
     /// Makes each panic one log line and one count instead of free text on stderr.

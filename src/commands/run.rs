@@ -37,7 +37,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
         None => (telemetry, None),
     };
-    log::init(&telemetry, &config.telemetry.logs)?;
+    let _log = log::init(&telemetry, &config.telemetry.logs)?;
     telemetry.install_panic_hook();
     // Each session has two descriptors; the usual soft limit of 1024 would be 500 sessions.
     if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {

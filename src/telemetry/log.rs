@@ -13,6 +13,7 @@ use std::io::{self, IsTerminal};
 use tracing::level_filters::LevelFilter;
 use tracing::subscriber::SetGlobalDefaultError;
 use tracing::{Level, Subscriber};
+use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::{self, MakeWriter};
 use tracing_subscriber::layer::SubscriberExt;
@@ -64,15 +65,50 @@ impl LogHandle {
     }
 }
 
+/// Lines that wait for a standard error that takes none: what thousands of sessions that end at once
+/// have to say. Further ones are dropped and counted.
+const LINES_MAX: usize = 8192;
+
+/// The process's log. When it is dropped, at the end, the lines that still wait are written, for a
+/// second at most.
+#[derive(Debug)]
+pub struct Log {
+    handle: LogHandle,
+    _writer: WorkerGuard,
+}
+
+impl Log {
+    /// What changes it while it runs.
+    pub fn handle(&self) -> &LogHandle {
+        &self.handle
+    }
+}
+
 /// Sends the whole process's log lines to stderr, and its session spans where they belong.
 ///
 /// # Errors
 /// When the process has a log already.
-pub fn init(telemetry: &Telemetry, config: &Logs) -> Result<LogHandle, SetGlobalDefaultError> {
+pub fn init(telemetry: &Telemetry, config: &Logs) -> Result<Log, SetGlobalDefaultError> {
     let is_coloured = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let (subscriber, handle) = subscriber(telemetry, config, io::stderr, is_coloured);
+    let (writer, guard) = unblocked(telemetry, io::stderr());
+    let (subscriber, handle) = subscriber(telemetry, config, writer, is_coloured);
     tracing::subscriber::set_global_default(subscriber)?;
-    Ok(handle)
+    Ok(Log { handle, _writer: guard })
+}
+
+/// A writer that never waits: a thread of its own does, so that a log collector that hangs holds
+/// up no session.
+fn unblocked<W>(telemetry: &Telemetry, writer: W) -> (NonBlocking, WorkerGuard)
+where
+    W: io::Write + Send + 'static,
+{
+    let (writer, guard) = NonBlockingBuilder::default()
+        .buffered_lines_limit(LINES_MAX)
+        .lossy(true)
+        .thread_name("log")
+        .finish(writer);
+    telemetry.watch_log(writer.error_counter());
+    (writer, guard)
 }
 
 /// The log, written to any writer.

@@ -1,5 +1,5 @@
 use std::io::Write;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -241,4 +241,49 @@ async fn an_event_over_its_rate_is_held_back_and_told() {
     let page = telemetry.scrape(crate::telemetry::Format::Text, Default::default());
     assert!(page.contains("deepgram_sidecar_log_suppressed_total{level=\"info\"} 10\n"), "{page}");
     assert!(page.contains("deepgram_sidecar_log_messages_total{level=\"info\"} 51\n"), "{page}");
+}
+
+/// A writer that takes nothing until it is let go.
+struct Stuck {
+    released: mpsc::Receiver<()>,
+    is_released: bool,
+    written: Captured,
+}
+
+impl Write for Stuck {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if !self.is_released {
+            let _ = self.released.recv();
+            self.is_released = true;
+        }
+        self.written.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A log collector that hung once held up every session.
+#[test]
+fn a_writer_that_hangs_costs_lines_and_no_time() {
+    let telemetry = Telemetry::default();
+    let written = Captured::default();
+    let (release, released) = mpsc::sync_channel(1);
+    let stuck = Stuck { released, is_released: false, written: written.clone() };
+    let (writer, guard) = unblocked(&telemetry, stuck);
+    let (subscriber, _) = subscriber(&telemetry, &Logs::default(), writer, false);
+    let lines = LINES_MAX + 1000;
+    tracing::subscriber::with_default(subscriber, || {
+        let session = telemetry.session(live("s"));
+        // Its end is the one line that is never held back for coming too often.
+        (0..lines).for_each(|_| session.record(&session_ended()));
+    });
+    telemetry.update_log();
+    let dropped = telemetry.metrics.daemon.log_dropped.get() as usize;
+    // One line may already be with the writer, and the session's opening is a line as well.
+    assert!((999..=1001).contains(&dropped), "{dropped}");
+    release.send(()).unwrap();
+    drop(guard);
+    assert_eq!(written.lines().len() + dropped, lines + 1, "no line is lost uncounted");
 }

@@ -15,6 +15,7 @@ pub(crate) struct DaemonMetrics {
     pub(crate) panics: IntCounter,
     pub(crate) log_messages: Children<LogLevel, IntCounter>,
     pub(crate) log_suppressed: Children<LogLevel, IntCounter>,
+    pub(crate) log_dropped: IntCounter,
     pub(crate) scrape_duration: Children<ScrapePage, Histogram>,
 }
 
@@ -35,6 +36,10 @@ impl DaemonMetrics {
                 "log_suppressed_total",
                 "Log lines held back because their event was over its rate, by level.",
                 &["level"],
+            ),
+            log_dropped: families.counter(
+                "log_dropped_total",
+                "Log lines dropped because standard error took none for too long.",
             ),
             scrape_duration: families.histograms(
                 "scrape_duration_seconds",

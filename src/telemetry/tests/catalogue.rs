@@ -46,6 +46,7 @@ keepalive_gap_violations_total counter level
 keepalive_interval_seconds gauge
 keepalive_lateness_seconds histogram
 keepalives_sent_total counter kind
+log_dropped_total counter
 log_messages_total counter level
 log_suppressed_total counter level
 otlp_export_duration_seconds histogram
