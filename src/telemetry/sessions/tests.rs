@@ -1,1 +1,212 @@
+//! Who is on the page of single sessions, for how long, and what it says of them.
 
+use std::collections::{BTreeMap, HashSet};
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::*;
+use crate::session::audio::AudioFormat;
+use crate::session::death::Reason;
+use crate::session::fact::{Fact, Observer};
+use crate::session::live::State;
+use crate::session::trace::TraceContext;
+use crate::session::{Endpoint, SessionId};
+use crate::telemetry::tests::{died, session_ended};
+use crate::telemetry::{Format, SessionTelemetry, Telemetry};
+
+fn telemetry(sessions_max: usize, linger: Duration) -> Telemetry {
+    Telemetry::new(SeriesLimits { sessions_max, linger })
+}
+
+fn live(id: &str) -> Arc<LiveSession> {
+    let format = AudioFormat::new("linear16", 16_000, 1);
+    let id = SessionId::parse(id).unwrap();
+    let opened_at = clock::now() - Duration::from_secs(100);
+    let tags = vec![("tenant".to_owned(), "a\"}\n".to_owned())];
+    LiveSession::new(id, Endpoint::V1Listen, format, opened_at, tags)
+}
+
+fn open(telemetry: &Telemetry, count: usize) -> Vec<SessionTelemetry> {
+    (0..count).map(|number| telemetry.session(live(&format!("s{number}")))).collect()
+}
+
+/// The ids on the page, by what the info series say.
+fn listed(telemetry: &Telemetry) -> Vec<String> {
+    let page = telemetry.scrape_sessions(Format::Text);
+    let infos = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("deepgram_sidecar_live_session_info{session_id=\""));
+    infos.map(|rest| rest.split('"').next().unwrap().to_owned()).collect()
+}
+
+/// Gauges and counter: sessions on the page, live ones left out, ones that were refused a place.
+fn counts(telemetry: &Telemetry) -> (i64, i64, u64) {
+    telemetry.sessions.harvest(&telemetry.metrics);
+    let session = &telemetry.metrics.session;
+    (session.series.get(), session.series_omitted.get(), session.series_refused.get())
+}
+
+#[test]
+fn the_cap_leaves_sessions_out_and_counts_them() {
+    let telemetry = telemetry(10, Duration::from_secs(60));
+    let sessions = open(&telemetry, 15);
+    assert_eq!(listed(&telemetry).len(), 9, "a tenth is kept for anomalies");
+    assert_eq!(counts(&telemetry), (9, 6, 6));
+    drop(sessions);
+    assert_eq!(counts(&telemetry), (0, 0, 6));
+}
+
+#[test]
+fn a_place_is_kept_although_others_come_and_go() {
+    let telemetry = telemetry(5, Duration::ZERO);
+    let first = open(&telemetry, 4);
+    for _ in 0..20 {
+        drop(telemetry.session(live("passing")));
+    }
+    let late = telemetry.session(live("late"));
+    assert_eq!(listed(&telemetry), ["s0", "s1", "s2", "s3", "late"]);
+    drop(first);
+    assert_eq!(listed(&telemetry), ["late"]);
+    drop(late);
+}
+
+#[test]
+fn the_reserve_is_for_sessions_that_something_happens_to() {
+    let telemetry = telemetry(10, Duration::ZERO);
+    let sessions = open(&telemetry, 20);
+    sessions[15].record(&died(Reason::ProviderError));
+    assert!(listed(&telemetry).contains(&"s15".to_owned()));
+    sessions[16].record(&died(Reason::ProviderError));
+    assert!(!listed(&telemetry).contains(&"s16".to_owned()), "the reserve is one");
+    assert_eq!(counts(&telemetry).0, 10, "the cap holds");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_ended_session_lingers_with_its_last_values_and_its_end() {
+    let telemetry = telemetry(10, Duration::from_secs(60));
+    let session = live("gone");
+    let handle = telemetry.session(session.clone());
+    session.counters.keepalives.store(11, Relaxed);
+    session.counters.last_send_ms.store(95_000, Relaxed);
+    handle.record(&died(Reason::Net0001Idle));
+    session.remember(clock::now(), died(Reason::Net0001Idle));
+    session.set_state(State::Ended);
+    handle.record(&session_ended());
+    drop(handle);
+    tokio::time::advance(Duration::from_secs(59)).await;
+    let series = samples(&telemetry);
+    assert_eq!(series["keepalives_sent_total{session_id=gone}"], 11.0);
+    assert_eq!(series["age_seconds{session_id=gone}"].floor(), 100.0, "it ages no more");
+    assert_eq!(series["send_age_seconds{session_id=gone}"].floor(), 5.0);
+    assert_eq!(series["end_info{session_id=gone,outcome=aborted}"], 1.0);
+    let death = "death_info{session_id=gone,reason=net_0001_idle,trigger=read,class=provider}";
+    assert_eq!(series[death], 1.0);
+    tokio::time::advance(Duration::from_secs(1)).await;
+    assert_eq!(listed(&telemetry), [""; 0]);
+    assert_eq!(counts(&telemetry), (0, 0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_without_a_place_does_not_linger() {
+    let telemetry = telemetry(0, Duration::from_secs(60));
+    let handle = telemetry.session(live("unlisted"));
+    handle.record(&session_ended());
+    drop(handle);
+    assert!(telemetry.sessions.records().is_empty());
+}
+
+/// Ten thousand sessions that come and go must not grow anything.
+#[tokio::test(start_paused = true)]
+async fn churn_is_bounded() {
+    let telemetry = telemetry(100, Duration::from_secs(60));
+    let mut ids = HashSet::new();
+    for number in 0..10_000 {
+        let handle = telemetry.session(live(&format!("call-{number}")));
+        handle.record(&session_ended());
+        drop(handle);
+        if number % 100 == 0 {
+            ids.extend(listed(&telemetry));
+            tokio::time::advance(Duration::from_secs(6)).await;
+        }
+        assert!(telemetry.sessions.records().len() <= 100);
+    }
+    // 600 s, and a place is taken for 60 s at least.
+    assert!(ids.len() <= 100 * 11, "{} ids", ids.len());
+}
+
+#[test]
+fn every_series_of_a_live_session_says_what_its_counter_says() {
+    let telemetry = telemetry(10, Duration::ZERO);
+    let session = live("s");
+    let _handle = telemetry.session(session.clone());
+    let counters = &session.counters;
+    counters.bytes_received.store(96_000, Relaxed);
+    counters.bytes_finalized.store(32_000, Relaxed);
+    counters.bytes_lost.store(16_000, Relaxed);
+    counters.messages.store(7, Relaxed);
+    counters.finals.store(3, Relaxed);
+    counters.finalize_errors.store(1, Relaxed);
+    counters.finalize_timeouts.store(2, Relaxed);
+    counters.upstream_queue_bytes.store(5, Relaxed);
+    counters.app_queue_bytes.store(6, Relaxed);
+    counters.is_stalled.store(true, Relaxed);
+    counters.is_connected.store(true, Relaxed);
+    counters.cursor_bytes.store(64_000, Relaxed);
+    counters.result_end_ms.store(1_250, Relaxed);
+    session.set_state(State::Finalizing);
+    let context = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    session.set_trace(TraceContext::parse(context).unwrap());
+    let series = samples(&telemetry);
+    let trace = "trace_id=4bf92f3577b34da6a3ce929d0e0e4736";
+    for (name, value) in [
+        (&*format!("info{{session_id=s,endpoint=/v1/listen,{trace}}}"), 1.0),
+        ("state{session_id=s,state=finalizing}", 1.0),
+        ("audio_seconds_total{session_id=s,account=accepted}", 3.0),
+        ("audio_seconds_total{session_id=s,account=finalized}", 1.0),
+        ("audio_seconds_total{session_id=s,account=lost}", 0.5),
+        ("messages_total{session_id=s}", 7.0),
+        ("finals_total{session_id=s}", 3.0),
+        ("finalize_errors_total{session_id=s}", 3.0),
+        ("queue_bytes{session_id=s,queue=to_upstream}", 5.0),
+        ("queue_bytes{session_id=s,queue=to_app}", 6.0),
+        ("transcript_lag_seconds{session_id=s}", 0.75),
+        ("stalled{session_id=s}", 1.0),
+        ("keepalives_sent_total{session_id=s}", 0.0),
+    ] {
+        assert_eq!(series.get(name), Some(&value), "{name} in {series:#?}");
+    }
+    assert!(series.len() <= SERIES_PER_SESSION_MAX, "{} series", series.len());
+}
+
+/// What `docs/metrics.md` promises.
+const SERIES_PER_SESSION_MAX: usize = 19;
+
+#[test]
+fn a_session_that_has_said_nothing_has_no_ages_of_it() {
+    let telemetry = telemetry(10, Duration::ZERO);
+    let _handle = telemetry.session(live("s"));
+    let series = samples(&telemetry);
+    assert!(!series.keys().any(|name| name.contains("send_age") || name.contains("lag")));
+}
+
+/// The page's samples without the prefix and without quotes.
+fn samples(telemetry: &Telemetry) -> BTreeMap<String, f64> {
+    let page = telemetry.scrape_sessions(Format::Text);
+    let lines = page.lines().filter(|line| !line.starts_with('#'));
+    let samples = lines.map(|line| {
+        let (series, value) = line.rsplit_once(' ').unwrap();
+        let series = series.strip_prefix("deepgram_sidecar_live_session_").unwrap();
+        (series.replace('"', ""), value.parse().unwrap())
+    });
+    samples.collect()
+}
+
+#[test]
+fn facts_are_no_series() {
+    let telemetry = telemetry(10, Duration::ZERO);
+    let handle = telemetry.session(live("s"));
+    let before = samples(&telemetry).len();
+    for _ in 0..100 {
+        handle.record(&Fact::AppStalled(crate::session::fact::AppStalled));
+    }
+    assert_eq!(samples(&telemetry).len(), before);
+}
