@@ -4,6 +4,7 @@ mod catalogue;
 mod events;
 pub(super) mod facts;
 mod lives;
+mod reference;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
