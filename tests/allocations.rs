@@ -3,35 +3,29 @@
 //!
 //! A binary of its own, since counting needs an allocator of its own.
 
+#[path = "../benches/fixture/path.rs"]
+mod path;
 #[path = "../benches/fixture/session.rs"]
-mod fixture;
+mod session;
 
 use std::hint::black_box;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use deepgram_sidecar::client::Client;
 use deepgram_sidecar::ipc::frame::{self, AppFrameType, Decoder, Header};
-use deepgram_sidecar::ipc::socket::AppSocket;
-use deepgram_sidecar::session::dial::{DialFailure, DialPhases};
 use deepgram_sidecar::session::driver::Driver;
-use deepgram_sidecar::session::fact::{Fact, Observer};
-use deepgram_sidecar::session::live::{LiveSession, State};
-use deepgram_sidecar::session::machine::Session;
-use deepgram_sidecar::session::registry::Registry;
+use deepgram_sidecar::session::fact::Observer;
+use deepgram_sidecar::session::live::LiveSession;
 use deepgram_sidecar::session::{
-    AppInput, Endpoint, Observation, Refusal, UpstreamInput, Written, clock,
+    AppInput, Endpoint, MessageKind, Observation, UpstreamInput, Written, clock,
 };
-use deepgram_sidecar::telemetry::SessionTelemetry;
-use deepgram_sidecar::upstream::dial::{Dial, Dialed, Dialer};
+use deepgram_sidecar::telemetry::{SessionTelemetry, Telemetry};
+use deepgram_sidecar::upstream::dial::Dialer;
 use deepgram_sidecar::upstream::link::Link;
-use deepgram_sidecar::upstream::meter::Meter;
 use deepgram_sidecar::upstream::transport::Transport;
 use http::HeaderValue;
-use tokio::io::{AsyncReadExt, DuplexStream, ReadHalf, WriteHalf, duplex};
+use path::{Nobody, Path};
 use tokio::net::UnixStream;
-use tokio::task::JoinSet;
 
 const PAYLOADS: [usize; 2] = [640, 3_200];
 const FRAMES: usize = 10_000;
@@ -90,7 +84,7 @@ fn an_audio_frame_through_the_machine_allocates_nothing() {
         let audio = Bytes::from(vec![7; length]);
         let written = Written { audio_frames: 1, audio_bytes: length as u64, ..Written::default() };
         let mut now = clock::now();
-        let mut session = fixture::connected(now);
+        let mut session = session::connected(now);
         let counted = allocations(|| {
             now += Duration::from_millis(1);
             session.handle_app(now, AppInput::Audio(audio.clone()));
@@ -103,24 +97,47 @@ fn an_audio_frame_through_the_machine_allocates_nothing() {
     }
 }
 
-/// The whole way of a frame but for TLS and the kernel: the application's socket, the session's
-/// task with its timers, and WebSocket.
 #[test]
 fn an_audio_frame_from_socket_to_websocket_allocates_nothing() {
     for length in PAYLOADS {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        let mut path = runtime.block_on(Path::open());
+        let mut path = Path::open(|_| Nobody);
         let audio = vec![7; length];
-        let mut wire = vec![0; WEBSOCKET_HEADER_BYTES + length];
-        let counted = allocations(|| {
-            runtime.block_on(async {
-                path.app.send_audio(&audio).await.unwrap();
-                path.deepgram.read_exact(&mut wire).await.unwrap();
-            });
-        });
-        assert_eq!(wire[0], 0x82, "one whole binary message was read at a time");
-        assert_eq!(counted, 0, "{length} B");
+        assert_eq!(allocations(|| path.pass(&audio)), 0, "{length} B");
     }
+}
+
+/// With metrics, log and a trace of the session.
+#[test]
+fn an_audio_frame_that_is_watched_allocates_nothing() {
+    let telemetry = path::telemetry();
+    for length in PAYLOADS {
+        let mut path = Path::open(|live| telemetry.session(live));
+        let audio = vec![7; length];
+        assert_eq!(allocations(|| path.pass(&audio)), 0, "{length} B");
+    }
+}
+
+#[test]
+fn the_figures_of_a_result_allocate_nothing() {
+    let telemetry = Telemetry::default();
+    let (id, audio) = (session::id(), session::config().audio);
+    let live = LiveSession::new(id, Endpoint::V1Listen, audio, clock::now(), Vec::new());
+    let handle = telemetry.session(live);
+    let kind = MessageKind::Results {
+        is_final: true,
+        from_finalize: false,
+        end: 1.0,
+        channel: 0,
+        channels: 1,
+    };
+    let (lag, first_result) = (Some(Duration::from_millis(300)), None);
+    let message = Observation::Message { kind, lag, first_result };
+    let delivered = Observation::Delivered { latency: Duration::from_micros(30) };
+    let counted = allocations(|| {
+        handle.observe(&message);
+        handle.observe(&delivered);
+    });
+    assert_eq!(counted, 0);
 }
 
 /// What every session holds beside its buffers and TLS.
@@ -131,61 +148,3 @@ fn a_session_is_small() {
     let bytes = driver + size_of::<Link<Transport>>() + size_of::<LiveSession>();
     assert!(bytes <= 3_072, "{bytes} B");
 }
-
-/// A session's real driver between two pipes.
-struct Path {
-    app: Client<ReadHalf<DuplexStream>, WriteHalf<DuplexStream>>,
-    deepgram: DuplexStream,
-    _driver: JoinSet<DuplexStream>,
-}
-
-impl Path {
-    async fn open() -> Self {
-        let (app, app_end) = duplex(64 << 10);
-        let (deepgram, deepgram_end) = duplex(64 << 10);
-        let dialer = Arc::new(Pipe(Mutex::new(Some(deepgram_end))));
-        let (id, now) = (fixture::id(), clock::now());
-        let live = LiveSession::new(id.clone(), Endpoint::V1Listen, None, now, Vec::new());
-        let slot = Registry::new(1).claim(live).expect("there is room for one");
-        let mut socket = AppSocket::new(app_end, 1 << 20);
-        socket.opened(Endpoint::V1Listen);
-        let machine = Session::new(id, fixture::config(), now, 7);
-        let driver = Driver::new(machine, socket, dialer, "".into(), slot, Nobody);
-        let mut tasks = JoinSet::new();
-        tasks.spawn(Box::new(driver).run());
-        let mut app = Client::over(app);
-        app.opened().await.expect("the dialer never fails");
-        Self { app, deepgram, _driver: tasks }
-    }
-}
-
-/// A Deepgram at the other end of a pipe, already upgraded.
-struct Pipe(Mutex<Option<DuplexStream>>);
-
-impl Dial for Pipe {
-    type Stream = DuplexStream;
-
-    async fn dial(
-        self: Arc<Self>,
-        endpoint: Endpoint,
-        _query: Arc<str>,
-    ) -> Result<Dialed<DuplexStream>, DialFailure> {
-        let stream =
-            self.0.lock().expect("no thread panics with it").take().expect("one dial is made");
-        let link = Link::new(stream, Bytes::new(), Meter::default(), endpoint).await;
-        Ok(Dialed { link, request_id: None, phases: DialPhases::default() })
-    }
-}
-
-/// An observer that looks away.
-struct Nobody;
-
-impl Observer for Nobody {
-    fn record(&self, _fact: &Fact) {}
-    fn observe(&self, _observation: &Observation) {}
-    fn refused(&self, _refusal: &Refusal) {}
-    fn state_changed(&self, _from: State, _to: State) {}
-}
-
-/// Of a client's message of 126 to 65,535 bytes: two fixed bytes, length, mask.
-const WEBSOCKET_HEADER_BYTES: usize = 8;
