@@ -6,6 +6,7 @@
 #[path = "fixture/path.rs"]
 mod path;
 #[path = "fixture/session.rs"]
+#[expect(dead_code, reason = "sessions are made by the path")]
 mod session;
 
 use std::hint::black_box;
