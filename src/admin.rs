@@ -1,9 +1,10 @@
-//! The admin server: metrics, health and the list of sessions, over plain HTTP/1.1.
+//! The admin server: metrics, health, sessions and configuration, over plain HTTP/1.1.
 //!
-//! It only reads. It answers one request per connection, so that no idle client holds one of its
+//! It only reads, the log level apart. It answers one request per connection, so that no idle client holds one of its
 //! bounded places, and a slow one holds it for half a minute at most.
 
 mod page;
+pub(crate) mod quantity;
 pub mod readiness;
 
 #[cfg(test)]
@@ -11,10 +12,10 @@ mod tests;
 
 use std::convert::Infallible;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -28,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 use crate::session::registry::Registry;
 use crate::telemetry::Telemetry;
 use crate::telemetry::event::{AdminAcceptFailed, AdminExchangeFailed, Emit};
+use crate::telemetry::log::LogHandle;
 use page::Pages;
 use readiness::Readiness;
 
@@ -49,6 +51,21 @@ const SHUTDOWN_GRACE: Duration = Duration::from_secs(1);
 /// Wait after a failed accept: want of file descriptors does not go away by asking again at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// What the pages are made from.
+#[derive(Debug)]
+pub struct Sources {
+    /// The live sessions.
+    pub registry: Arc<Registry>,
+    /// The metrics.
+    pub telemetry: Telemetry,
+    /// What blocks readiness.
+    pub readiness: Readiness,
+    /// The effective configuration as YAML, without secrets.
+    pub config: String,
+    /// The process's log, where it writes one.
+    pub log: Option<LogHandle>,
+}
+
 /// The admin server, bound and not yet serving.
 #[derive(Debug)]
 pub struct Admin {
@@ -62,15 +79,10 @@ impl Admin {
     ///
     /// # Errors
     /// What the system says, with the address and, where it is in use, what to do.
-    pub async fn bind(
-        addr: SocketAddr,
-        registry: Arc<Registry>,
-        telemetry: Telemetry,
-        readiness: Readiness,
-    ) -> io::Result<Self> {
+    pub async fn bind(addr: SocketAddr, sources: Sources) -> io::Result<Self> {
         let listener = TcpListener::bind(addr).await.map_err(|error| cannot_bind(addr, &error))?;
         let addr = listener.local_addr()?;
-        let pages = Arc::new(Pages { registry, telemetry, readiness });
+        let pages = Arc::new(Pages { sources, started_at: SystemTime::now() });
         Ok(Self { listener, addr, pages })
     }
 
@@ -83,12 +95,12 @@ impl Admin {
     pub async fn serve(self, shutdown: CancellationToken) {
         let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         let mut connections = JoinSet::new();
-        while let Some(Some((stream, place))) = shutdown
-            .run_until_cancelled(next_connection(&self.listener, &places, &self.pages.telemetry))
-            .await
+        let telemetry = &self.pages.sources.telemetry;
+        while let Some(Some((stream, peer, place))) =
+            shutdown.run_until_cancelled(next_connection(&self.listener, &places, telemetry)).await
         {
             while connections.try_join_next().is_some() {}
-            let exchange = exchange(stream, self.pages.clone(), shutdown.clone());
+            let exchange = exchange(stream, peer, self.pages.clone(), shutdown.clone());
             connections.spawn(async move {
                 // Past its time the connection is dropped, which closes it.
                 let _ = timeout(EXCHANGE_MAX, exchange).await;
@@ -117,11 +129,11 @@ async fn next_connection(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
     telemetry: &Telemetry,
-) -> Option<(TcpStream, OwnedSemaphorePermit)> {
+) -> Option<(TcpStream, IpAddr, OwnedSemaphorePermit)> {
     let place = places.clone().acquire_owned().await.ok()?;
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return Some((stream, place)),
+            Ok((stream, peer)) => return Some((stream, peer.ip(), place)),
             Err(error) => {
                 AdminAcceptFailed { error: &error }.emit(telemetry);
                 sleep(ACCEPT_PAUSE).await;
@@ -131,11 +143,11 @@ async fn next_connection(
 }
 
 /// One request and its answer.
-async fn exchange(stream: TcpStream, pages: Arc<Pages>, shutdown: CancellationToken) {
-    let telemetry = pages.telemetry.clone();
+async fn exchange(stream: TcpStream, peer: IpAddr, pages: Arc<Pages>, shutdown: CancellationToken) {
+    let telemetry = pages.sources.telemetry.clone();
     let service = service_fn(move |request| {
         let pages = pages.clone();
-        async move { Ok::<_, Infallible>(pages.answer(&request).await) }
+        async move { Ok::<_, Infallible>(pages.answer(peer, request).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -2,16 +2,22 @@
 //!
 //! They are clients of the daemon and of nothing else: what they can do, any application can.
 
+pub mod admin;
 pub mod configuration;
 #[cfg(feature = "emulator")]
 pub mod demo;
+pub mod live;
+pub mod log_level;
 mod pace;
+mod plain;
 mod play;
 pub mod run;
 mod screen;
 mod session;
+pub mod sessions;
 mod source;
 pub mod stream;
 mod summary;
+pub mod top;
 mod transcript;
 mod wav;

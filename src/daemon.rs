@@ -15,8 +15,8 @@ use tokio_rustls::rustls::ClientConfig;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::admin::Admin;
 use crate::admin::readiness::Readiness;
+use crate::admin::{self, Admin};
 use crate::config::key::{KeyStore, Refresh};
 use crate::config::{Auth, Collector, Config};
 use crate::drain::Drain;
@@ -28,6 +28,7 @@ use crate::telemetry::Telemetry;
 use crate::telemetry::event::{
     DrainBegun, DrainEnded, Emit, KeyReloadFailed, KeyReplaced, Listening, ShutdownComplete,
 };
+use crate::telemetry::log::LogHandle;
 use crate::telemetry::otlp::SpanExport;
 use crate::upstream::dial::{Dial, Dialer};
 use crate::upstream::tls::{self, TlsError};
@@ -93,7 +94,8 @@ impl Tasks {
 }
 
 impl Daemon {
-    /// Binds everything and begins to serve; `spans` is `None` where there are no traces.
+    /// Binds everything and begins to serve; `spans` is `None` where there are no traces, `log` where
+    /// the process writes no log.
     ///
     /// # Errors
     /// See [`StartError`]; nothing is left behind then.
@@ -102,6 +104,7 @@ impl Daemon {
         keys: KeyStore,
         telemetry: Telemetry,
         spans: Option<SpanExport>,
+        log: Option<LogHandle>,
     ) -> Result<Self, StartError> {
         let keys = Arc::new(keys);
         let collector_tls = spans.as_ref().map(collector_tls).transpose()?.flatten();
@@ -109,13 +112,14 @@ impl Daemon {
         let registry = Registry::new(sessions_max(config));
         let readiness = Readiness::new();
         let blocker = readiness.register("ipc_socket");
-        let admin = Admin::bind(
-            config.admin.listen,
-            registry.clone(),
-            telemetry.clone(),
-            readiness.clone(),
-        )
-        .await?;
+        let sources = admin::Sources {
+            registry: registry.clone(),
+            telemetry: telemetry.clone(),
+            readiness: readiness.clone(),
+            config: config.to_yaml(),
+            log,
+        };
+        let admin = Admin::bind(config.admin.listen, sources).await?;
         let (listener, socket) =
             SocketFile::bind(&config.ipc.socket, config.ipc.socket_mode.bits())?;
         let daemon = Self {

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use deepgram_sidecar::commands::{configuration, run, stream};
+use deepgram_sidecar::commands::{configuration, log_level, run, sessions, stream, top};
 
 /// Holds an application's Deepgram streaming sockets: keeps idle ones alive, notices dead ones at
 /// once, names the cause, and shows operators what every session is doing.
@@ -29,6 +29,9 @@ enum Command {
     Demo,
     /// Stream a WAV file or raw audio through a running daemon, in real time.
     Stream(stream::Args),
+    Sessions(sessions::Args),
+    Top(top::Args),
+    LogLevel(log_level::Args),
     /// Check the configuration, and report every problem at once.
     CheckConfig(configuration::Args),
     /// Print the effective configuration, secrets hidden.
@@ -41,6 +44,9 @@ fn main() -> ExitCode {
         #[cfg(feature = "emulator")]
         Command::Demo => deepgram_sidecar::commands::demo::main(),
         Command::Stream(args) => stream::main(args),
+        Command::Sessions(args) => sessions::main(&args),
+        Command::Top(args) => top::main(args),
+        Command::LogLevel(args) => log_level::main(&args),
         Command::CheckConfig(args) => configuration::check(&args).map_err(Into::into),
         Command::PrintConfig(args) => configuration::print(&args).map_err(Into::into),
     };

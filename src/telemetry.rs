@@ -4,6 +4,7 @@
 //! It watches from the side. It calls nobody back, takes no lock and resolves no label while audio
 //! flows.
 
+mod deaths;
 pub mod event;
 mod exemplar;
 mod exposition;
@@ -30,6 +31,7 @@ use crate::config::{Collector, Config};
 use crate::session::clock;
 use crate::session::live::{LiveSession, State};
 use crate::session::trace::TraceContext;
+use deaths::Deaths;
 use event::{Emit, Panicked};
 use exposition::Page;
 use family::ObserveDuration;
@@ -38,6 +40,7 @@ use metrics::Metrics;
 use otlp::{SpanExport, Tracers};
 use sessions::Sessions;
 
+pub use deaths::DeathRecord;
 pub use exposition::Format;
 pub use session::SessionTelemetry;
 pub use sessions::SeriesLimits;
@@ -59,6 +62,7 @@ pub struct Telemetry {
     sessions: Arc<Sessions>,
     tracers: Option<Arc<Tracers>>,
     log_drops: Arc<OnceLock<ErrorCounter>>,
+    deaths: Arc<Deaths>,
 }
 
 impl Telemetry {
@@ -72,6 +76,7 @@ impl Telemetry {
             sessions: Sessions::new(limits),
             tracers: None,
             log_drops: Arc::default(),
+            deaths: Arc::default(),
         }
     }
 
@@ -127,6 +132,16 @@ impl Telemetry {
         let cost = clock::now().saturating_duration_since(begun);
         self.metrics.daemon.scrape_duration[ScrapePage::Sessions].observe_duration(cost);
         page.finish()
+    }
+
+    /// The last 200 deaths, newest first.
+    pub fn deaths(&self) -> Vec<DeathRecord> {
+        self.deaths.latest()
+    }
+
+    /// How many connections have died since the start.
+    pub fn deaths_total(&self) -> u64 {
+        self.deaths.total()
     }
 
     /// Counts the lines that the log's writer drops.

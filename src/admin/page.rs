@@ -1,170 +1,171 @@
 //! The pages and their answers.
 
+mod accept;
+mod answer;
+mod deaths;
+mod html;
+mod index;
+mod log_level;
+mod query;
+mod session;
 mod sessions;
 
-use std::fmt::Write;
-use std::sync::Arc;
+use std::net::IpAddr;
+use std::time::SystemTime;
 
-use bytes::Bytes;
-use http::header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE};
-use http::{HeaderValue, Method, Request, Response, StatusCode};
-use http_body_util::Full;
+use http::header::ACCEPT;
+use http::{Method, Request, StatusCode};
+use hyper::body::Incoming;
+use percent_encoding::percent_decode_str;
 
-use super::readiness::Readiness;
-use crate::session::clock;
-use crate::session::registry::Registry;
-use crate::telemetry::{Format, ReadinessSample, Telemetry, VERSION};
-
-const TEXT: &str = "text/plain; charset=utf-8";
-const JSON: &str = "application/json";
+use super::Sources;
+use crate::session::{SessionId, clock};
+use crate::telemetry::{Format, REVISION, ReadinessSample, VERSION};
+use answer::{Answer, HTML, JSON, TEXT, YAML, method_not_allowed, ok, refused, with_status};
+use deaths::Deaths;
+use index::Page;
+use query::Query;
+use session::Detail;
+use sessions::List;
 
 /// What the pages are made from.
 #[derive(Debug)]
 pub(super) struct Pages {
-    pub(super) registry: Arc<Registry>,
-    pub(super) telemetry: Telemetry,
-    pub(super) readiness: Readiness,
-}
-
-/// A page, by its path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Page {
-    Index,
-    Metrics,
-    SessionMetrics,
-    Livez,
-    Readyz,
-    Sessions,
-}
-
-impl Page {
-    const ALL: [Self; 6] = [
-        Self::Index,
-        Self::Metrics,
-        Self::SessionMetrics,
-        Self::Livez,
-        Self::Readyz,
-        Self::Sessions,
-    ];
-
-    fn of_path(path: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|page| page.path() == path)
-    }
-
-    fn path(self) -> &'static str {
-        match self {
-            Self::Index => "/",
-            Self::Metrics => "/metrics",
-            Self::SessionMetrics => "/metrics/sessions",
-            Self::Livez => "/livez",
-            Self::Readyz => "/readyz",
-            Self::Sessions => "/sessions",
-        }
-    }
-
-    fn title(self) -> &'static str {
-        match self {
-            Self::Index => "this list",
-            Self::Metrics => "metrics for Prometheus",
-            Self::SessionMetrics => "metrics of single sessions, bounded, for Prometheus",
-            Self::Livez => "200 while the process serves",
-            Self::Readyz => "200 while it takes sessions, else 503 and what blocks it",
-            Self::Sessions => "the live sessions as JSON, oldest first",
-        }
-    }
+    pub(super) sources: Sources,
+    pub(super) started_at: SystemTime,
 }
 
 impl Pages {
-    /// The answer to a request. Of a HEAD request hyper sends only the head.
-    pub(super) async fn answer<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
+    /// The answer to a peer's request. Of a HEAD request hyper sends only the head.
+    pub(super) async fn answer(&self, peer: IpAddr, request: Request<Incoming>) -> Answer {
         let Some(page) = Page::of_path(request.uri().path()) else {
-            let body = format!("no such page\n{}", list_of_pages());
-            return response(StatusCode::NOT_FOUND, TEXT, body);
+            let body = format!("no such page\n{}", index::list());
+            return with_status(StatusCode::NOT_FOUND, TEXT, body);
         };
+        if page == Page::LogLevel && request.method() == Method::PUT {
+            let Sources { log, telemetry, .. } = &self.sources;
+            return log_level::change(log.as_ref(), telemetry, peer, request).await;
+        }
         if ![Method::GET, Method::HEAD].contains(request.method()) {
-            let body = "only GET and HEAD: this server changes nothing\n";
-            let mut refused = response(StatusCode::METHOD_NOT_ALLOWED, TEXT, body);
-            refused.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
-            return refused;
+            return method_not_allowed(page.methods());
         }
         match page {
-            Page::Index => response(StatusCode::OK, TEXT, index()),
-            Page::Metrics => self.metrics(format_for(request)).await,
-            Page::SessionMetrics => self.session_metrics(format_for(request)).await,
-            Page::Livez => response(StatusCode::OK, TEXT, "ok\n"),
+            Page::Index if wants_html(&request) => ok(HTML, html::index()),
+            Page::Index => ok(TEXT, format!("deepgram-sidecar {VERSION}\n{}", index::list())),
+            Page::Metrics => self.metrics(format_for(&request)).await,
+            Page::SessionMetrics => self.session_metrics(format_for(&request)).await,
+            Page::Livez => ok(TEXT, "ok\n"),
             Page::Readyz => self.readyz(),
-            Page::Sessions => self.sessions().await,
+            Page::Sessions => self.sessions(&request).await,
+            Page::Session => self.session(&request).await,
+            Page::Deaths => self.deaths(&request).await,
+            Page::Config => ok(YAML, self.sources.config.clone()),
+            Page::LogLevel => log_level::show(self.sources.log.as_ref()),
+            Page::BuildInfo => self.buildinfo(),
         }
     }
 
-    async fn metrics(&self, format: Format) -> Response<Full<Bytes>> {
-        let telemetry = self.telemetry.clone();
-        let sample = ReadinessSample {
-            ready: self.readiness.is_ready(),
-            draining: self.readiness.is_draining(),
-        };
+    async fn metrics(&self, format: Format) -> Answer {
+        let Sources { telemetry, readiness, .. } = &self.sources;
+        let telemetry = telemetry.clone();
+        let sample =
+            ReadinessSample { ready: readiness.is_ready(), draining: readiness.is_draining() };
         made_aside(format.content_type(), move || telemetry.scrape(format, sample)).await
     }
 
-    async fn session_metrics(&self, format: Format) -> Response<Full<Bytes>> {
-        let telemetry = self.telemetry.clone();
+    async fn session_metrics(&self, format: Format) -> Answer {
+        let telemetry = self.sources.telemetry.clone();
         made_aside(format.content_type(), move || telemetry.scrape_sessions(format)).await
     }
 
-    async fn sessions(&self) -> Response<Full<Bytes>> {
-        let registry = self.registry.clone();
-        made_aside(JSON, move || sessions::list(&registry.sessions(), clock::now())).await
+    async fn sessions(&self, request: &Request<Incoming>) -> Answer {
+        let query = match Query::parse(request.uri().query().unwrap_or_default()) {
+            Ok(query) => query,
+            Err(sentence) => return refused(StatusCode::BAD_REQUEST, &sentence),
+        };
+        let Sources { registry, telemetry, .. } = &self.sources;
+        let (registry, deaths) = (registry.clone(), telemetry.deaths_total());
+        let list = move |show: fn(&List<'_>, &Query) -> String| {
+            let sessions = registry.sessions();
+            show(&List::of(&sessions, deaths, &query, clock::now()), &query)
+        };
+        if wants_html(request) {
+            made_aside(HTML, move || list(html::sessions)).await
+        } else {
+            made_aside(JSON, move || list(|list, _| list.to_json())).await
+        }
     }
 
-    fn readyz(&self) -> Response<Full<Bytes>> {
-        let blockers = self.readiness.blockers();
+    async fn session(&self, request: &Request<Incoming>) -> Answer {
+        let id = request.uri().path().strip_prefix(Page::SESSION_PREFIX).unwrap_or_default();
+        let id = percent_decode_str(id).decode_utf8().ok();
+        let id = id.and_then(|id| SessionId::parse(&id));
+        let Some(session) = id.and_then(|id| self.sources.registry.session(&id)) else {
+            let sentence = "no live session has this id; /sessions lists those that are, /deaths \
+                            what connections died of";
+            return refused(StatusCode::NOT_FOUND, sentence);
+        };
+        let detail = Detail::of(&session).await;
+        if wants_html(request) {
+            ok(HTML, html::session(&detail))
+        } else {
+            ok(JSON, detail.to_json())
+        }
+    }
+
+    async fn deaths(&self, request: &Request<Incoming>) -> Answer {
+        let telemetry = self.sources.telemetry.clone();
+        let list = move |show: fn(&Deaths<'_>) -> String| {
+            show(&Deaths::of(&telemetry.deaths(), &telemetry))
+        };
+        if wants_html(request) {
+            made_aside(HTML, move || list(html::deaths)).await
+        } else {
+            made_aside(JSON, move || list(|list| list.to_json())).await
+        }
+    }
+
+    fn readyz(&self) -> Answer {
+        let blockers = self.sources.readiness.blockers();
         let is_ready = blockers.is_empty();
         let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
         let body = serde_json::json!({ "ready": is_ready, "blockers": blockers });
-        response(status, JSON, format!("{body}\n"))
+        with_status(status, JSON, format!("{body}\n"))
+    }
+
+    fn buildinfo(&self) -> Answer {
+        let body = serde_json::json!({
+            "version": VERSION,
+            "revision": REVISION,
+            "started_at": humantime::format_rfc3339_millis(self.started_at).to_string(),
+        });
+        ok(JSON, format!("{body}\n"))
     }
 }
 
+fn accept(request: &Request<Incoming>) -> Option<&str> {
+    request.headers().get(ACCEPT).and_then(|value| value.to_str().ok())
+}
+
+fn wants_html(request: &Request<Incoming>) -> bool {
+    accept::prefers_html(accept(request))
+}
+
 /// The format that the scraper asks for.
-fn format_for<B>(request: &Request<B>) -> Format {
-    let accept = request.headers().get(ACCEPT).and_then(|value| value.to_str().ok());
-    Format::accepted(accept)
+fn format_for(request: &Request<Incoming>) -> Format {
+    Format::accepted(accept(request))
 }
 
 /// A page that takes milliseconds of CPU to make, which no session's thread shall give.
 async fn made_aside(
     content_type: &'static str,
     make: impl FnOnce() -> String + Send + 'static,
-) -> Response<Full<Bytes>> {
+) -> Answer {
     match tokio::task::spawn_blocking(make).await {
-        Ok(body) => response(StatusCode::OK, content_type, body),
+        Ok(body) => ok(content_type, body),
         Err(_) => {
-            let body = "this page could not be made; see the log\n";
-            response(StatusCode::INTERNAL_SERVER_ERROR, TEXT, body)
+            let sentence = "this page could not be made; see the log";
+            refused(StatusCode::INTERNAL_SERVER_ERROR, sentence)
         }
     }
-}
-
-fn index() -> String {
-    format!("deepgram-sidecar {VERSION}\n{}", list_of_pages())
-}
-
-fn list_of_pages() -> String {
-    Page::ALL.iter().fold(String::new(), |mut list, page| {
-        writeln!(list, "{:<18} {}", page.path(), page.title()).expect("a string takes all");
-        list
-    })
-}
-
-fn response(
-    status: StatusCode,
-    content_type: &'static str,
-    body: impl Into<Bytes>,
-) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(body.into()));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
 }

@@ -1,9 +1,11 @@
+mod pages;
+
 use std::net::Ipv4Addr;
 use std::time::Instant;
 
-use bytes::Bytes;
+use http::header::ACCEPT;
 use http::{HeaderMap, Request, StatusCode};
-use http_body_util::{BodyExt, Empty};
+use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use std::sync::atomic::Ordering::Relaxed;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -16,9 +18,15 @@ use crate::session::{Endpoint, SessionId, clock};
 struct Served {
     addr: SocketAddr,
     registry: Arc<Registry>,
+    telemetry: Telemetry,
     readiness: Readiness,
     shutdown: CancellationToken,
     tasks: JoinSet<()>,
+}
+
+fn sources(registry: Arc<Registry>, telemetry: Telemetry, readiness: Readiness) -> Sources {
+    let config = "drain:\n  timeout: 25s\n".to_owned();
+    Sources { registry, telemetry, readiness, config, log: None }
 }
 
 impl Served {
@@ -27,22 +35,33 @@ impl Served {
         let readiness = Readiness::new();
         let addr = (Ipv4Addr::LOCALHOST, 0).into();
         let telemetry = Telemetry::default();
-        let admin =
-            Admin::bind(addr, registry.clone(), telemetry, readiness.clone()).await.unwrap();
+        let sources = sources(registry.clone(), telemetry.clone(), readiness.clone());
+        let admin = Admin::bind(addr, sources).await.unwrap();
         let addr = admin.addr();
         let shutdown = CancellationToken::new();
         let mut tasks = JoinSet::new();
         tasks.spawn(admin.serve(shutdown.clone()));
-        Self { addr, registry, readiness, shutdown, tasks }
+        Self { addr, registry, telemetry, readiness, shutdown, tasks }
     }
 
     async fn ask(&mut self, method: &str, path: &str) -> (StatusCode, HeaderMap, String) {
+        self.send(Request::builder().method(method).uri(path).body(String::new()).unwrap()).await
+    }
+
+    /// The page as a browser asks for it.
+    async fn browse(&mut self, path: &str) -> String {
+        let request = Request::builder().uri(path).header(ACCEPT, "text/html,*/*;q=0.8");
+        let (status, headers, body) = self.send(request.body(String::new()).unwrap()).await;
+        assert_eq!(status, StatusCode::OK, "{body}");
+        assert_eq!(headers["content-type"], "text/html; charset=utf-8");
+        body
+    }
+
+    async fn send(&mut self, request: Request<String>) -> (StatusCode, HeaderMap, String) {
         let stream = TcpStream::connect(self.addr).await.unwrap();
         let (mut client, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
         self.tasks.spawn(async move { connection.await.unwrap() });
-        let request =
-            Request::builder().method(method).uri(path).body(Empty::<Bytes>::new()).unwrap();
         let (head, body) = client.send_request(request).await.unwrap().into_parts();
         let body = body.collect().await.unwrap().to_bytes();
         (head.status, head.headers, String::from_utf8(body.to_vec()).unwrap())
@@ -85,7 +104,6 @@ async fn readyz_names_what_blocks() {
 #[tokio::test]
 async fn sessions_tell_what_they_are_doing() {
     let mut served = Served::new().await;
-    assert_eq!(served.ask("GET", "/sessions").await.2, r#"{"sessions":[]}"#);
     let opened_at = clock::now() - Duration::from_secs(60);
     let slot = served.registry.claim(session(opened_at)).unwrap();
     slot.session().set_state(State::Open);
@@ -159,7 +177,8 @@ async fn shutdown_closes_idle_connections_and_the_port() {
 #[tokio::test]
 async fn an_address_in_use_is_said_with_a_remedy() {
     let served = Served::new().await;
-    let again = Admin::bind(served.addr, Registry::new(1), Telemetry::default(), Readiness::new());
+    let again =
+        Admin::bind(served.addr, sources(Registry::new(1), Telemetry::default(), Readiness::new()));
     let error = again.await.unwrap_err().to_string();
     assert!(error.contains(&served.addr.to_string()), "{error}");
     assert!(error.contains("choose another admin.listen"), "{error}");

@@ -10,8 +10,9 @@ use crate::config::key::KeyStore;
 use crate::config::{self, Collector, Config};
 use crate::daemon::{self, Daemon};
 use crate::telemetry::event::{ConfigLoaded, Emit, ShutdownComplete};
+use crate::telemetry::log::{self, LogHandle};
 use crate::telemetry::otlp::SpanExport;
-use crate::telemetry::{SeriesLimits, Telemetry, log};
+use crate::telemetry::{SeriesLimits, Telemetry};
 
 /// Runs the daemon until a signal ends it.
 ///
@@ -37,7 +38,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
         None => (telemetry, None),
     };
-    let _log = log::init(&telemetry, &config.telemetry.logs)?;
+    let log = log::init(&telemetry, &config.telemetry.logs)?;
     telemetry.install_panic_hook();
     // Each session has two descriptors; the usual soft limit of 1024 would be 500 sessions.
     if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
@@ -55,7 +56,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         .thread_name("sidecar")
         .build()
         .context("cannot start the runtime")?;
-    let code = runtime.block_on(serve(&config, keys, telemetry, spans))?;
+    let code = runtime.block_on(serve(&config, keys, telemetry, spans, log.handle().clone()))?;
     // A blocking read of the key file may hang on a dead mount; it must not hold the exit.
     runtime.shutdown_background();
     Ok(code)
@@ -75,9 +76,10 @@ async fn serve(
     keys: KeyStore,
     telemetry: Telemetry,
     spans: Option<SpanExport>,
+    log: LogHandle,
 ) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::new().context("cannot listen for signals")?;
-    let daemon = Daemon::start(config, keys, telemetry.clone(), spans).await?;
+    let daemon = Daemon::start(config, keys, telemetry.clone(), spans, Some(log)).await?;
     signals.next().await;
     tokio::select! {
         () = daemon.shutdown() => Ok(ExitCode::SUCCESS),

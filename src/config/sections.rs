@@ -176,8 +176,8 @@ section! {
 section! {
     /// What operators see over HTTP: metrics, probes, sessions.
     Admin {
-        /// Where it listens. Loopback by default: whoever reaches it sees session ids. For
-        /// probes and scrapes from outside the pod, 0.0.0.0:9464.
+        /// Where it listens. Loopback by default: whoever reaches it sees session ids, tags and this
+        /// configuration. For probes and scrapes from outside the pod, 0.0.0.0:9464.
         listen: SocketAddr = SocketAddr::from((Ipv4Addr::LOCALHOST, 9464)), any();
     }
 }
@@ -199,7 +199,8 @@ section! {
     Logs {
         /// How lines are written. Pods are read by log collectors, so JSON.
         format: LogFormat = LogFormat::Json, any();
-        /// The least important lines that are written.
+        /// The least important lines that are written. `deepgram-sidecar log-level` changes it while
+        /// the daemon runs.
         level: LogLevel = LogLevel::Info, any();
     }
 }

@@ -12,7 +12,7 @@ macro_rules! words {
         }
     ) => {
         $(#[doc = $about])+
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
         pub enum $name {
             $( $(#[doc = $doc])+ $variant, )+
         }

@@ -75,6 +75,11 @@ impl Registry {
         sessions
     }
 
+    /// The live session of this name.
+    pub fn session(&self, id: &SessionId) -> Option<Arc<LiveSession>> {
+        self.lock().get(id).cloned()
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<SessionId, Arc<LiveSession>>> {
         // No code panics while it holds this lock, and the map is sound after every statement.
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
@@ -122,7 +127,10 @@ mod tests {
         let slot = registry.claim(session("a")).unwrap();
         let refusal = registry.claim(session("a")).unwrap_err();
         assert_eq!(refusal.code, ErrorCode::SessionIdInUse);
+        let found = registry.session(&slot.session().id).unwrap();
+        assert!(Arc::ptr_eq(&found, slot.session()));
         drop(slot);
+        assert!(registry.session(&found.id).is_none());
         assert!(registry.claim(session("a")).is_ok());
     }
 

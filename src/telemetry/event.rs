@@ -19,7 +19,7 @@ pub use app::{
 pub(super) use connection::Died;
 pub use daemon::{
     AdminAcceptFailed, AdminExchangeFailed, ConfigLoaded, DrainBegun, DrainEnded, KeyReloadFailed,
-    KeyReplaced, Listening, Panicked, ShutdownComplete,
+    KeyReplaced, Listening, LogLevelChanged, Panicked, ShutdownComplete,
 };
 pub(super) use observation::Observed;
 pub(super) use otlp::{ExportFailed, OtlpFailing, OtlpRecovered, SpansExported, SpansFailed};

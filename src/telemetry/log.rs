@@ -9,6 +9,7 @@ mod line;
 mod rate;
 
 use std::io::{self, IsTerminal};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tracing::level_filters::LevelFilter;
 use tracing::subscriber::SetGlobalDefaultError;
@@ -20,7 +21,8 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::{Layer, Registry, reload};
 
 use super::{Telemetry, trace};
-use crate::config::{LogLevel, Logs};
+pub use crate::config::LogLevel;
+use crate::config::Logs;
 use line::LineFormat;
 
 /// The level of a line, as the configuration spells it.
@@ -49,19 +51,28 @@ fn filter_of(level: LogLevel) -> Targets {
         .with_default(own.min(LevelFilter::WARN))
 }
 
-/// Changes the log level of a running daemon.
+/// Changes the log level of a running daemon. Clones share it.
 #[derive(Clone, Debug)]
 pub struct LogHandle {
     filter: reload::Handle<Targets, Registry>,
+    level: Arc<Mutex<LogLevel>>,
 }
 
 impl LogHandle {
+    /// The least important lines that are let through.
+    pub fn level(&self) -> LogLevel {
+        *self.level.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Lets through lines of this level and of more urgent ones from now on.
     ///
     /// # Errors
     /// When the log that this handle belongs to is gone.
     pub fn set_level(&self, level: LogLevel) -> Result<(), reload::Error> {
-        self.filter.reload(filter_of(level))
+        let mut current = self.level.lock().unwrap_or_else(PoisonError::into_inner);
+        self.filter.reload(filter_of(level))?;
+        *current = level;
+        Ok(())
     }
 }
 
@@ -129,7 +140,8 @@ where
         .with_writer(writer)
         .with_filter(filter);
     let spans = telemetry.tracers.as_deref().map(trace::layer);
-    (Registry::default().with(lines).with(spans), LogHandle { filter: handle })
+    let handle = LogHandle { filter: handle, level: Arc::new(Mutex::new(config.level)) };
+    (Registry::default().with(lines).with(spans), handle)
 }
 
 #[cfg(test)]

@@ -136,6 +136,7 @@ impl SessionTelemetry {
 
     fn emit_death(&self, fact: &ConnectionDied) {
         Died { fact, trace_id: self.trace_id() }.emit(&self.telemetry);
+        self.telemetry.deaths.record(self.live.clone(), fact.clone());
         let class = fact.death.class;
         FlightRecorded { events: &self.live.events(), class }.emit(&self.telemetry);
     }

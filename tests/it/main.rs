@@ -14,6 +14,7 @@ mod keepalive;
 mod key;
 mod liveness;
 mod neighbours;
+mod operator;
 mod refusal;
 mod start;
 mod support;

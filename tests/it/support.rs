@@ -9,6 +9,7 @@ mod metrics;
 mod order;
 mod process;
 mod sidecar;
+mod terminal;
 
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ pub(crate) use emulator::Emulator;
 pub(crate) use metrics::Metrics;
 pub(crate) use process::{Process, memory_kib, run_to_exit};
 pub(crate) use sidecar::{Config, KEY, Sidecar, sidecar_command};
+pub(crate) use terminal::Terminal;
 
 /// Far beyond anything that is awaited, so that only a hang and no slow machine runs into it.
 const PATIENCE: Duration = Duration::from_secs(30);

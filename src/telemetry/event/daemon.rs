@@ -9,6 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::Emit;
+use crate::config::LogLevel;
 use crate::session::bound::{APP_UNWRITTEN_BYTES_MAX, BACKLOG_BYTES_MAX, MESSAGE_BYTES_MAX};
 use crate::session::millis;
 use crate::telemetry::label::{KeyReload, Queue};
@@ -95,6 +96,26 @@ impl<E: Display> Emit for KeyReloadFailed<'_, E> {
             name: "key_reload_failed",
             error = %self.error,
             "the API key file could not be read; the old key stays in use until it can"
+        );
+    }
+}
+
+/// Somebody changed what is logged, until the daemon ends.
+#[derive(Clone, Copy, Debug)]
+pub struct LogLevelChanged {
+    /// The level before.
+    pub from: LogLevel,
+    /// The level from now on.
+    pub to: LogLevel,
+}
+
+impl Emit for LogLevelChanged {
+    fn emit(&self, _telemetry: &Telemetry) {
+        tracing::info!(
+            name: "log_level_changed",
+            from = self.from.as_str(),
+            to = self.to.as_str(),
+            "log level changed until the daemon ends"
         );
     }
 }

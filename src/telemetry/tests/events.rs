@@ -1,6 +1,7 @@
 //! What happens outside of sessions moves its series and no other.
 
 use super::*;
+use crate::config::LogLevel;
 use crate::session::{ErrorCode, Refusal};
 use crate::telemetry::event::*;
 use crate::telemetry::label::{KeyReload, UnopenedCause};
@@ -87,6 +88,7 @@ fn events_of_the_daemon() {
     assert_event(KeyReloadFailed { error: &"gone" }, &[(&failed, 1.0)]);
     let socket = std::path::Path::new("sidecar.sock");
     assert_event(Listening { socket, admin: None }, &[]);
+    assert_event(LogLevelChanged { from: LogLevel::Info, to: LogLevel::Debug }, &[]);
     assert_event(DrainBegun { sessions: 2, deadline: MS(25_000) }, &[]);
     assert_event(DrainEnded { duration: MS(3), cut: 1 }, &[]);
     assert_event(ShutdownComplete { forced: false }, &[]);

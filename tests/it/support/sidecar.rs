@@ -114,6 +114,23 @@ impl Sidecar {
         http::get(self.admin, path).await
     }
 
+    /// Status and body of the admin server's answer to any request.
+    pub(crate) async fn ask(&self, method: &str, path: &str, body: &str) -> (u16, String) {
+        http::ask(self.admin, method, path, body).await
+    }
+
+    /// What the admin server says to these bytes, until it closes.
+    pub(crate) async fn throw_at_admin(&self, bytes: &[u8]) -> String {
+        http::throw(self.admin, bytes).await
+    }
+
+    /// A command of the same binary that looks at this daemon.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = sidecar_command();
+        command.args(arguments).arg("--admin").arg(self.admin.to_string());
+        command
+    }
+
     /// A scrape.
     pub(crate) async fn metrics(&self) -> Metrics {
         let (status, page) = self.page("/metrics").await;

@@ -1,0 +1,66 @@
+//! `/deaths`: what connections died of lately, with the evidence.
+
+use serde::Serialize;
+
+use super::session::as_object;
+use crate::session::fact::ConnectionDied;
+use crate::session::live::{Entry, State};
+use crate::session::{Endpoint, SessionId};
+use crate::telemetry::{DeathRecord, Telemetry};
+
+/// What `/deaths` answers.
+#[derive(Debug, Serialize)]
+pub(super) struct Deaths<'a> {
+    /// Newest first.
+    pub(super) deaths: Vec<DeathView<'a>>,
+    /// Since the daemon started, those beyond the list's end included.
+    pub(super) total: u64,
+}
+
+/// One death, and whose it was.
+#[derive(Debug, Serialize)]
+pub(super) struct DeathView<'a> {
+    /// RFC 3339.
+    pub(super) at: String,
+    pub(super) session_id: &'a SessionId,
+    pub(super) endpoint: Endpoint,
+    /// What the session is doing now; `ended` once it is over.
+    pub(super) state: State,
+    pub(super) trace_id: Option<String>,
+    /// Deepgram's `dg-request-id` of the session's latest connection.
+    pub(super) request_id: Option<String>,
+    #[serde(flatten)]
+    pub(super) died: &'a ConnectionDied,
+    #[serde(serialize_with = "as_object")]
+    pub(super) tags: &'a [(String, String)],
+    /// The session's flight recorder, oldest first; what came after the death included.
+    pub(super) events: Vec<Entry>,
+}
+
+impl<'a> Deaths<'a> {
+    pub(super) fn of(records: &'a [DeathRecord], telemetry: &Telemetry) -> Self {
+        let deaths = records.iter().map(DeathView::of).collect();
+        Self { deaths, total: telemetry.deaths_total() }
+    }
+
+    pub(super) fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("all members are plain values")
+    }
+}
+
+impl<'a> DeathView<'a> {
+    fn of(record: &'a DeathRecord) -> Self {
+        let session = &*record.session;
+        Self {
+            at: humantime::format_rfc3339_millis(record.at).to_string(),
+            session_id: &session.id,
+            endpoint: session.endpoint,
+            state: session.state(),
+            trace_id: session.trace().map(|trace| trace.trace_id_text()),
+            request_id: session.request_id(),
+            died: &record.died,
+            tags: &session.tags,
+            events: session.events(),
+        }
+    }
+}

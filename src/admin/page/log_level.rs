@@ -1,0 +1,99 @@
+//! `/log-level`: the only page that changes anything.
+
+use std::net::IpAddr;
+
+use http::header::ORIGIN;
+use http::{Request, StatusCode};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+
+use super::answer::{Answer, TEXT, ok, refused};
+use crate::telemetry::Telemetry;
+use crate::telemetry::event::{Emit, LogLevelChanged};
+use crate::telemetry::log::{LogHandle, LogLevel};
+
+/// Largest body that is read; the longest level has five letters.
+const BODY_BYTES_MAX: usize = 64;
+
+pub(super) fn show(log: Option<&LogHandle>) -> Answer {
+    match log {
+        Some(log) => ok(TEXT, format!("{}\n", log.level().as_str())),
+        None => without_log(),
+    }
+}
+
+/// Changes it to the level in the body. Only whoever is on this machine, or in this pod, may: more
+/// lines cost, and fewer hide.
+pub(super) async fn change(
+    log: Option<&LogHandle>,
+    telemetry: &Telemetry,
+    peer: IpAddr,
+    request: Request<Incoming>,
+) -> Answer {
+    // A browser names the origin of whatever page makes it send a PUT; no page of ours does.
+    if !is_local(peer) || request.headers().contains_key(ORIGIN) {
+        let sentence = "only a process on this machine or in this pod may change the log level, \
+                        and no browser";
+        return refused(StatusCode::FORBIDDEN, sentence);
+    }
+    let Some(log) = log else { return without_log() };
+    let Ok(body) = Limited::new(request.into_body(), BODY_BYTES_MAX).collect().await else {
+        return refused(StatusCode::PAYLOAD_TOO_LARGE, "the body is one word: a level");
+    };
+    let Some(level) = level(&body.to_bytes()) else {
+        let known: Vec<_> = LogLevel::ALL.iter().map(|level| level.as_str()).collect();
+        let sentence = format!("the body must be a level: {}", known.join(", "));
+        return refused(StatusCode::BAD_REQUEST, &sentence);
+    };
+    set(log, telemetry, level);
+    show(Some(log))
+}
+
+/// Whether it is on this machine, or in this pod.
+fn is_local(peer: IpAddr) -> bool {
+    peer.to_canonical().is_loopback()
+}
+
+fn level(body: &[u8]) -> Option<LogLevel> {
+    LogLevel::ALL.iter().copied().find(|level| level.as_str().as_bytes() == body.trim_ascii())
+}
+
+/// Tells it while the line is still, or already, let through.
+fn set(log: &LogHandle, telemetry: &Telemetry, to: LogLevel) {
+    let from = log.level();
+    let event = LogLevelChanged { from, to };
+    if to < from {
+        event.emit(telemetry);
+    }
+    log.set_level(to).expect("the process's log is never taken down");
+    if to > from {
+        event.emit(telemetry);
+    }
+}
+
+fn without_log() -> Answer {
+    refused(StatusCode::NOT_FOUND, "this process writes no log")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_loopback_is_local() {
+        for peer in ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"] {
+            assert!(is_local(peer.parse().unwrap()), "{peer}");
+        }
+        for peer in ["10.0.0.7", "0.0.0.0", "::", "fe80::1", "::ffff:10.0.0.7"] {
+            assert!(!is_local(peer.parse().unwrap()), "{peer}");
+        }
+    }
+
+    #[test]
+    fn a_level_is_one_of_five_words() {
+        assert_eq!(level(b" debug\n"), Some(LogLevel::Debug));
+        for body in [&b""[..], b"DEBUG", b"debug info", b"verbose", b"\xff"] {
+            assert_eq!(level(body), None);
+        }
+    }
+}

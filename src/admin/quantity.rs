@@ -1,0 +1,44 @@
+//! Quantities as people read them, on pages and in terminals.
+
+use indicatif::HumanBytes;
+
+/// A length of time in at most two units.
+pub(crate) fn time(ms: u64) -> String {
+    let seconds = ms / 1_000;
+    match seconds {
+        0..60 => format!("{seconds}.{}s", ms % 1_000 / 100),
+        60..3_600 => format!("{}m{:02}s", seconds / 60, seconds % 60),
+        3_600..86_400 => format!("{}h{:02}m", seconds / 3_600, seconds / 60 % 60),
+        _ => format!("{}d{:02}h", seconds / 86_400, seconds / 3_600 % 24),
+    }
+}
+
+/// A length of time, or a dash for none.
+pub(crate) fn time_or_dash(ms: Option<u64>) -> String {
+    ms.map_or_else(|| "-".into(), time)
+}
+
+/// An amount of memory.
+pub(crate) fn bytes(bytes: u64) -> String {
+    HumanBytes(bytes).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_two_units_at_most() {
+        for (ms, shown) in [
+            (0, "0.0s"),
+            (59_999, "59.9s"),
+            (60_000, "1m00s"),
+            (3_599_999, "59m59s"),
+            (3_600_000, "1h00m"),
+            (90_061_000, "1d01h"),
+        ] {
+            assert_eq!(time(ms), shown);
+        }
+        assert_eq!(time_or_dash(None), "-");
+    }
+}

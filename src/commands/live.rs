@@ -1,0 +1,226 @@
+//! Live sessions as the daemon's pages tell them.
+//!
+//! A member that is missing or unknown is no mistake: command and daemon may be of different
+//! versions.
+
+mod column;
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+pub(super) use column::Column;
+pub use column::SortKey;
+
+/// `/sessions`.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub(super) struct Sessions {
+    pub(super) sessions: Vec<Session>,
+    /// How many fit the question, those beyond its limit included.
+    pub(super) total: u64,
+    pub(super) summary: Summary,
+}
+
+/// All live sessions in numbers.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub(super) struct Summary {
+    /// How many are in each state, in the daemon's order.
+    pub(super) states: Map<String, Value>,
+    pub(super) stalled: u64,
+    /// What they have sent so far.
+    pub(super) keepalives: u64,
+    /// Since the daemon started, of sessions that are over too.
+    pub(super) deaths: u64,
+}
+
+/// One session; `/sessions/{id}` tells the last members too.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub(super) struct Session {
+    pub(super) session_id: String,
+    pub(super) endpoint: String,
+    pub(super) state: String,
+    pub(super) trace_id: Option<String>,
+    pub(super) age_ms: u64,
+    pub(super) send_age_ms: Option<u64>,
+    pub(super) receive_age_ms: Option<u64>,
+    pub(super) transcript_lag_ms: Option<u64>,
+    pub(super) connections: u64,
+    pub(super) audio: Audio,
+    pub(super) keepalives: u64,
+    pub(super) finalizes: Finalizes,
+    pub(super) messages: Messages,
+    pub(super) queue_bytes: Queues,
+    pub(super) stalled: bool,
+    pub(super) death: Option<Death>,
+    pub(super) tags: Map<String, Value>,
+    /// Deepgram's `dg-request-id` of the latest connection.
+    pub(super) request_id: Option<String>,
+    pub(super) connection: Option<Connection>,
+    pub(super) timers: Vec<Timer>,
+    pub(super) events: Vec<Event>,
+    pub(super) responsive: Option<bool>,
+}
+
+/// Times are absent where the encoding tells none.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub(super) struct Audio {
+    pub(super) frames: u64,
+    pub(super) bytes_received: u64,
+    pub(super) bytes_sent: u64,
+    pub(super) bytes_dropped: u64,
+    pub(super) accepted_ms: Option<u64>,
+    pub(super) finalized_ms: Option<u64>,
+    pub(super) in_flight_ms: Option<u64>,
+    pub(super) lost_ms: Option<u64>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub(super) struct Finalizes {
+    pub(super) requested: u64,
+    pub(super) sent: u64,
+    pub(super) in_flight: u64,
+    pub(super) errors: u64,
+    pub(super) timeouts: u64,
+    pub(super) skipped_dead: u64,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub(super) struct Messages {
+    pub(super) received: u64,
+    pub(super) finals: u64,
+}
+
+/// Bytes that wait, by the side that they wait for.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub(super) struct Queues {
+    pub(super) to_upstream: u64,
+    pub(super) to_app: u64,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub(super) struct Death {
+    pub(super) reason: String,
+    pub(super) trigger: String,
+    pub(super) class: String,
+    pub(super) detail: String,
+}
+
+/// The connection to Deepgram that is up.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub(super) struct Connection {
+    pub(super) number: u64,
+    pub(super) age_ms: u64,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub(super) struct Timer {
+    pub(super) timer: String,
+    pub(super) due_in_ms: u64,
+}
+
+/// One entry of the flight recorder.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub(super) struct Event {
+    pub(super) at_ms: u64,
+    pub(super) event: String,
+    /// When the last of several like it came.
+    pub(super) until_ms: Option<u64>,
+    /// How many like it followed one another.
+    pub(super) count: Option<u64>,
+    /// What the event itself tells.
+    #[serde(flatten)]
+    pub(super) fields: Map<String, Value>,
+}
+
+/// How much of an eye a session needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tone {
+    Calm,
+    /// Its keepalive is late: Deepgram closes after 10 s.
+    Warning,
+    /// Dead or stalled.
+    Alarm,
+}
+
+/// From this send age on a connection is near Deepgram's limit of 10 s.
+const NEAR_MISS_MS: u64 = 8_000;
+
+impl Session {
+    pub(super) fn tone(&self) -> Tone {
+        let is_held = ["open", "finalizing", "closing"].contains(&&*self.state);
+        if self.state == "dead" || self.stalled {
+            Tone::Alarm
+        } else if is_held && self.send_age_ms >= Some(NEAR_MISS_MS) {
+            Tone::Warning
+        } else {
+            Tone::Calm
+        }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// Two sessions, one well and one dead, as the daemon tells them.
+    pub(in crate::commands) fn sessions() -> Sessions {
+        let well = json!({
+            "session_id": "call-7", "endpoint": "/v1/listen", "state": "open",
+            "age_ms": 754_000, "send_age_ms": 1_200, "receive_age_ms": 300,
+            "transcript_lag_ms": 850, "connections": 1,
+            "audio": {"frames": 400, "bytes_received": 1_280_000, "accepted_ms": 40_000},
+            "keepalives": 128, "finalizes": {"sent": 12, "errors": 1, "timeouts": 2},
+            "queue_bytes": {"to_upstream": 3_200, "to_app": 0}, "stalled": false, "death": null,
+        });
+        let dead = json!({
+            "session_id": "call-8", "state": "dead", "age_ms": 31_000, "send_age_ms": 12_000,
+            "receive_age_ms": null, "keepalives": 2,
+            "death": {"reason": "net_0001_idle", "trigger": "read", "class": "provider"},
+        });
+        serde_json::from_value(json!({
+            "sessions": [well, dead], "total": 5,
+            "summary": {"states": {"open": 4, "dead": 1}, "stalled": 1, "keepalives": 130, "deaths": 3},
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_daemon_of_another_version_is_understood() {
+        let old = json!({"sessions": [{"session_id": "a", "state": "open", "new_member": [1]}]});
+        let sessions: Sessions = serde_json::from_value(old).unwrap();
+        assert_eq!(sessions.sessions[0].session_id, "a");
+        assert_eq!(sessions.sessions[0].responsive, None);
+    }
+
+    #[test]
+    fn an_event_keeps_the_fields_that_it_has_of_its_own() {
+        let event = json!({"at_ms": 5, "event": "dial_failed", "attempt": 2, "reason": "tcp"});
+        let event: Event = serde_json::from_value(event).unwrap();
+        assert_eq!(Value::Object(event.fields), json!({"attempt": 2, "reason": "tcp"}));
+    }
+
+    #[test]
+    fn the_dead_alarm_and_a_late_keepalive_warns() {
+        let tone = |state: &str, send_age_ms, stalled| {
+            let state = state.to_owned();
+            Session { state, send_age_ms: Some(send_age_ms), stalled, ..Session::default() }.tone()
+        };
+        assert_eq!(tone("open", 7_999, false), Tone::Calm);
+        assert_eq!(tone("open", 8_000, false), Tone::Warning);
+        assert_eq!(tone("parked", 600_000, false), Tone::Calm, "nothing is held");
+        assert_eq!(tone("open", 0, true), Tone::Alarm);
+        assert_eq!(tone("dead", 0, false), Tone::Alarm);
+    }
+}

@@ -1,0 +1,45 @@
+//! `log-level`: what a running daemon logs, shown or changed.
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::builder::PossibleValuesParser;
+
+use super::admin;
+use crate::config::LogLevel;
+
+/// Show the log level of a running daemon, or change it until the daemon ends.
+///
+/// The configuration's telemetry.logs.level is what it starts with. Only a daemon on this machine, or
+/// in this pod, can be changed.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// The least important lines that are to be written.
+    #[arg(value_name = "LEVEL", value_parser = PossibleValuesParser::new(words()))]
+    pub level: Option<String>,
+
+    #[command(flatten)]
+    daemon: admin::Args,
+}
+
+fn words() -> impl Iterator<Item = &'static str> {
+    LogLevel::ALL.iter().map(|level| level.as_str())
+}
+
+/// Asks or changes, and prints the level.
+///
+/// # Errors
+/// A daemon that does not answer or refuses.
+pub fn main(args: &Args) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.context("cannot start the runtime")?;
+    let address = &args.daemon.admin;
+    let answer = match &args.level {
+        Some(level) => runtime.block_on(admin::put(address, PAGE, level))?,
+        None => runtime.block_on(admin::get(address, PAGE))?,
+    };
+    println!("{}", super::plain::line(answer.trim_end()));
+    Ok(ExitCode::SUCCESS)
+}
+
+const PAGE: &str = "/log-level";

@@ -1,0 +1,216 @@
+//! One session in full.
+
+use std::fmt::{self, Display};
+
+use serde_json::{Map, Value};
+
+use super::table::bare;
+use crate::commands::live::{Connection, Death, Event, Session, Timer};
+use crate::commands::plain;
+
+/// Names and values, then the timers, then the events.
+pub(super) fn of(session: &Session) -> String {
+    Sheet(session).to_string().trim_end().to_owned()
+}
+
+struct Sheet<'a>(&'a Session);
+
+impl Display for Sheet<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        identity(f, self.0)?;
+        connection(f, self.0)?;
+        counters(f, self.0)?;
+        if self.0.responsive == Some(false) {
+            writeln!(f, "\nIts task did not answer in time, so its timers are not known.")?;
+        }
+        timers(f, &self.0.timers)?;
+        events(f, &self.0.events)
+    }
+}
+
+fn identity(f: &mut fmt::Formatter<'_>, session: &Session) -> fmt::Result {
+    row(f, "session", plain::line(&session.session_id))?;
+    let stalled = if session.stalled { ", stalled" } else { "" };
+    row(f, "state", format_args!("{}{stalled}", plain::line(&session.state)))?;
+    if let Some(Death { reason, trigger, class, detail }) = &session.death {
+        let [reason, trigger, class] = [reason, trigger, class].map(|word| plain::line(word));
+        let detail = plain::line(detail);
+        row(f, "death", format_args!("{reason} ({class}), noticed by {trigger}: {detail}"))?;
+    }
+    row(f, "endpoint", plain::line(&session.endpoint))?;
+    if let Some(trace) = &session.trace_id {
+        row(f, "trace", plain::line(trace))?;
+    }
+    row(f, "age", plain::time(session.age_ms))?;
+    if session.tags.is_empty() { Ok(()) } else { row(f, "tags", pairs(&session.tags)) }
+}
+
+fn connection(f: &mut fmt::Formatter<'_>, session: &Session) -> fmt::Result {
+    let sent = plain::time_or_dash(session.send_age_ms);
+    let received = plain::time_or_dash(session.receive_age_ms);
+    match &session.connection {
+        Some(Connection { number, age_ms }) => {
+            let age = plain::time(*age_ms);
+            row(f, "connection", format_args!("number {number}, up for {age}"))?;
+        }
+        None => row(f, "connection", format_args!("none is up; so far {}", session.connections))?,
+    }
+    if let Some(request) = &session.request_id {
+        row(f, "request", plain::line(request))?;
+    }
+    row(f, "traffic", format_args!("last sent {sent} ago, last received {received} ago"))
+}
+
+fn counters(f: &mut fmt::Formatter<'_>, session: &Session) -> fmt::Result {
+    let audio = &session.audio;
+    let [accepted, finalized, in_flight, lost] =
+        [audio.accepted_ms, audio.finalized_ms, audio.in_flight_ms, audio.lost_ms]
+            .map(plain::time_or_dash);
+    row(
+        f,
+        "audio",
+        format_args!("{accepted} accepted: {finalized} final, {in_flight} in flight, {lost} lost"),
+    )?;
+    let [received, sent, dropped] =
+        [audio.bytes_received, audio.bytes_sent, audio.bytes_dropped].map(plain::bytes);
+    let frames = audio.frames;
+    row(f, "", format_args!("{frames} frames, {received}: {sent} sent, {dropped} dropped"))?;
+    row(f, "lag", plain::time_or_dash(session.transcript_lag_ms))?;
+    let queues = &session.queue_bytes;
+    let [upstream, app] = [queues.to_upstream, queues.to_app].map(plain::bytes);
+    row(f, "waiting", format_args!("{upstream} for Deepgram, {app} for the application"))?;
+    row(f, "keepalives", session.keepalives)?;
+    finalizes(f, session)?;
+    let messages = &session.messages;
+    row(f, "messages", format_args!("{}, {} final", messages.received, messages.finals))
+}
+
+fn finalizes(f: &mut fmt::Formatter<'_>, session: &Session) -> fmt::Result {
+    let finalizes = &session.finalizes;
+    row(
+        f,
+        "finalizes",
+        format_args!(
+            "{} requested: {} sent, {} in flight, {} timed out, {} failed, {} skipped",
+            finalizes.requested,
+            finalizes.sent,
+            finalizes.in_flight,
+            finalizes.timeouts,
+            finalizes.errors,
+            finalizes.skipped_dead
+        ),
+    )
+}
+
+fn timers(f: &mut fmt::Formatter<'_>, timers: &[Timer]) -> fmt::Result {
+    if timers.is_empty() {
+        return Ok(());
+    }
+    let mut table = bare(["TIMER", "DUE IN"]);
+    for timer in timers {
+        table.add_row([plain::line(&timer.timer), plain::time(timer.due_in_ms)]);
+    }
+    writeln!(f, "\n{}", table.trim_fmt())
+}
+
+fn events(f: &mut fmt::Formatter<'_>, events: &[Event]) -> fmt::Result {
+    if events.is_empty() {
+        return Ok(());
+    }
+    let mut table = bare(["AT", "EVENT", "COUNT", ""]);
+    for event in events {
+        table.add_row([
+            period(event),
+            plain::line(&event.event),
+            event.count.unwrap_or(1).to_string(),
+            pairs(&event.fields),
+        ]);
+    }
+    writeln!(f, "\n{}", table.trim_fmt())
+}
+
+/// When it happened; of several in a row, from the first to the last.
+fn period(event: &Event) -> String {
+    let at = plain::time(event.at_ms);
+    match event.until_ms.filter(|until| *until > event.at_ms) {
+        Some(until) => format!("{at} to {}", plain::time(until)),
+        None => at,
+    }
+}
+
+/// `name=value` for each; texts of one word as they are, anything else as JSON.
+fn pairs(fields: &Map<String, Value>) -> String {
+    let pair = |(name, value): (&String, &Value)| {
+        let word = value.as_str().filter(|text| !text.contains(' '));
+        let value = word.map_or_else(|| value.to_string(), str::to_owned);
+        plain::line(&format!("{name}={value}"))
+    };
+    fields.iter().map(pair).collect::<Vec<_>>().join(" ")
+}
+
+fn row(f: &mut fmt::Formatter<'_>, name: &str, value: impl Display) -> fmt::Result {
+    writeln!(f, "{name:<12}{value}")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_session_is_told_with_its_timers_and_events() {
+        let session = json!({
+            "session_id": "call-7", "endpoint": "/v1/listen", "state": "open",
+            "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736", "age_ms": 61_000,
+            "send_age_ms": 1_200, "tags": {"tenant": "ac\u{1b}me"}, "connections": 1,
+            "audio": {"frames": 2, "bytes_received": 6_400, "bytes_sent": 6_400, "accepted_ms": 200,
+                      "finalized_ms": 100, "in_flight_ms": 100},
+            "connection": {"number": 1, "age_ms": 60_000}, "request_id": "abc",
+            "timers": [{"timer": "keepalive", "due_in_ms": 3_800}, {"timer": "ping", "due_in_ms": 4_000}],
+            "events": [{"at_ms": 900, "event": "upstream_up", "count": 1, "attempt": 1,
+                        "detail": "two words"},
+                       {"at_ms": 5_900, "until_ms": 55_900, "event": "keepalive_sent", "count": 11}],
+        });
+        let sheet = of(&serde_json::from_value(session).unwrap());
+        let expected = "\
+session     call-7
+state       open
+endpoint    /v1/listen
+trace       4bf92f3577b34da6a3ce929d0e0e4736
+age         1m01s
+tags        tenant=ac\\u{1b}me
+connection  number 1, up for 1m00s
+request     abc
+traffic     last sent 1.2s ago, last received - ago
+audio       0.2s accepted: 0.1s final, 0.1s in flight, - lost
+            2 frames, 6.25 KiB: 6.25 KiB sent, 0 B dropped
+lag         -
+waiting     0 B for Deepgram, 0 B for the application
+keepalives  0
+finalizes   0 requested: 0 sent, 0 in flight, 0 timed out, 0 failed, 0 skipped
+messages    0, 0 final
+
+TIMER      DUE IN
+keepalive  3.8s
+ping       4.0s
+
+AT             EVENT           COUNT
+0.9s           upstream_up     1      attempt=1 detail=\"two words\"
+5.9s to 55.9s  keepalive_sent  11";
+        assert_eq!(sheet, expected, "\n{sheet}\n");
+    }
+
+    #[test]
+    fn a_death_is_told_with_who_must_act() {
+        let session = json!({
+            "session_id": "x", "state": "dead", "responsive": false,
+            "death": {"reason": "net_0001_idle", "trigger": "read", "class": "provider",
+                      "detail": "1011 \r\nnet0001"},
+        });
+        let sheet = of(&serde_json::from_value(session).unwrap());
+        let death = "death       net_0001_idle (provider), noticed by read: 1011 \\r\\nnet0001\n";
+        assert!(sheet.contains(death), "{sheet}");
+        assert!(sheet.contains("did not answer in time"), "{sheet}");
+    }
+}

@@ -1,0 +1,92 @@
+//! The last deaths, with what was happening: for whoever asks why, after the session is over.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use crate::session::fact::ConnectionDied;
+use crate::session::live::LiveSession;
+
+/// Deaths kept. Each keeps its session's record alive, some ten kilobytes.
+const DEATHS_MAX: usize = 200;
+
+/// One connection's death.
+#[derive(Clone, Debug)]
+pub struct DeathRecord {
+    /// When it was noticed.
+    pub at: SystemTime,
+    /// Whose it was; its flight recorder has the evidence, what comes later included.
+    pub session: Arc<LiveSession>,
+    /// What it died of.
+    pub died: ConnectionDied,
+}
+
+/// The last [`DEATHS_MAX`] deaths.
+#[derive(Debug, Default)]
+pub(crate) struct Deaths(Mutex<Ring>);
+
+#[derive(Debug, Default)]
+struct Ring {
+    /// Newest first.
+    records: VecDeque<DeathRecord>,
+    total: u64,
+}
+
+impl Deaths {
+    pub(crate) fn record(&self, session: Arc<LiveSession>, died: ConnectionDied) {
+        let mut ring = self.lock();
+        ring.records.truncate(DEATHS_MAX - 1);
+        ring.records.push_front(DeathRecord { at: SystemTime::now(), session, died });
+        ring.total += 1;
+    }
+
+    /// Newest first.
+    pub(crate) fn latest(&self) -> Vec<DeathRecord> {
+        self.lock().records.iter().cloned().collect()
+    }
+
+    /// How many there were, forgotten ones included.
+    pub(crate) fn total(&self) -> u64 {
+        self.lock().total
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Ring> {
+        // It is whole after every statement that can panic.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::session::death::{Death, Reason, Trigger};
+    use crate::session::fact::Stage;
+    use crate::session::{Endpoint, SessionId, clock};
+
+    fn died(connection: u32) -> ConnectionDied {
+        let death = Death {
+            reason: Reason::BrokenPipe,
+            trigger: Trigger::AudioWrite,
+            class: Reason::BrokenPipe.class(),
+            detail: String::new(),
+            send_age_ms: 0,
+            receive_age_ms: 0,
+            connection,
+        };
+        ConnectionDied { death, age: Duration::ZERO, stage: Stage::Idle }
+    }
+
+    #[test]
+    fn the_newest_come_first_and_the_oldest_are_forgotten_but_counted() {
+        let deaths = Deaths::default();
+        let id = SessionId::parse("a").unwrap();
+        let live = LiveSession::new(id, Endpoint::V1Listen, None, clock::now(), Vec::new());
+        (1..=250).for_each(|connection| deaths.record(live.clone(), died(connection)));
+        let latest = deaths.latest();
+        let connections: Vec<_> = latest.iter().map(|it| it.died.death.connection).collect();
+        assert_eq!(connections, (51..=250).rev().collect::<Vec<_>>());
+        assert_eq!(deaths.total(), 250);
+    }
+}
