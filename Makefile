@@ -3,6 +3,7 @@
 
 CARGO := cargo
 TOOLS := .tools
+PROMETHEUS_VERSION := 2.42.0+ds-5+deb12u1
 CARGO_FUZZ_VERSION := 0.13.2
 # What each fuzz target gets, in seconds.
 FUZZ_SECONDS := 60
@@ -29,7 +30,7 @@ lint:
 	$(CARGO) clippy --locked --all-targets --all-features -- -D warnings
 	$(CARGO) clippy --locked --all-targets --no-default-features -- -D warnings
 
-# One of the tests lets Deepgram's own SDK judge the emulator.
+# Some of the tests let real peers judge: Deepgram's own SDK, Prometheus, OpenTelemetry's collector.
 unit: tools
 	$(CARGO) test --locked --all-features
 
@@ -55,13 +56,34 @@ fuzz: $(TOOLS)/bin/cargo-fuzz ## Each fuzz target for a minute; needs a nightly 
 			-max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=1024; \
 	done
 
-tools: $(TOOLS)/sdk/requirements.txt ## What the tests need beside Rust: Deepgram's Python SDK
+tools: $(TOOLS)/sdk/requirements.txt $(TOOLS)/prometheus/$(PROMETHEUS_VERSION) $(TOOLS)/bin/otelcol
+tools: ## What the tests need beside Rust: Deepgram's Python SDK, Prometheus, a collector
 
 # The copy of the list says what is installed, and is written last.
 $(TOOLS)/sdk/requirements.txt: tests/sdk/requirements.txt
 	python3 -m venv --clear $(TOOLS)/sdk
 	$(TOOLS)/sdk/bin/pip install --quiet --disable-pip-version-check --no-deps -r $<
 	cp $< $@
+
+# Debian packages are unpacked and not installed, and their lists are our own: neither takes root.
+APT := apt-get -qq -o Dir::State=$(CURDIR)/$(TOOLS)/apt -o Dir::State::status=/dev/null \
+	-o Dir::Cache=$(CURDIR)/$(TOOLS)/apt -o Debug::NoLocking=true -o APT::Sandbox::User=
+
+# Unpacks version $(2) of package $(1) as .tools/NAME ($(3)). The empty file that is named as the
+# version says that it is there whole.
+define unpack
+	mkdir -p $(TOOLS)/apt && rm -rf $(TOOLS)/$(3)
+	$(APT) update
+	cd $(TOOLS)/apt && $(APT) download $(1)=$(2)
+	dpkg -x $(TOOLS)/apt/$(1)_$(2)_*.deb $(TOOLS)/$(3)
+	touch $(TOOLS)/$(3)/$(2)
+endef
+
+$(TOOLS)/prometheus/$(PROMETHEUS_VERSION):
+	$(call unpack,prometheus,$(PROMETHEUS_VERSION),prometheus)
+
+$(TOOLS)/bin/otelcol: tests/collector/main.go tests/collector/go.mod tests/collector/go.sum
+	cd tests/collector && CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags='-s -w' -o $(CURDIR)/$@ .
 
 $(TOOLS)/bin/cargo-fuzz:
 	$(CARGO) install --locked --version $(CARGO_FUZZ_VERSION) --root $(TOOLS) cargo-fuzz
