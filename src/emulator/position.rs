@@ -2,9 +2,11 @@
 //!
 //! The audio is mono linear16, in blocks of 32 samples. Each sample carries its block's number, so
 //! that a block of which any sample is missing, or that was joined from two, is not recognised:
-//! what is counted was there whole. Two blocks that lie 8,192 blocks apart (16 s at 16 kHz) share
-//! their edges, and a join of such two exactly there goes unnoticed. Audio that was cut between
-//! the two bytes of a sample is lost to the code, as it is to any decoder.
+//! what is counted was there whole. The first and the last of a block are like no others, so that
+//! none of a block's edges is taken for another's middle. Two blocks that lie 8,192 blocks apart
+//! (16 s at 16 kHz) share their edges, and a join of such two exactly there goes unnoticed; so does
+//! a sample that stands in for an equal one. Audio that was cut between the two bytes of a sample is
+//! lost to the code, as it is to any decoder.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -185,28 +187,29 @@ fn block_number(samples: &VecDeque<i16>) -> Option<u64> {
 }
 
 /// The sample in a slot of a block. Even slots and the last carry the low 13 bits of the number,
-/// odd ones the rest in turn. Bit 14 makes it loud, bit 13 marks the first, the sign alternates.
+/// odd ones the rest in turn. The sign alternates, and what marks the first and the last makes them
+/// louder still.
 fn coded(block: u64, slot: usize) -> i16 {
-    let shift = match slot {
-        31 => 0,
-        slot if slot.is_multiple_of(2) => 0,
-        slot if slot % 4 == 1 => 13,
-        _ => 26,
+    let (mark, shift) = match slot {
+        0 => (FIRST, 0),
+        31 => (LAST, 0),
+        slot if slot.is_multiple_of(2) => (EVEN, 0),
+        slot if slot % 4 == 1 => (ODD, 13),
+        _ => (ODD, 26),
     };
-    let data = (block >> shift) as u16 & DATA_MASK;
-    let first = if slot == 0 { FIRST } else { 0 };
-    let sign = if slot.is_multiple_of(2) { 0 } else { SIGN };
-    (sign | LOUD | first | data) as i16
+    (mark | (block >> shift) as u16 & DATA_MASK) as i16
 }
 
 fn is_first(sample: i16) -> bool {
-    sample as u16 & (SIGN | LOUD | FIRST) == LOUD | FIRST
+    sample as u16 & !DATA_MASK == FIRST
 }
 
 const DATA_MASK: u16 = 0x1fff;
-const FIRST: u16 = 0x2000;
-const LOUD: u16 = 0x4000;
-const SIGN: u16 = 0x8000;
+/// Above the data, each at least a quarter of the loudest.
+const EVEN: u16 = 0x4000;
+const FIRST: u16 = 0x6000;
+const LAST: u16 = 0x8000;
+const ODD: u16 = 0xc000;
 
 #[cfg(test)]
 mod tests;
