@@ -12,11 +12,13 @@ import (
 	"go.opentelemetry.io/collector/otelcol"
 	"go.opentelemetry.io/collector/receiver"
 	"go.opentelemetry.io/collector/receiver/otlpreceiver"
+	"go.opentelemetry.io/collector/service/telemetry/otelconftelemetry"
 )
 
 func main() {
 	resolver := confmap.ResolverSettings{
 		ProviderFactories: []confmap.ProviderFactory{fileprovider.NewFactory()},
+		DefaultScheme:     "file",
 	}
 	settings := otelcol.CollectorSettings{
 		BuildInfo:              component.BuildInfo{Command: "otelcol"},
@@ -34,5 +36,9 @@ func factories() (otelcol.Factories, error) {
 		return otelcol.Factories{}, err
 	}
 	exporters, err := otelcol.MakeFactoryMap[exporter.Factory](fileexporter.NewFactory())
-	return otelcol.Factories{Receivers: receivers, Exporters: exporters}, err
+	return otelcol.Factories{
+		Telemetry: otelconftelemetry.NewFactory(),
+		Receivers: receivers,
+		Exporters: exporters,
+	}, err
 }
