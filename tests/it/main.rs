@@ -19,3 +19,4 @@ mod refusal;
 mod start;
 mod support;
 mod tls;
+mod traces;

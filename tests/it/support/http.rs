@@ -2,6 +2,9 @@
 
 use std::net::SocketAddr;
 
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -14,12 +17,27 @@ pub(super) async fn get(addr: SocketAddr, path: &str) -> (u16, String) {
 
 /// Status and body of the answer to any request.
 pub(super) async fn ask(addr: SocketAddr, method: &str, path: &str, body: &str) -> (u16, String) {
-    let length = body.len();
-    let head = format!("{method} {path} HTTP/1.1\r\nhost: {addr}\r\nconnection: close\r\n");
-    let request = format!("{head}content-length: {length}\r\n\r\n{body}");
-    let answer = throw(addr, request.as_bytes()).await;
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+    let request = http::Request::builder()
+        .method(method)
+        .uri(path)
+        .header(http::header::HOST, addr.to_string())
+        .header(http::header::CONNECTION, "close")
+        .body(Full::new(body.to_owned().into()))
+        .unwrap();
+    within("an answer", async {
+        let stream = TcpStream::connect(addr).await.unwrap();
+        let (mut sender, connection) =
+            http1::handshake::<_, Full<bytes::Bytes>>(TokioIo::new(stream)).await.unwrap();
+        let answer = async {
+            let answer = sender.send_request(request).await.unwrap();
+            let status = answer.status().as_u16();
+            let body = answer.into_body().collect().await.unwrap().to_bytes();
+            (status, String::from_utf8(body.to_vec()).unwrap())
+        };
+        // The body may be whole before the connection is, and a broken one shows in the answer.
+        tokio::join!(answer, connection).0
+    })
+    .await
 }
 
 /// Whatever comes back for these bytes, until the close.

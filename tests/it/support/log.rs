@@ -36,18 +36,24 @@ impl Log {
 
     /// The first line of an event that fits, awaited.
     pub(crate) async fn event_where(&self, name: &str, fits: impl Fn(&Value) -> bool) -> Value {
+        self.line_where(name, |line| line["event"] == name && fits(line)).await
+    }
+
+    /// The first line of JSON that fits, awaited.
+    pub(crate) async fn line_where(&self, what: &str, fits: impl Fn(&Value) -> bool) -> Value {
         let mut lines = self.lines.clone();
-        let found = |lines: &Vec<String>| lines.iter().find_map(|line| event(line, name, &fits));
-        let seen = within(name, lines.wait_for(|lines| found(lines).is_some())).await;
+        let found = |lines: &Vec<String>| lines.iter().find_map(|line| fitting(line, &fits));
+        let seen = within(what, lines.wait_for(|lines| found(lines).is_some())).await;
         match seen {
             Ok(lines) => found(&lines).unwrap(),
-            Err(_) => panic!("no {name}, and the process has ended:\n{}", self.text()),
+            Err(_) => panic!("no {what}, and the process has ended:\n{}", self.text()),
         }
     }
 
     /// The lines of an event so far.
     pub(crate) fn events(&self, name: &str) -> Vec<Value> {
-        self.lines.borrow().iter().filter_map(|line| event(line, name, |_| true)).collect()
+        let is_event = |line: &Value| line["event"] == name;
+        self.lines.borrow().iter().filter_map(|line| fitting(line, is_event)).collect()
     }
 
     /// Everything until the process closed its end.
@@ -62,7 +68,6 @@ impl Log {
     }
 }
 
-fn event(line: &str, name: &str, fits: impl Fn(&Value) -> bool) -> Option<Value> {
-    let line: Value = serde_json::from_str(line).ok()?;
-    (line["event"] == name && fits(&line)).then_some(line)
+fn fitting(line: &str, fits: impl Fn(&Value) -> bool) -> Option<Value> {
+    serde_json::from_str(line).ok().filter(fits)
 }

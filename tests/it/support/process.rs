@@ -1,6 +1,8 @@
 //! A child process: its log, its signals, its end, and what the kernel says of it.
 
 use std::fs;
+use std::io::{Seek, Write};
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Output, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -56,6 +58,22 @@ impl Process {
 pub(crate) async fn run_to_exit(command: &mut Command) -> Output {
     let command = command.stdin(Stdio::null()).kill_on_drop(true);
     within("the end of the command", command.output()).await.unwrap()
+}
+
+/// Runs a command that reads a text and ends by itself.
+pub(super) async fn run_on_input(command: &mut Command, input: &str) -> Output {
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(input.as_bytes()).unwrap();
+    file.rewind().unwrap();
+    let command = command.stdin(file).kill_on_drop(true);
+    within("the end of the command", command.output()).await.unwrap()
+}
+
+/// The place of a program that `make tools` installs.
+pub(super) fn tool(path: &str) -> PathBuf {
+    let tool = Path::new(env!("CARGO_MANIFEST_DIR")).join(".tools").join(path);
+    assert!(tool.exists(), "{} is missing; run `make tools` first", tool.display());
+    tool
 }
 
 /// Resident memory of a process.

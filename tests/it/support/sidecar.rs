@@ -109,6 +109,11 @@ impl Sidecar {
         &self.socket
     }
 
+    /// Where the admin pages are.
+    pub(crate) fn admin(&self) -> SocketAddr {
+        self.admin
+    }
+
     /// Status and body of an admin page.
     pub(crate) async fn page(&self, path: &str) -> (u16, String) {
         http::get(self.admin, path).await
