@@ -5,6 +5,7 @@
 
 mod admin;
 mod breach;
+mod cast;
 mod death;
 mod dialing;
 mod drain;
@@ -15,6 +16,7 @@ mod key;
 mod liveness;
 mod neighbours;
 mod operator;
+mod prometheus;
 mod refusal;
 mod start;
 mod support;

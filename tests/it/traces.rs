@@ -1,9 +1,9 @@
 //! Spans as a real OpenTelemetry collector receives them.
 
 use std::collections::BTreeSet;
-use std::time::Instant;
 
 use deepgram_sidecar::client::OpenRequest;
+use deepgram_sidecar::session::clock;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 
@@ -74,7 +74,7 @@ fn nanos(span: &Span) -> u128 {
 async fn a_session_arrives_below_the_span_of_its_application_with_all_that_happened_in_it() {
     let (emulator, collector) = (Emulator::start().await, Collector::start().await);
     let sidecar = traced(&emulator, &collector).await;
-    let begun = Instant::now();
+    let begun = clock::now();
     let request = listen("traced").traceparent(traceparent("01")).tag("tenant", "acme");
     let mut app = App::dial(&sidecar, &request).await;
     let opened = app.opened().await;

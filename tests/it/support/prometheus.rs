@@ -19,7 +19,7 @@ pub(crate) type Labels = BTreeMap<String, String>;
 /// What the daemon's names begin with; queries leave it out.
 const PREFIX: &str = "deepgram_sidecar_";
 
-/// Two jobs, four times a second each.
+/// Two jobs, twice a second each.
 #[derive(Debug)]
 pub(crate) struct Prometheus {
     process: Process,
@@ -51,7 +51,7 @@ impl Prometheus {
     pub(crate) async fn scrape(&self) {
         let now = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs_f64();
         eventually("a scrape of both pages", async || {
-            let scrapes = self.query("timestamp(up == 1)").await;
+            let scrapes = self.query("timestamp(up) and up == 1").await;
             let is_new = scrapes.len() == 2 && scrapes.iter().all(|(_, at)| *at > now);
             is_new.then_some(())
         })
@@ -76,7 +76,7 @@ impl Prometheus {
 
     /// Every series of the daemon's that it has ever scraped.
     pub(crate) async fn series(&self) -> Vec<Labels> {
-        let selector = format!("{{__name__=~\"{PREFIX}.+\"}}");
+        let selector = format!("{{__name__=~\"({PREFIX}|process_).+\"}}");
         let data = self.ask("series", &[("match[]", &selector)]).await;
         data.as_array().unwrap().iter().map(labels).collect()
     }
@@ -122,7 +122,7 @@ fn write_config(directory: &Path, admin: SocketAddr) -> PathBuf {
     let (published, _) = rest.split_once("```").unwrap();
     let published = published.replace("127.0.0.1:9464", &admin.to_string());
     let file = directory.join("prometheus.yaml");
-    let global = "global: {scrape_interval: 250ms, scrape_timeout: 250ms}\n";
+    let global = "global: {scrape_interval: 500ms, scrape_timeout: 500ms}\n";
     std::fs::write(&file, format!("{global}{published}")).unwrap();
     file
 }
