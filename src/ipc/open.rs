@@ -266,7 +266,7 @@ impl Members {
 }
 
 fn invalid(field: &str, message: &str) -> Refusal {
-    Refusal::of_field(ErrorCode::InvalidOpen, field, format!("{field}: {message}"))
+    Refusal::of_member(ErrorCode::InvalidOpen, field, message)
 }
 
 #[cfg(test)]

@@ -56,9 +56,8 @@ fn text(payload: Bytes) -> Result<AppInput, Refusal> {
 
 /// Nothing can be changed in this build, so only what changes nothing is taken.
 fn update(payload: &[u8]) -> Result<AppInput, Refusal> {
-    let invalid = |field: &str, message: &str| {
-        Refusal::of_field(ErrorCode::InvalidUpdate, field, format!("{field}: {message}"))
-    };
+    let invalid =
+        |field: &str, message: &str| Refusal::of_member(ErrorCode::InvalidUpdate, field, message);
     let object = json::parse_object(payload)
         .map_err(|message| Refusal::new(ErrorCode::InvalidUpdate, message))?;
     for (key, value) in &object {

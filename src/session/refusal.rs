@@ -2,16 +2,20 @@
 
 use serde::Serialize;
 
+use super::bounded;
 use super::dial::DialReason;
+
+/// Longest name of a member, in bytes: an application may send one of a megabyte.
+const FIELD_BYTES_MAX: usize = 256;
 
 /// The payload of an ERROR frame.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Refusal {
     /// The closed vocabulary of section 7.
     pub code: ErrorCode,
-    /// A sentence that says what to do.
+    /// A sentence that says what to do, up to 1 KiB.
     pub message: String,
-    /// The offending member by dotted path, where there is one.
+    /// The offending member by dotted path, up to 256 bytes, where there is one.
     pub field: Option<String>,
     /// More, for `connect_failed` alone.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
@@ -21,12 +25,18 @@ pub struct Refusal {
 impl Refusal {
     /// A refusal that no single member is to blame for.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), field: None, connect: None }
+        Self { code, message: bounded(message.into()), field: None, connect: None }
     }
 
     /// A refusal that one member is to blame for, named by its dotted path.
     pub fn of_field(code: ErrorCode, field: impl Into<String>, message: impl Into<String>) -> Self {
         Self { field: Some(field.into()), ..Self::new(code, message) }
+    }
+
+    /// The same for a member that the application has named itself.
+    pub fn of_member(code: ErrorCode, field: &str, complaint: &str) -> Self {
+        let field = &field[..field.floor_char_boundary(FIELD_BYTES_MAX)];
+        Self::of_field(code, field, format!("{field}: {complaint}"))
     }
 }
 

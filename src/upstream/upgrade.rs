@@ -26,6 +26,9 @@ use crate::session::dial::{DialFailure, DialReason};
 /// Most of a refusal's body that is read.
 const BODY_BYTES_MAX: usize = 64 << 10;
 
+/// Longest `dg-request-id`; Deepgram's are UUIDs.
+const REQUEST_ID_BYTES_MAX: usize = 128;
+
 /// How long a refusal's body may take behind its head.
 const BODY_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -146,8 +149,7 @@ async fn refusal(response: http::Response<Incoming>) -> DialFailure {
         status: Some(status),
         detail: bounded(detail),
         untrusted: false,
-        request_id: request_id
-            .or_else(|| serde_json::from_slice(&body).ok().and_then(|it: Body| it.request_id)),
+        request_id: request_id.or_else(|| request_id_of(&body)),
     }
 }
 
@@ -176,7 +178,17 @@ fn detail_of(body: &[u8]) -> Option<String> {
 }
 
 fn request_id(headers: &HeaderMap) -> Option<String> {
-    text_of(headers, "dg-request-id").filter(|id| id.len() <= 128)
+    text_of(headers, "dg-request-id").filter(|id| is_request_id(id))
+}
+
+fn request_id_of(body: &[u8]) -> Option<String> {
+    let body: Body = serde_json::from_slice(body).ok()?;
+    body.request_id.filter(|id| is_request_id(id))
+}
+
+/// Longer ones are none of Deepgram's.
+fn is_request_id(id: &str) -> bool {
+    id.len() <= REQUEST_ID_BYTES_MAX
 }
 
 fn text_of(headers: &HeaderMap, name: &str) -> Option<String> {
@@ -240,6 +252,13 @@ mod tests {
             assert_eq!(failure.detail, "INVALID_AUTH: Invalid credentials.");
             assert_eq!(failure.request_id.as_deref(), Some("r"));
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_endless_request_id_is_none() {
+        let body = format!(r#"{{"request_id":"{}"}}"#, "r".repeat(129));
+        let head = format!("HTTP/1.1 401 Unauthorized\r\ncontent-length: {}\r\n\r\n", body.len());
+        assert_eq!(answered(&(head + &body)).await.request_id, None);
     }
 
     #[tokio::test(start_paused = true)]

@@ -16,6 +16,7 @@ mod key;
 mod liveness;
 mod neighbours;
 mod operator;
+mod poison;
 mod prometheus;
 mod refusal;
 mod start;

@@ -130,3 +130,15 @@ fn seventeen_tags_are_one_too_many() {
     let text = format!(r#"{{"protocol":1,"tags":{{{}}}}}"#, tags.join(","));
     assert_eq!(invalid_field(&text), "tags");
 }
+
+#[test]
+fn what_a_refusal_repeats_has_a_bound_and_still_says_what_to_do() {
+    let name = "é\"\n".repeat(100_000);
+    let unknown = serde_json::json!({"protocol": 1, "tags": {&name: "v"}}).to_string();
+    let refusal = parse(unknown.as_bytes()).unwrap_err();
+    assert!(refusal.field.unwrap().len() <= 256);
+    assert!(refusal.message.ends_with("a tag's key must be 1 to 64 of A-Z a-z 0-9 . _ : -"));
+    let name = "x".repeat(100_000);
+    let twice = format!(r#"{{"protocol":1,"{name}":1,"{name}":2}}"#);
+    assert!(parse(twice.as_bytes()).unwrap_err().message.len() <= 1 << 10);
+}

@@ -56,6 +56,11 @@ impl Log {
         self.lines.borrow().iter().filter_map(|line| fitting(line, is_event)).collect()
     }
 
+    /// All lines so far.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        self.lines.borrow().clone()
+    }
+
     /// Everything until the process closed its end.
     pub(crate) async fn whole(&self) -> String {
         let mut lines = self.lines.clone();
