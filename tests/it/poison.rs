@@ -24,7 +24,7 @@ enum Answer {
 /// A Deepgram that says whatever it is told to, one answer for each request for a stream.
 struct RudeDeepgram {
     addr: SocketAddr,
-    answers: mpsc::UnboundedSender<Answer>,
+    answers: mpsc::Sender<Answer>,
     _server: JoinSet<()>,
 }
 
@@ -32,7 +32,7 @@ impl RudeDeepgram {
     async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
-        let (answers, mut coming) = mpsc::unbounded_channel();
+        let (answers, mut coming) = mpsc::channel(1);
         let mut server = JoinSet::new();
         server.spawn(async move {
             while let Some(answer) = coming.recv().await {
@@ -56,7 +56,7 @@ impl RudeDeepgram {
     }
 
     fn say(&self, answer: Answer) {
-        assert!(self.answers.send(answer).is_ok(), "the server has ended");
+        assert!(self.answers.try_send(answer).is_ok(), "it has not said the last thing yet");
     }
 }
 
