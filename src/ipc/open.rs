@@ -15,6 +15,8 @@ pub const PROTOCOL: u64 = 1;
 
 /// Most bytes of the encoded query.
 const QUERY_BYTES_MAX: usize = 16 << 10;
+/// Most bytes of the model that are kept.
+const MODEL_BYTES_MAX: usize = 128;
 const TAGS_MAX: usize = 16;
 const TAG_KEY_BYTES_MAX: usize = 64;
 const TAG_VALUE_BYTES_MAX: usize = 256;
@@ -31,6 +33,8 @@ pub struct Open {
     pub endpoint: Endpoint,
     /// The query string for Deepgram, encoded, without `?`.
     pub query: String,
+    /// The first bytes of the model that the parameters ask for.
+    pub model: Option<String>,
     /// What the audio is, where the parameters say it and it tells time.
     pub audio: Option<AudioFormat>,
     /// The application's own keepalive interval.
@@ -63,10 +67,12 @@ pub fn parse(payload: &[u8]) -> Result<Open, Refusal> {
     }
     members.finish()?;
     let audio = params.as_ref().and_then(|params| audio_format(&params.object));
+    let model = params.as_ref().and_then(|params| model(&params.object));
     Ok(Open {
         session_id,
         endpoint,
         query: params.map(query).transpose()?.unwrap_or_default(),
+        model,
         audio,
         keepalive_interval,
         traceparent_malformed: matches!(traceparent, Some(None)),
@@ -216,6 +222,12 @@ fn number_text(number: &Number) -> String {
         }
         _ => number.to_string(),
     }
+}
+
+/// The model, for traces, which want no more of it than a name.
+fn model(params: &Map<String, Value>) -> Option<String> {
+    let model = params.get("model")?.as_str()?;
+    Some(model[..model.floor_char_boundary(MODEL_BYTES_MAX)].to_owned())
 }
 
 /// What the parameters say of the audio; numbers may stand there as strings.

@@ -141,6 +141,7 @@ pub struct LiveSession {
     /// What it has done so far.
     pub counters: Counters,
     state: AtomicU8,
+    model: OnceLock<String>,
     trace: OnceLock<TraceContext>,
     story: Mutex<Story>,
     calls: Calls,
@@ -171,6 +172,7 @@ impl LiveSession {
             tags,
             counters: Counters::default(),
             state: AtomicU8::new(State::Connecting as u8),
+            model: OnceLock::new(),
             trace: OnceLock::new(),
             story: Mutex::default(),
             calls: Calls::default(),
@@ -185,6 +187,16 @@ impl LiveSession {
     /// Tells what it is doing now; returns what it was doing before. The driver's alone.
     pub fn set_state(&self, state: State) -> State {
         State::ALL[usize::from(self.state.swap(state as u8, Relaxed))]
+    }
+
+    /// Deepgram's model, where the application has named one.
+    pub fn model(&self) -> Option<&str> {
+        self.model.get().map(String::as_str)
+    }
+
+    /// Tells the model. The first call counts.
+    pub fn set_model(&self, model: String) {
+        let _ = self.model.set(model);
     }
 
     /// Its span, where it is traced.

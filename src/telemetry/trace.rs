@@ -3,8 +3,8 @@
 //!
 //! A span is exported when it ends, so a session is seen while it lasts by what has happened in it;
 //! the spans below arrive before the one above. Where nothing is sampled nothing is made, until a
-//! connection dies: then what the flight recorder kept becomes a trace of its own, linked to the
-//! application's.
+//! connection dies or none can be had: then what the flight recorder kept becomes a trace of its
+//! own, linked to the application's.
 
 mod session;
 mod span;
@@ -31,6 +31,7 @@ use super::otlp::Tracers;
 use crate::session::Segment;
 use crate::session::fact::{Fact, SessionEnded};
 use crate::session::live::LiveSession;
+use crate::session::summary::Outcome;
 use crate::session::trace::TraceContext;
 use span::Failure;
 use story::Story;
@@ -106,8 +107,9 @@ impl SessionTrace {
     pub(super) fn tell(&self, live: &LiveSession, at: Duration, fact: &Fact) {
         let Some(traced) = &self.0 else { return };
         let mut story = traced.story();
-        if story.is_none() && matches!(fact, Fact::ConnectionDied(_)) {
-            *story = Some(traced.keep(live));
+        if story.is_none() && is_worth_keeping(fact) {
+            let was_up = matches!(fact, Fact::ConnectionDied(_));
+            *story = Some(traced.keep(live, was_up));
         }
         if let Some(story) = &mut *story {
             story.tell(at, fact);
@@ -176,7 +178,8 @@ impl Traced {
     }
 
     /// The trace of a session that was not sampled and turned out to matter: its spans so far.
-    fn keep(&self, live: &LiveSession) -> Story {
+    /// `was_up` says whether it has had a connection.
+    fn keep(&self, live: &LiveSession, was_up: bool) -> Story {
         let linked = self.app.as_ref().unwrap_or(&self.own).clone();
         let kept = &self.tracers.kept;
         let builder = kept
@@ -187,7 +190,7 @@ impl Traced {
             .with_attributes(session::attributes(live));
         let root = Context::new().with_span(kept.build_with_context(builder, &Context::new()));
         let mut story = self.story_of(kept, root);
-        story.replay(&live.events());
+        story.replay(&live.events(), was_up);
         story
     }
 
@@ -201,6 +204,15 @@ impl Traced {
     fn story(&self) -> MutexGuard<'_, Option<Story>> {
         // It is whole after every statement, whatever panicked.
         self.story.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What makes a trace of a session that was not sampled.
+fn is_worth_keeping(fact: &Fact) -> bool {
+    match fact {
+        Fact::ConnectionDied(_) => true,
+        Fact::SessionEnded(ended) => ended.summary.outcome == Outcome::ConnectFailed,
+        _ => false,
     }
 }
 

@@ -76,6 +76,7 @@ async fn a_session_arrives_below_the_span_of_its_application_with_all_that_happe
     let sidecar = traced(&emulator, &collector).await;
     let begun = clock::now();
     let request = listen("traced").traceparent(traceparent("01")).tag("tenant", "acme");
+    let request = request.param("model", "nova-3");
     let mut app = App::dial(&sidecar, &request).await;
     let opened = app.opened().await;
     app.speak(20).await;
@@ -111,6 +112,7 @@ async fn a_session_arrives_below_the_span_of_its_application_with_all_that_happe
     assert!((least..lived).contains(&nanos(session)), "{session:?} of {least} to {lived} ns");
     assert_eq!(session.attribute("session.id"), "traced");
     assert_eq!(session.attribute("stt.tag.tenant"), "acme");
+    assert_eq!(session.attribute("deepgram.model"), "nova-3");
     assert_eq!(session.attribute("stt.outcome"), "finished");
     assert_eq!(session.attribute("stt.audio.sent_bytes"), summary.audio.bytes_sent.to_string());
     assert_eq!(session.attribute("stt.messages"), summary.messages.received.to_string());

@@ -118,6 +118,16 @@ fn a_query_over_its_bound_is_refused() {
 }
 
 #[test]
+fn of_a_model_the_beginning_is_kept() {
+    let asked = |model: Value| {
+        open(&serde_json::json!({"protocol": 1, "params": {"model": model}}).to_string())
+    };
+    assert_eq!(asked("nova-3".into()).model.as_deref(), Some("nova-3"));
+    assert_eq!(asked(7.into()).model, None);
+    assert_eq!(asked("é".repeat(100).into()).model.unwrap().len(), 128);
+}
+
+#[test]
 fn a_malformed_traceparent_is_not_the_applications_end() {
     let open = open(r#"{"protocol":1,"traceparent":"00-xyz"}"#);
     assert!(open.traceparent_malformed);

@@ -54,12 +54,12 @@ impl Story {
         }
     }
 
-    /// Tells what was remembered.
-    pub(super) fn replay(&mut self, entries: &[Entry]) {
+    /// Tells what was remembered of a session, and whether a connection was up in it.
+    pub(super) fn replay(&mut self, entries: &[Entry], was_up: bool) {
         // Where the first connection is forgotten, so is how it came up.
         let is_first =
             |entry: &Entry| matches!(&entry.fact, Fact::Connected(it) if it.connection == 1);
-        self.is_open = !entries.iter().any(is_first);
+        self.is_open = was_up && !entries.iter().any(is_first);
         entries.iter().for_each(|entry| self.tell(entry.until, &entry.fact));
     }
 

@@ -90,6 +90,7 @@ impl Setup {
 
     fn session(&self, app: Option<&str>) -> Told {
         let live = live("call-7");
+        live.set_model("nova-3".to_owned());
         let app = app.map(|text| TraceContext::parse(text).unwrap());
         Told { telemetry: self.telemetry.session_within(live.clone(), app), live }
     }
@@ -280,6 +281,24 @@ async fn a_session_that_is_not_sampled_is_told_once_it_dies() {
         assert!(is_child(&connection, &root));
         assert_eq!(after(&connection, &root), MS(1_700));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_is_not_sampled_is_told_when_it_never_got_a_connection() {
+    let setup = Setup::new(0.0);
+    let session = setup.session(Some(NOT_SAMPLED));
+    session.after(S(1), dial_failed(1)).await;
+    session.after(S(1), dial_failed(2)).await;
+    assert_eq!(setup.exported.names(), [""; 0]);
+    session.after(S(0), ended(Outcome::ConnectFailed, false)).await;
+    let told = ["deepgram.connect", "deepgram.connect", "stt.session.open", "stt.session"];
+    assert_eq!(setup.exported.names(), told);
+    let root = setup.exported.one("stt.session");
+    assert_eq!(value(&root, "error.type"), "connect_failed".into());
+    assert_eq!((root.parent_span_id, root.links.links.len()), (SpanId::INVALID, 1));
+    let open = setup.exported.one("stt.session.open");
+    assert_eq!(value(&open, "error.type"), "connect_failed".into());
+    assert!(is_child(&setup.exported.all()[0], &open));
 }
 
 #[tokio::test(start_paused = true)]
