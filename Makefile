@@ -4,6 +4,7 @@
 CARGO := cargo
 TOOLS := .tools
 PROMETHEUS_VERSION := 2.42.0+ds-5+deb12u1
+ALERTMANAGER_VERSION := 0.25.0-1+b4
 CARGO_FUZZ_VERSION := 0.13.2
 # What each fuzz target gets, in seconds.
 FUZZ_SECONDS := 60
@@ -12,7 +13,7 @@ FUZZ_TARGETS := frame_decoder open deepgram_message
 # The load harness is a folder; what stands beside it measures one thing each.
 BENCHES := $(basename $(notdir $(wildcard benches/*.rs)))
 
-.PHONY: help demo test format lint unit docs scenarios bench load fuzz tools
+.PHONY: help demo test format lint rules unit docs scenarios bench load fuzz tools
 
 help: ## List the tasks
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -20,7 +21,7 @@ help: ## List the tasks
 demo: ## A real recording through app, sidecar and emulated Deepgram: 45 seconds
 	$(CARGO) run --locked --release -- demo
 
-test: format lint unit docs ## All that a change must pass: format, lints, tests, docs
+test: format lint rules unit docs ## All that a change must pass: format, lints, alert rules, tests, docs
 
 format:
 	$(CARGO) fmt --check
@@ -33,6 +34,22 @@ lint:
 # Some of the tests let real peers judge: Deepgram's own SDK, Prometheus, OpenTelemetry's collector.
 unit: tools
 	$(CARGO) test --locked --all-features
+
+# The rules that Prometheus loads; beside them stands an example for Alertmanager.
+RULES := $(filter-out %.example.yaml,$(wildcard alerts/*.yaml))
+PROMTOOL := $(TOOLS)/prometheus/usr/bin/promtool
+AMTOOL := $(TOOLS)/alertmanager/usr/bin/amtool
+
+# Every route of the example is asked for by the labels that lead to it.
+rules: $(TOOLS)/prometheus/$(PROMETHEUS_VERSION) $(TOOLS)/alertmanager/$(ALERTMANAGER_VERSION)
+rules: ## The alert rules: syntax, behaviour over time, and the example of a configuration for Alertmanager
+	$(PROMTOOL) check rules --lint=all --lint-fatal $(RULES)
+	$(PROMTOOL) test rules alerts/tests/*_test.yaml
+	$(AMTOOL) check-config alerts/alertmanager.example.yaml
+	set -e; for route in critical=page warning=ticket info=nobody; do \
+		$(AMTOOL) config routes test --config.file=alerts/alertmanager.example.yaml \
+			--verify.receivers="$${route#*=}" "severity=$${route%=*}" alertname=DeepgramSidecarDown; \
+	done
 
 docs: ## The documentation of the code, without warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --all-features --no-deps
@@ -56,8 +73,9 @@ fuzz: $(TOOLS)/bin/cargo-fuzz ## Each fuzz target for a minute; needs a nightly 
 			-max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=1024; \
 	done
 
-tools: $(TOOLS)/sdk/requirements.txt $(TOOLS)/prometheus/$(PROMETHEUS_VERSION) $(TOOLS)/bin/otelcol
-tools: ## What the tests need beside Rust: Deepgram's Python SDK, Prometheus, a collector
+tools: $(TOOLS)/sdk/requirements.txt $(TOOLS)/bin/otelcol
+tools: $(TOOLS)/prometheus/$(PROMETHEUS_VERSION) $(TOOLS)/alertmanager/$(ALERTMANAGER_VERSION)
+tools: ## What the tests need beside Rust, pinned, into .tools
 
 # The copy of the list says what is installed, and is written last.
 $(TOOLS)/sdk/requirements.txt: tests/sdk/requirements.txt
@@ -84,6 +102,9 @@ $(TOOLS)/prometheus/$(PROMETHEUS_VERSION):
 
 $(TOOLS)/bin/otelcol: tests/collector/main.go tests/collector/go.mod tests/collector/go.sum
 	cd tests/collector && CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags='-s -w' -o $(CURDIR)/$@ .
+
+$(TOOLS)/alertmanager/$(ALERTMANAGER_VERSION):
+	$(call unpack,prometheus-alertmanager,$(ALERTMANAGER_VERSION),alertmanager)
 
 $(TOOLS)/bin/cargo-fuzz:
 	$(CARGO) install --locked --version $(CARGO_FUZZ_VERSION) --root $(TOOLS) cargo-fuzz
