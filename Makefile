@@ -11,7 +11,7 @@ FUZZ_TARGETS := frame_decoder open deepgram_message
 # The load harness is a folder; what stands beside it measures one thing each.
 BENCHES := $(basename $(notdir $(wildcard benches/*.rs)))
 
-.PHONY: help demo test format lint unit docs scenarios bench load fuzz tools
+.PHONY: help demo test format lint unit docs scenarios bench load fuzz tools dashboards check-dashboards
 
 help: ## List the tasks
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -19,7 +19,7 @@ help: ## List the tasks
 demo: ## A real recording through app, sidecar and emulated Deepgram: 45 seconds
 	$(CARGO) run --locked --release -- demo
 
-test: format lint unit docs ## All that a change must pass: format, lints, tests, docs
+test: format lint unit docs check-dashboards ## All that a change must pass: format, lints, tests, docs
 
 format:
 	$(CARGO) fmt --check
@@ -40,6 +40,15 @@ docs: ## The documentation of the code, without warnings
 scenarios: ## The seed scenarios in real time, through real processes: five minutes
 	$(CARGO) test --locked --test scenarios -- --ignored --test-threads=8
 
+dashboards: $(TOOLS)/dashboards/requirements.txt ## Write the Grafana dashboards anew, after a change of their code
+	$(TOOLS)/dashboards/bin/python -m dashboards.src
+
+# What is committed must be what the code makes, and be clean.
+check-dashboards: $(TOOLS)/dashboards/requirements.txt
+	$(TOOLS)/dashboards/bin/ruff format --no-cache --check dashboards
+	$(TOOLS)/dashboards/bin/ruff check --no-cache dashboards
+	$(TOOLS)/dashboards/bin/pytest dashboards/tests
+
 bench: ## What a frame costs the codec and the session machine
 	$(CARGO) bench --locked $(BENCHES:%=--bench %)
 
@@ -55,12 +64,18 @@ fuzz: $(TOOLS)/bin/cargo-fuzz ## Each fuzz target for a minute; needs a nightly 
 			-max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=1024; \
 	done
 
-tools: $(TOOLS)/sdk/requirements.txt ## What the tests need beside Rust: Deepgram's Python SDK
+tools: $(TOOLS)/sdk/requirements.txt $(TOOLS)/dashboards/requirements.txt ## What the tests need beside Rust: Deepgram's Python SDK
 
 # The copy of the list says what is installed, and is written last.
 $(TOOLS)/sdk/requirements.txt: tests/sdk/requirements.txt
 	python3 -m venv --clear $(TOOLS)/sdk
 	$(TOOLS)/sdk/bin/pip install --quiet --disable-pip-version-check --no-deps -r $<
+	cp $< $@
+
+# What generates and checks the dashboards.
+$(TOOLS)/dashboards/requirements.txt: dashboards/requirements.txt
+	python3 -m venv --clear $(TOOLS)/dashboards
+	$(TOOLS)/dashboards/bin/pip install --quiet --disable-pip-version-check --no-deps -r $<
 	cp $< $@
 
 $(TOOLS)/bin/cargo-fuzz:

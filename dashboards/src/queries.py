@@ -1,0 +1,75 @@
+"""PromQL, as far as the pages share it."""
+
+PREFIX = "deepgram_sidecar_"
+
+# What each query selects, so that the variables at the top of a page hold for all of it.
+SELECTED = 'job=~"$job",namespace=~"$namespace",pod=~"$pod"'
+
+# An alert that is summed over pods has no pod: what a label lacks must not hide it, hence the empty
+# alternative.
+SELECTED_ALERTS = 'alertname=~"DeepgramSidecar.*",job=~"$job|",namespace=~"$namespace|",pod=~"$pod|"'
+
+# Series that Prometheus, or its client libraries, name.
+FOREIGN = ("up", "process_")
+
+
+def select(metric: str, window: str = "", **labels: str) -> str:
+    """The series of a metric, in a window of time if there is one.
+
+    A label's value that begins with `~` is a pattern, one that begins with `!` is what it is not.
+    """
+    name = metric if metric.startswith(FOREIGN) else PREFIX + metric
+    matchers = [SELECTED, *(_matcher(label, value) for label, value in labels.items())]
+    return f"{name}{{{','.join(matchers)}}}" + (f"[{window}]" if window else "")
+
+
+def _matcher(label: str, value: str) -> str:
+    if value.startswith("~"):
+        return f'{label}=~"{value[1:]}"'
+    if value.startswith("!"):
+        return f'{label}!="{value[1:]}"'
+    return f'{label}="{value}"'
+
+
+def rate(metric: str, **labels: str) -> str:
+    """A counter's movement per second."""
+    return f"rate({select(metric, '$__rate_interval', **labels)})"
+
+
+def increase(metric: str, **labels: str) -> str:
+    """A counter's movement around each point of a graph."""
+    return f"increase({select(metric, '$__rate_interval', **labels)})"
+
+
+def over_range(metric: str, **labels: str) -> str:
+    """A counter's movement over all the time that the page shows."""
+    return f"increase({select(metric, '$__range', **labels)})"
+
+
+def total(vector: str, by: str = "") -> str:
+    return f"sum by ({by}) ({vector})" if by else f"sum({vector})"
+
+
+def largest(vector: str, by: str = "") -> str:
+    return f"max by ({by}) ({vector})" if by else f"max({vector})"
+
+
+def moved(vector: str) -> str:
+    """Only what is above zero: a closed list of labels makes many series that never move."""
+    return f"{vector} > 0"
+
+
+def share(part: str, whole: str) -> str:
+    """A ratio that is nothing, instead of not a number, where there is no traffic."""
+    return f"{part} / ({whole} > 0)"
+
+
+def quantile(q: float, histogram: str, by: str = "", **labels: str) -> str:
+    """A quantile of a histogram's observations around each point of a graph."""
+    grouping = f"le, {by}" if by else "le"
+    return f"histogram_quantile({q}, {total(rate(f'{histogram}_bucket', **labels), grouping)})"
+
+
+def buckets(histogram: str, **labels: str) -> str:
+    """A histogram's observations by bucket, for a heatmap."""
+    return total(increase(f"{histogram}_bucket", **labels), "le")

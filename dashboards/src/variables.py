@@ -1,0 +1,80 @@
+"""The variables at the top of each page."""
+
+from grafana_foundation_sdk.builders.dashboard import DatasourceVariable, QueryVariable
+from grafana_foundation_sdk.models.dashboard import (
+    DataSourceRef,
+    VariableModel,
+    VariableOption,
+    VariableRefresh,
+    VariableSort,
+)
+
+from .queries import PREFIX
+
+DATASOURCE = DataSourceRef(type_val="prometheus", uid="${datasource}")
+
+# A target outside of Kubernetes has neither label, and must not vanish for it: an empty value counts.
+ANY_OR_NONE = ".*"
+ANY = ".+"
+
+
+def fleet_variables() -> list:
+    """Data source, job, namespace, pod; each narrows those after it."""
+    return _selection("build_info")
+
+
+def session_variables() -> list:
+    """The same by the series of single sessions, whose job is another one, and the session."""
+    return [
+        *_selection("live_session_info"),
+        _query("session_id", "Session", _where("live_session_info", "job", "namespace", "pod")),
+    ]
+
+
+def companions() -> list:
+    """Where traces and logs are. Without such a data source the links to it lead nowhere, no more."""
+    tempo = DatasourceVariable("tempo_datasource").label("Tempo data source").type("tempo")
+    loki = DatasourceVariable("loki_datasource").label("Loki data source").type("loki")
+    return [tempo, loki]
+
+
+def _selection(metric: str) -> list:
+    datasource = DatasourceVariable("datasource").label("Data source").type("prometheus")
+    return [
+        datasource,
+        _many("job", "Job", PREFIX + metric, ANY),
+        _many("namespace", "Namespace", _where(metric, "job"), ANY_OR_NONE),
+        _many("pod", "Pod", _where(metric, "job", "namespace"), ANY_OR_NONE),
+    ]
+
+
+def _where(metric: str, *variables: str) -> str:
+    matchers = ",".join(f'{it}=~"${it}"' for it in variables)
+    return f"{PREFIX}{metric}{{{matchers}}}"
+
+
+def _many(name: str, label: str, selector: str, all_value: str) -> QueryVariable:
+    variable = _query(name, label, selector).multi(True).include_all(True).all_value(all_value)
+    return variable.current(VariableOption(selected=True, text=["All"], value=["$__all"]))
+
+
+def _query(name: str, label: str, selector: str) -> QueryVariable:
+    query = f"label_values({selector}, {name})"
+    return (
+        _Defined(name)
+        .label(label)
+        .query({"query": query, "refId": name})
+        .datasource(DATASOURCE)
+        .refresh(VariableRefresh.ON_TIME_RANGE_CHANGED)
+        .sort(VariableSort.ALPHABETICAL_ASC)
+    )
+
+
+class _Defined(QueryVariable):
+    """Grafana's own JSON repeats the query as `definition`, which its settings page shows."""
+
+    def build(self) -> VariableModel:
+        model = super().build()
+        plain = model.to_json
+        model.to_json = lambda: {**plain(), "definition": model.query["query"]}
+        return model
