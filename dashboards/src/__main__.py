@@ -3,9 +3,9 @@
 import sys
 from pathlib import Path
 
-from . import fleet
+from . import deepgram, fleet, pod, session
 
-PAGES = (fleet,)
+PAGES = (fleet, pod, session, deepgram)
 
 
 def write(directory: Path) -> None:

@@ -71,10 +71,11 @@ def to_trace(trace_id: str) -> DashboardLink:
     return _explore("Trace in Tempo", "${tempo_datasource}", query)
 
 
-def to_logs(pod: str, session_id: str = "") -> DashboardLink:
-    expr = f'{{pod=~"{pod}"}} | json | event != ""'
+def to_logs(pod: str = "${pod:regex}", session_id: str = "") -> DashboardLink:
+    """To the log lines of pods, by the container's name in the Helm chart, or of one session."""
+    expr = f'{{container="deepgram-sidecar",pod=~"{pod}"}} | json'
     if session_id:
-        expr = f'{{pod=~"{pod}"}} | json | session_id="{session_id}"'
+        expr += f' | session_id="{session_id}"'
     return _explore("Log lines in Loki", "${loki_datasource}", {"refId": "A", "expr": expr})
 
 

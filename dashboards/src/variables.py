@@ -31,11 +31,14 @@ def session_variables() -> list:
     ]
 
 
-def companions() -> list:
-    """Where traces and logs are. Without such a data source the links to it lead nowhere, no more."""
-    tempo = DatasourceVariable("tempo_datasource").label("Tempo data source").type("tempo")
-    loki = DatasourceVariable("loki_datasource").label("Loki data source").type("loki")
-    return [tempo, loki]
+def traces() -> DatasourceVariable:
+    """Where a link to a trace leads. Without such a data source it leads nowhere, no more."""
+    return DatasourceVariable("tempo_datasource").label("Tempo data source").type("tempo")
+
+
+def logs() -> DatasourceVariable:
+    """Where a link to log lines leads; the same holds."""
+    return DatasourceVariable("loki_datasource").label("Loki data source").type("loki")
 
 
 def _selection(metric: str) -> list:
