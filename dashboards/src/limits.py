@@ -44,7 +44,6 @@ SESSIONS_REJECTED = Limit("SessionsRejected", 1)
 QUEUE_NEAR_LIMIT = Limit("QueueNearLimit", 0.8, YELLOW)
 RUNTIME_LAG = Limit("RuntimeLag", 0.25, YELLOW)
 FILE_DESCRIPTORS = Limit("FileDescriptorsLow", 0.8, YELLOW)
-SPANS_DROPPED = Limit("SpansDropped", 1, YELLOW)
 PANICKED = Limit("Panicked", 1)
 VERSION_SKEW = Limit("VersionSkew", 2, YELLOW)
 

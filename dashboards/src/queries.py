@@ -9,8 +9,9 @@ SELECTED = 'job=~"$job",namespace=~"$namespace",pod=~"$pod"'
 # alternative.
 SELECTED_ALERTS = 'alertname=~"DeepgramSidecar.*",job=~"$job|",namespace=~"$namespace|",pod=~"$pod|"'
 
-# Series that Prometheus, or its client libraries, name.
-FOREIGN = ("up", "process_")
+# Prometheus' own series of each target; those of a process have standard names as well.
+UP = "up"
+PROCESS = "process_"
 
 
 def select(metric: str, window: str = "", **labels: str) -> str:
@@ -18,7 +19,7 @@ def select(metric: str, window: str = "", **labels: str) -> str:
 
     A label's value that begins with `~` is a pattern, one that begins with `!` is what it is not.
     """
-    name = metric if metric.startswith(FOREIGN) else PREFIX + metric
+    name = metric if metric == UP or metric.startswith(PROCESS) else PREFIX + metric
     matchers = [SELECTED, *(_matcher(label, value) for label, value in labels.items())]
     return f"{name}{{{','.join(matchers)}}}" + (f"[{window}]" if window else "")
 

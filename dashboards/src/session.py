@@ -243,7 +243,7 @@ def _life() -> list:
             Query(f"sum({_rate('finals_total')})", "final results"),
         ),
         timeline(
-            "Stalled",
+            "Stalled over time",
             "Whether audio went in while nothing came out.",
             Query(f"max({_of_session('stalled')})", "stalled"),
             states={0: State("no", limits.GREEN), 1: State("stalled", limits.RED)},
