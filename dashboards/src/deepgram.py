@@ -9,6 +9,7 @@ from .panels import Query, bars, heatmap, series, stat, table
 from .queries import (
     buckets,
     increase,
+    median_over_range,
     moved,
     over_range,
     quantile,
@@ -182,7 +183,7 @@ def _ends() -> list:
             "Age at death",
             "How long half of the connections had been up when they died, by reason: at once, or at a timer.",
             units.Seconds,
-            Query(_median_over_range("connection_age_at_death_seconds")),
+            Query(median_over_range("connection_age_at_death_seconds", "reason")),
             columns={"reason": "reason", "Value": "median age"},
             row_links={"reason": [to.to_reasons()]},
             none="no connection died",
@@ -192,18 +193,14 @@ def _ends() -> list:
             "Time since the last send and since the last receive, the median by reason. Long silence of ours: we were "
             "late. Of theirs: they or the network were gone.",
             units.Seconds,
-            Query(_median_over_range("death_send_age_seconds")),
-            Query(_median_over_range("death_receive_age_seconds")),
+            Query(median_over_range("death_send_age_seconds", "reason")),
+            Query(median_over_range("death_receive_age_seconds", "reason")),
             columns={"reason": "reason", "Value #A": "our silence", "Value #B": "their silence"},
             row_links={"reason": [to.to_reasons()]},
             none="no connection died",
             width=16,
         ),
     ]
-
-
-def _median_over_range(histogram: str) -> str:
-    return f"histogram_quantile(0.5, {total(over_range(f'{histogram}_bucket'), 'le, reason')}) >= 0"
 
 
 def _transcripts() -> list:

@@ -66,9 +66,19 @@ def share(part: str, whole: str) -> str:
 
 
 def quantile(q: float, histogram: str, by: str = "", **labels: str) -> str:
-    """A quantile of a histogram's observations around each point of a graph."""
+    """A quantile of a histogram's observations around each point of a graph; nothing where there are none."""
     grouping = f"le, {by}" if by else "le"
-    return f"histogram_quantile({q}, {total(rate(f'{histogram}_bucket', **labels), grouping)})"
+    return _known(f"histogram_quantile({q}, {total(rate(f'{histogram}_bucket', **labels), grouping)})")
+
+
+def median_over_range(histogram: str, by: str) -> str:
+    """The median of all that was observed in the time that the page shows."""
+    return _known(f"histogram_quantile(0.5, {total(over_range(f'{histogram}_bucket'), f'le, {by}')})")
+
+
+def _known(vector: str) -> str:
+    """Drops what is not a number, which no comparison holds for."""
+    return f"{vector} >= 0"
 
 
 def buckets(histogram: str, **labels: str) -> str:

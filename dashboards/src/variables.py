@@ -13,9 +13,8 @@ from .queries import PREFIX
 
 DATASOURCE = DataSourceRef(type_val="prometheus", uid="${datasource}")
 
-# A target outside of Kubernetes has neither label, and must not vanish for it: an empty value counts.
+# A target outside of Kubernetes has neither namespace nor pod, and must not vanish for it.
 ANY_OR_NONE = ".*"
-ANY = ".+"
 
 
 def fleet_variables() -> list:
@@ -45,9 +44,10 @@ def _selection(metric: str) -> list:
     datasource = DatasourceVariable("datasource").label("Data source").type("prometheus")
     return [
         datasource,
-        _many("job", "Job", PREFIX + metric, ANY),
-        _many("namespace", "Namespace", _where(metric, "job"), ANY_OR_NONE),
-        _many("pod", "Pod", _where(metric, "job", "namespace"), ANY_OR_NONE),
+        # All jobs are those that are listed, and not any: `up` and `process_*` exist for every job there is.
+        _many("job", "Job", PREFIX + metric),
+        _many("namespace", "Namespace", _where(metric, "job")).all_value(ANY_OR_NONE),
+        _many("pod", "Pod", _where(metric, "job", "namespace")).all_value(ANY_OR_NONE),
     ]
 
 
@@ -56,8 +56,8 @@ def _where(metric: str, *variables: str) -> str:
     return f"{PREFIX}{metric}{{{matchers}}}"
 
 
-def _many(name: str, label: str, selector: str, all_value: str) -> QueryVariable:
-    variable = _query(name, label, selector).multi(True).include_all(True).all_value(all_value)
+def _many(name: str, label: str, selector: str) -> QueryVariable:
+    variable = _query(name, label, selector).multi(True).include_all(True)
     return variable.current(VariableOption(selected=True, text=["All"], value=["$__all"]))
 
 

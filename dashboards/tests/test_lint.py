@@ -52,7 +52,7 @@ SELECTED = 'job=~"$job",namespace=~"$namespace",pod=~"$pod"'
 
 BREAKAGES: dict[str, Callable[[Dashboard], object]] = {
     "template-datasource-rule": lambda it: _variable(it, "datasource").update(name="prometheus"),
-    "template-job-rule": lambda it: _variable(it, "job").update(allValue=".*"),
+    "template-job-rule": lambda it: _variable(it, "job").update(multi=False),
     "template-instance-rule": lambda it: None,
     "template-label-promql-rule": lambda it: _variable(it, "pod").update(query={"query": "label_values(up{, pod)"}),
     "template-on-time-change-reload-rule": lambda it: _variable(it, "pod").update(refresh=1),
