@@ -4,6 +4,9 @@
 CARGO := cargo
 TOOLS := .tools
 CARGO_FUZZ_VERSION := 0.13.2
+# Where `make pictures` asks, and further arguments of it, such as PICTURES='--window 3600'.
+PROMETHEUS := http://127.0.0.1:9090
+PICTURES :=
 # What each fuzz target gets, in seconds.
 FUZZ_SECONDS := 60
 FUZZ_TARGETS := frame_decoder open deepgram_message
@@ -11,7 +14,7 @@ FUZZ_TARGETS := frame_decoder open deepgram_message
 # The load harness is a folder; what stands beside it measures one thing each.
 BENCHES := $(basename $(notdir $(wildcard benches/*.rs)))
 
-.PHONY: help demo test format lint unit docs scenarios bench load fuzz tools dashboards check-dashboards
+.PHONY: help demo test format lint unit docs scenarios bench load fuzz tools dashboards check-dashboards pictures
 
 help: ## List the tasks
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -49,6 +52,9 @@ check-dashboards: $(TOOLS)/dashboards/requirements.txt
 	$(TOOLS)/dashboards/bin/ruff check --no-cache dashboards
 	$(TOOLS)/dashboards/bin/pytest dashboards/tests
 
+pictures: $(TOOLS)/pictures/requirements.txt ## Draw the dashboards for the docs: PROMETHEUS=http://127.0.0.1:9090
+	$(TOOLS)/pictures/bin/python -m dashboards.src.pictures $(PROMETHEUS) $(PICTURES)
+
 bench: ## What a frame costs the codec and the session machine
 	$(CARGO) bench --locked $(BENCHES:%=--bench %)
 
@@ -70,6 +76,12 @@ tools: $(TOOLS)/sdk/requirements.txt $(TOOLS)/dashboards/requirements.txt ## Wha
 $(TOOLS)/sdk/requirements.txt: tests/sdk/requirements.txt
 	python3 -m venv --clear $(TOOLS)/sdk
 	$(TOOLS)/sdk/bin/pip install --quiet --disable-pip-version-check --no-deps -r $<
+	cp $< $@
+
+# What draws them: only the documentation needs it.
+$(TOOLS)/pictures/requirements.txt: dashboards/src/pictures/requirements.txt
+	python3 -m venv --clear $(TOOLS)/pictures
+	$(TOOLS)/pictures/bin/pip install --quiet --disable-pip-version-check --no-deps -r $<
 	cp $< $@
 
 # What generates and checks the dashboards.

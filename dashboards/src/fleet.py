@@ -98,6 +98,7 @@ def _words() -> list:
             "Alerts of this page's pods that fire now. The row on deaths has their course.",
             units.Short,
             f'count(ALERTS{{{SELECTED_ALERTS},alertstate="firing"}}) or vector(0)',
+            limits=[limits.ANY_ALERT],
             links=[to.to_page("deepgram", NAME)],
         ),
     ]
@@ -314,17 +315,15 @@ def _sessions() -> list:
             "OPENs that were refused. `limit`: the pod is full; `draining`: it shuts down; `invalid_request` and "
             "`peer`: a client is wrong or not allowed.",
             units.Short,
-            Query(moved(total(increase("sessions_rejected_total"), "reason")), "{{reason}}"),
+            Query(total(increase("sessions_rejected_total"), "reason"), "{{reason}}"),
             links=[to.to_page("pod", NAME)],
-            none="none was refused",
         ),
         bars(
             "Sessions aborted by cause",
             "Sessions that the application's side ended: it left, broke the protocol, or did not read.",
             units.Short,
-            Query(moved(total(increase("sessions_aborted_total"), "cause")), "{{cause}}"),
+            Query(total(increase("sessions_aborted_total"), "cause"), "{{cause}}"),
             links=[to.to_page("pod", NAME)],
-            none="none was aborted",
         ),
         series(
             "Parked and resumed",

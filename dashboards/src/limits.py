@@ -13,7 +13,10 @@ GREEN, YELLOW, RED = "green", "yellow", "red"
 
 @dataclass(frozen=True)
 class Limit:
-    """The value from which an alert speaks; `name` is the alert's, without the prefix."""
+    """The value from which an alert speaks; `name` is the alert's, without the prefix.
+
+    Without a name it is any alert.
+    """
 
     name: str
     value: float
@@ -23,11 +26,12 @@ class Limit:
 
     @property
     def alert(self) -> str:
-        return f"DeepgramSidecar{self.name}"
+        return f"DeepgramSidecar{self.name}" if self.name else ""
 
 
+ANY_ALERT = Limit("", 1)
 DOWN = Limit("Down", 1, below=True)
-NOT_READY = Limit("NotReady", 1, YELLOW)
+NOT_READY = Limit("NotReady", 1, YELLOW, below=True)
 WORDS_LOST = Limit("WordsLostBudgetBurn", 0.001)
 DEATHS = Limit("DeathReasonSpike", 5, YELLOW)
 REFUSED = Limit("UpstreamRefusing", 1)

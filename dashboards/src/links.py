@@ -58,7 +58,9 @@ def to_session_of_row(source: str) -> DashboardLink:
 
 
 def to_runbook(alert: str) -> DashboardLink:
-    """To what an alert means and what to do."""
+    """To what an alert means and what to do; without a name, to all of them."""
+    if not alert:
+        return _link("Runbook", RUNBOOK).target_blank(True)
     return _link(f"Runbook: {alert}", f"{RUNBOOK}#{alert.lower()}").target_blank(True)
 
 

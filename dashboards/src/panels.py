@@ -143,7 +143,7 @@ def heatmap(
     panel.y_axis(heatmaps.YAxisConfig().unit(unit)).show_color_scale(True).hide_y_histogram()
     panel.height(HEIGHT).span(width)
     _describe(panel, title, description, none)
-    panel.with_target(_target(0, Query(expr, "{{le}}")).format(PromQueryFormat.HEATMAP))
+    panel.with_target(_target(0, Query(expr, "{{le}}")).range().format(PromQueryFormat.HEATMAP))
     return panel.unit(unit)
 
 

@@ -109,8 +109,7 @@ def _applications() -> list:
             "Connections without a session",
             "Accepted connections that ended without an OPEN, by cause: a client that connects too early, or a probe.",
             units.Short,
-            Query(moved(total(increase("app_connections_unopened_total"), "cause")), "{{cause}}"),
-            none="each connection opened a session",
+            Query(total(increase("app_connections_unopened_total"), "cause"), "{{cause}}"),
         ),
         bars(
             "Errors told to applications",
@@ -124,9 +123,8 @@ def _applications() -> list:
             "Applications that did not read",
             "Sessions ended because the application left its socket unread. None is normal: it lost its transcripts.",
             units.Short,
-            Query(moved(total(increase("app_stalls_total"), "pod")), "{{pod}}"),
+            Query(total(increase("app_stalls_total"), "pod"), "{{pod}}"),
             links=[to.to_pod(NAME)],
-            none="each application reads",
         ),
         series(
             "Delivery to applications",
@@ -221,9 +219,8 @@ def _keepalive() -> list:
             "Keepalives that were due and not written. `write_blocked`: Deepgram or the network takes nothing; "
             "`socket_error`: the connection is gone.",
             units.Short,
-            Query(moved(total(increase("keepalive_errors_total"), "reason")), "{{reason}}"),
+            Query(total(increase("keepalive_errors_total"), "reason"), "{{reason}}"),
             links=[to.to_page("deepgram", NAME)],
-            none="each was written",
         ),
         series(
             "Lateness of keepalives",

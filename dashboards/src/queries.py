@@ -56,7 +56,7 @@ def largest(vector: str, by: str = "") -> str:
 
 
 def moved(vector: str) -> str:
-    """Only what is above zero: a closed list of labels makes many series that never move."""
+    """Only what is above zero, where a long list of labels makes many series that never move."""
     return f"{vector} > 0"
 
 

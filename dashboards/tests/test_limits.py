@@ -8,7 +8,7 @@ from conftest import PROJECT
 from dashboards.src import limits
 from dashboards.src.limits import Limit
 
-LIMITS = [it for it in vars(limits).values() if isinstance(it, Limit)]
+LIMITS = [it for it in vars(limits).values() if isinstance(it, Limit) and it.name]
 
 
 def expressions(alert: str) -> list[str]:
