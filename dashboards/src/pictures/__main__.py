@@ -24,7 +24,7 @@ COLUMNS = 24
 CELL = (0.52, 0.31)
 DPI = 100
 # A unit of height for a panel's title, and one for its axis and legend.
-TITLE, FOOT = 0.9, 1.5
+TITLE, FOOT = 0.9, 1.9
 
 # The rows of each page that a reader sees first.
 ROWS = {

@@ -45,8 +45,9 @@ def _nothing(panel: Panel, axes: Axes) -> None:
 def _stat(panel: Panel, axes: Axes, answers: list[list[Answer]], _: Prometheus) -> None:
     value = answers[0][0].values[-1]
     colour = _colour_of(panel, value)
-    axes.set_xticks([])
-    axes.set_yticks([])
+    axes.set(xticks=[], yticks=[])
+    for side in axes.spines.values():
+        side.set_visible(False)
     is_background = panel["options"]["colorMode"] == "background"
     axes.set_facecolor(colour if is_background else "white")
     shown = units.text(value, _unit(panel), panel["fieldConfig"]["defaults"].get("decimals"))
@@ -79,7 +80,7 @@ def _series(panel: Panel, axes: Axes, answers: list[list[Answer]], prometheus: P
     _exemplars(panel, axes, prometheus)
     _over_time(panel, axes, prometheus)
     if len(named) > 1 or named[0][0]:
-        axes.legend(*_shown(axes), loc="upper center", bbox_to_anchor=(0.5, -0.16), ncol=3, fontsize=6.5, frameon=False)
+        axes.legend(*_shown(axes), loc="upper left", bbox_to_anchor=(0, -0.1), ncol=3, fontsize=6.5, frameon=False)
 
 
 def _lines(axes: Axes, named: list[tuple[str, Answer]], prometheus: Prometheus) -> None:
@@ -118,7 +119,7 @@ def _exemplars(panel: Panel, axes: Axes, prometheus: Prometheus) -> None:
         found = list(prometheus.exemplars(target["expr"]))
         is_histogram = "_bucket" in target["expr"]
         heights = [value if is_histogram else 0 for _, value in found]
-        axes.scatter(_moments([at for at, _ in found]), heights, s=7, marker="D", color=COLOURS["blue"], zorder=3)
+        axes.scatter(_moments([at for at, _ in found]), heights, s=3, alpha=0.5, color=COLOURS["blue"], zorder=3)
 
 
 def _heatmap(panel: Panel, axes: Axes, answers: list[list[Answer]], prometheus: Prometheus) -> None:
@@ -130,8 +131,8 @@ def _heatmap(panel: Panel, axes: Axes, answers: list[list[Answer]], prometheus: 
     edges = [*times, times[-1] + prometheus.step]
     cells = np.ma.masked_less(cells, 0.01)
     axes.pcolormesh(_moments(edges), np.arange(len(rows) + 1), cells, cmap="Oranges", rasterized=True)
-    bounds = [units.text(float(row.labels["le"]), _unit(panel)) for row in rows]
-    axes.set_yticks(np.arange(len(rows))[::2] + 1, [f"≤ {bound}" for bound in bounds[::2]])
+    bounds = [f"≤ {units.text(float(row.labels['le']), _unit(panel))}" for row in rows[:-1]]
+    axes.set_yticks(np.arange(len(rows))[::2] + 1, [*bounds, "more"][::2])
     _over_time(panel, axes, prometheus, values=False)
 
 
@@ -153,7 +154,8 @@ def _timeline(panel: Panel, axes: Axes, answers: list[list[Answer]], prometheus:
 def _table(panel: Panel, axes: Axes, answers: list[list[Answer]], _: Prometheus) -> None:
     """The merged rows, under the names and in the order that the panel gives."""
     options = panel["transformations"][-1]["options"]
-    columns = [(field, name) for field, name in options["renameByName"].items() if name]
+    order = options["indexByName"]
+    columns = sorted(options["renameByName"].items(), key=lambda it: order[it[0]])
     rows = _merged(answers)
     first = next((field for field, _ in columns if field.startswith("Value")), None)
     rows.sort(key=lambda row: -float(row.get(first, 0)))
@@ -197,7 +199,7 @@ def _over_time(panel: Panel, axes: Axes, prometheus: Prometheus, values: bool = 
     for side in axes.spines.values():
         side.set_visible(False)
     if values:
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, max(axes.get_ylim()[1], 0.1))
         axes.yaxis.set_major_locator(MaxNLocator(4))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: units.text(value, _unit(panel))))
 

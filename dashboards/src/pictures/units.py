@@ -27,6 +27,8 @@ def _short(value: float, decimals: int | None) -> str:
 
 
 def _duration(seconds: float) -> str:
+    if seconds == 0:
+        return "0 s"
     if abs(seconds) < 1:
         return f"{seconds * 1000:.3g} ms"
     if abs(seconds) < 100:
