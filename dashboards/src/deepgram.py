@@ -141,14 +141,6 @@ def _connecting() -> list:
             Query(quantile(0.99, "upstream_ping_rtt_seconds"), "p99"),
             none="no pings",
         ),
-        bars(
-            "API key reloads",
-            "Times that a changed key file was read again. `failed` keeps the old key: look at the file.",
-            units.Short,
-            Query(total(increase("api_key_reloads_total"), "result"), "{{result}}"),
-            links=[to.to_logs()],
-            width=24,
-        ),
     ]
 
 
@@ -344,6 +336,14 @@ def _traffic() -> list:
             units.Seconds,
             Query(total(select("audio_in_flight_seconds")), "in flight"),
             links=[to.to_page("session", NAME)],
-            width=24,
+            width=12,
+        ),
+        bars(
+            "API key reloads",
+            "Times that a changed key file was read again. `failed` keeps the old key: look at the file.",
+            units.Short,
+            Query(total(increase("api_key_reloads_total"), "result"), "{{result}}"),
+            links=[to.to_logs()],
+            width=12,
         ),
     ]

@@ -229,7 +229,7 @@ def _deaths() -> list:
         bars(
             "Deaths by reason",
             "What killed connections, and since when. The dots are traces of sessions that died. `net_0001_idle` "
-            "must never appear.",
+            "must never appear. The alert counts ten minutes, and begins at the line.",
             units.Short,
             Query(moved(total(increase(deaths), "reason")), "{{reason}}", exemplar=True),
             limits=[limits.DEATHS],

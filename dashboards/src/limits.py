@@ -23,6 +23,8 @@ class Limit:
     colour: str = RED
     # Some alerts speak when a value falls.
     below: bool = False
+    # What the rule compares with where it is not the value: in whole numbers, more than 0 begins at 1.
+    rule: float | None = None
 
     @property
     def alert(self) -> str:
@@ -30,26 +32,26 @@ class Limit:
 
 
 ANY_ALERT = Limit("", 1)
-DOWN = Limit("Down", 1, below=True)
-NOT_READY = Limit("NotReady", 1, YELLOW, below=True)
+DOWN = Limit("Down", 1, below=True, rule=0)
+NOT_READY = Limit("NotReady", 1, YELLOW, below=True, rule=0)
 WORDS_LOST = Limit("WordsLostBudgetBurn", 0.001)
 DEATHS = Limit("DeathReasonSpike", 5, YELLOW)
-REFUSED = Limit("UpstreamRefusing", 1)
+REFUSED = Limit("UpstreamRefusing", 1, rule=0)
 RATE_LIMITED = Limit("UpstreamRateLimited", 5, YELLOW)
 CONNECT_FAILURES = Limit("ConnectFailures", 0.2)
-KEEPALIVE_GAP = Limit("KeepaliveGap", 1)
+KEEPALIVE_GAP = Limit("KeepaliveGap", 1, rule=0)
 KEEPALIVE_NEAR_MISS = Limit("KeepaliveNearMiss", 3, YELLOW)
 FINALIZE_ERRORS = Limit("FinalizeErrors", 0.05, YELLOW)
 FINALIZE_SLOW = Limit("FinalizeSlow", 2, YELLOW)
 STALLED = Limit("TranscriptsStalled", 2)
 TRANSCRIPT_LATENCY = Limit("TranscriptLatencyHigh", 2, YELLOW)
 SESSIONS_NEAR_LIMIT = Limit("SessionsNearLimit", 0.85, YELLOW)
-SESSIONS_REJECTED = Limit("SessionsRejected", 1)
+SESSIONS_REJECTED = Limit("SessionsRejected", 1, rule=0)
 QUEUE_NEAR_LIMIT = Limit("QueueNearLimit", 0.8, YELLOW)
 RUNTIME_LAG = Limit("RuntimeLag", 0.25, YELLOW)
 FILE_DESCRIPTORS = Limit("FileDescriptorsLow", 0.8, YELLOW)
-PANICKED = Limit("Panicked", 1)
-VERSION_SKEW = Limit("VersionSkew", 2, YELLOW)
+PANICKED = Limit("Panicked", 1, rule=0)
+VERSION_SKEW = Limit("VersionSkew", 2, YELLOW, rule=1)
 
 
 def thresholds(*limits: Limit) -> ThresholdsConfig:

@@ -10,7 +10,7 @@ from grafana_foundation_sdk.models import units
 from . import limits
 from . import links as to
 from .page import Page
-from .panels import Query, State, bars, series, stat, table, timeline
+from .panels import STAT_HEIGHT, Query, State, bars, series, stat, table, timeline
 from .queries import increase, rate, select
 from .variables import logs, session_variables, traces
 
@@ -102,7 +102,7 @@ def _attention() -> object:
         },
         none="no sessions",
         width=24,
-    )
+    ).height(10)
 
 
 def _most_silent() -> str:
@@ -179,7 +179,7 @@ def _identity() -> list:
             columns={"namespace": "", "pod": "pod", "endpoint": "endpoint", "trace_id": "trace", "Value": ""},
             row_links={"pod": [to.to_pod_of_row(NAME), logs], "trace": [to.to_trace("${__value.raw}")]},
             none="choose a session above",
-        ),
+        ).height(STAT_HEIGHT),
         table(
             "How it died",
             "The first death of a connection of this session. Empty is normal. A click leads to what the reason means.",
@@ -188,7 +188,7 @@ def _identity() -> list:
             columns={"reason": "reason", "trigger": "trigger", "class": "class", "Value": ""},
             row_links={"reason": [to.to_reasons(), to.to_page("deepgram", NAME)]},
             none="no connection of it died",
-        ),
+        ).height(STAT_HEIGHT),
         table(
             "How it ended",
             "The session's outcome. `finished` is the normal end; a live session has none yet.",
@@ -196,7 +196,7 @@ def _identity() -> list:
             Query(f"max by (outcome) ({_last('end_info')})"),
             columns={"outcome": "outcome", "Value": ""},
             none="it has not ended",
-        ),
+        ).height(STAT_HEIGHT),
     ]
 
 

@@ -78,6 +78,8 @@ def _picture(name: str, rows: list[str], prometheus: Prometheus, file: Path) -> 
 
 def _moved_up(panels: list[dict[str, Any]], rows: list[str]) -> list[dict[str, Any]]:
     """The panels of these rows, without the space of those between."""
+    if missing := set(rows) - {panel["title"] for panel in panels}:
+        raise KeyError(f"no page has the rows {missing}: see ROWS")
     shown, top, offset, is_shown = [], 0, 0, False
     for panel in panels:
         place = panel["gridPos"]
@@ -114,7 +116,7 @@ def _panel(figure: Any, panel: dict[str, Any], height: int, prometheus: Promethe
 def _shrink(file: Path) -> None:
     """A palette does for flat colours, and takes a third of the space."""
     with Image.open(file) as picture:
-        picture.convert("RGB").quantize(colors=96, method=Image.Quantize.MEDIANCUT).save(file, optimize=True)
+        picture.convert("RGB").quantize(colors=128, method=Image.Quantize.MEDIANCUT).save(file, optimize=True)
 
 
 if __name__ == "__main__":

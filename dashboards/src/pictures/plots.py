@@ -20,7 +20,7 @@ PALETTE = ["#7eb26d", "#eab839", "#6ed0e0", "#ef843c", "#e24d42", "#1f78c1", "#b
 TEXT, FAINT = "#24292e", "#8e8e8e"
 LEGEND_MAX = 6
 ROWS_MAX = 8
-CELL_MAX = 22
+CELL_MAX = 20
 
 
 def draw(panel: Panel, axes: Axes, prometheus: Prometheus) -> None:
@@ -114,12 +114,15 @@ def _thresholds(panel: Panel, axes: Axes) -> None:
 
 
 def _exemplars(panel: Panel, axes: Axes, prometheus: Prometheus) -> None:
-    """Dots, by a histogram's value; a counter's are at the foot, as their value is the count's."""
+    """Dots, the highest of each step; a counter's are at the foot, as their value is the count's."""
     for target in (it for it in panel["targets"] if it.get("exemplar")):
-        found = list(prometheus.exemplars(target["expr"]))
         is_histogram = "_bucket" in target["expr"]
-        heights = [value if is_histogram else 0 for _, value in found]
-        axes.scatter(_moments([at for at, _ in found]), heights, s=3, alpha=0.5, color=COLOURS["blue"], zorder=3)
+        highest: dict[int, float] = {}
+        for at, value in prometheus.exemplars(target["expr"]):
+            step = int(at // prometheus.step)
+            highest[step] = max(highest.get(step, 0), value if is_histogram else 0)
+        times = _moments([step * prometheus.step for step in highest])
+        axes.scatter(times, highest.values(), s=4, color=COLOURS["blue"], zorder=3)
 
 
 def _heatmap(panel: Panel, axes: Axes, answers: list[list[Answer]], prometheus: Prometheus) -> None:
@@ -199,7 +202,8 @@ def _over_time(panel: Panel, axes: Axes, prometheus: Prometheus, values: bool = 
     for side in axes.spines.values():
         side.set_visible(False)
     if values:
-        axes.set_ylim(0, max(axes.get_ylim()[1], 0.1))
+        # What is zero throughout would be drawn on a scale of hundredths.
+        axes.set_ylim(0, axes.get_ylim()[1] if axes.dataLim.y1 > 0 else 1)
         axes.yaxis.set_major_locator(MaxNLocator(4))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: units.text(value, _unit(panel))))
 
