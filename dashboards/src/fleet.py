@@ -37,8 +37,8 @@ def page() -> Page:
     )
 
 
-# What an application gave up itself is not lost to the objective, as the alerts have it.
-OURS = "!app_gone"
+# What an application does to itself is not lost to the objective, as the alerts have it.
+OURS = "!~after_finish|app_gone"
 
 
 def _words() -> list:

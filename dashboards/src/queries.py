@@ -17,7 +17,7 @@ PROCESS = "process_"
 def select(metric: str, window: str = "", **labels: str) -> str:
     """The series of a metric, in a window of time if there is one.
 
-    A label's value that begins with `~` is a pattern, one that begins with `!` is what it is not.
+    A label's value may begin with an operator: `~` a pattern, `!` what it is not, `!~` a pattern of that.
     """
     name = metric if metric == UP or metric.startswith(PROCESS) else PREFIX + metric
     matchers = [SELECTED, *(_matcher(label, value) for label, value in labels.items())]
@@ -25,10 +25,9 @@ def select(metric: str, window: str = "", **labels: str) -> str:
 
 
 def _matcher(label: str, value: str) -> str:
-    if value.startswith("~"):
-        return f'{label}=~"{value[1:]}"'
-    if value.startswith("!"):
-        return f'{label}!="{value[1:]}"'
+    for sign, operator in (("!~", "!~"), ("~", "=~"), ("!", "!=")):
+        if value.startswith(sign):
+            return f'{label}{operator}"{value.removeprefix(sign)}"'
     return f'{label}="{value}"'
 
 
