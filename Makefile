@@ -6,6 +6,9 @@ TOOLS := .tools
 PROMETHEUS_VERSION := 2.42.0+ds-5+deb12u1
 ALERTMANAGER_VERSION := 0.25.0-1+b4
 CARGO_FUZZ_VERSION := 0.13.2
+# Where `make pictures` asks, and further arguments of it, such as PICTURES='--window 3600'.
+PROMETHEUS := http://127.0.0.1:9090
+PICTURES :=
 # What each fuzz target gets, in seconds.
 FUZZ_SECONDS := 60
 FUZZ_TARGETS := frame_decoder open deepgram_message
@@ -14,6 +17,7 @@ FUZZ_TARGETS := frame_decoder open deepgram_message
 BENCHES := $(basename $(notdir $(wildcard benches/*.rs)))
 
 .PHONY: help demo test format lint rules unit docs scenarios bench load fuzz tools
+.PHONY: dashboards check-dashboards pictures
 
 help: ## List the tasks
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -21,7 +25,7 @@ help: ## List the tasks
 demo: ## A real recording through app, sidecar and emulated Deepgram: 45 seconds
 	$(CARGO) run --locked --release -- demo
 
-test: format lint rules unit docs ## All that a change must pass: format, lints, alert rules, tests, docs
+test: format lint rules check-dashboards unit docs ## All that a change must pass, as CI runs it
 
 format:
 	$(CARGO) fmt --check
@@ -58,6 +62,18 @@ docs: ## The documentation of the code, without warnings
 scenarios: ## The seed scenarios in real time, through real processes: five minutes
 	$(CARGO) test --locked --test scenarios -- --ignored --test-threads=8
 
+dashboards: $(TOOLS)/dashboards/requirements.txt ## Write the Grafana dashboards anew, after a change of their code
+	$(TOOLS)/dashboards/bin/python -m dashboards.src
+
+# What is committed must be what the code makes, and be clean.
+check-dashboards: $(TOOLS)/dashboards/requirements.txt
+	$(TOOLS)/dashboards/bin/ruff format --no-cache --check dashboards
+	$(TOOLS)/dashboards/bin/ruff check --no-cache dashboards
+	$(TOOLS)/dashboards/bin/pytest dashboards/tests
+
+pictures: $(TOOLS)/pictures/requirements.txt ## Draw the dashboards for the docs: PROMETHEUS=http://127.0.0.1:9090
+	$(TOOLS)/pictures/bin/python -m dashboards.src.pictures $(PROMETHEUS) $(PICTURES)
+
 bench: ## What a frame costs the codec and the session machine
 	$(CARGO) bench --locked $(BENCHES:%=--bench %)
 
@@ -73,7 +89,7 @@ fuzz: $(TOOLS)/bin/cargo-fuzz ## Each fuzz target for a minute; needs a nightly 
 			-max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=1024; \
 	done
 
-tools: $(TOOLS)/sdk/requirements.txt $(TOOLS)/bin/otelcol
+tools: $(TOOLS)/sdk/requirements.txt $(TOOLS)/bin/otelcol $(TOOLS)/dashboards/requirements.txt
 tools: $(TOOLS)/prometheus/$(PROMETHEUS_VERSION) $(TOOLS)/alertmanager/$(ALERTMANAGER_VERSION)
 tools: ## What the tests need beside Rust, pinned, into .tools
 
@@ -81,6 +97,18 @@ tools: ## What the tests need beside Rust, pinned, into .tools
 $(TOOLS)/sdk/requirements.txt: tests/sdk/requirements.txt
 	python3 -m venv --clear $(TOOLS)/sdk
 	$(TOOLS)/sdk/bin/pip install --quiet --disable-pip-version-check --no-deps -r $<
+	cp $< $@
+
+# What draws them: only the documentation needs it.
+$(TOOLS)/pictures/requirements.txt: dashboards/src/pictures/requirements.txt
+	python3 -m venv --clear $(TOOLS)/pictures
+	$(TOOLS)/pictures/bin/pip install --quiet --disable-pip-version-check --no-deps -r $<
+	cp $< $@
+
+# What generates and checks the dashboards.
+$(TOOLS)/dashboards/requirements.txt: dashboards/requirements.txt
+	python3 -m venv --clear $(TOOLS)/dashboards
+	$(TOOLS)/dashboards/bin/pip install --quiet --disable-pip-version-check --no-deps -r $<
 	cp $< $@
 
 # Debian packages are unpacked and not installed, and their lists are our own: neither takes root.

@@ -1,0 +1,349 @@
+"""The Deepgram page: is Deepgram well, as seen from here, or the way to it, or the account."""
+
+from grafana_foundation_sdk.models import units
+
+from . import limits
+from . import links as to
+from .page import Page
+from .panels import Query, bars, heatmap, series, stat, table
+from .queries import (
+    buckets,
+    increase,
+    median_over_range,
+    moved,
+    over_range,
+    quantile,
+    rate,
+    select,
+    share,
+    total,
+)
+from .variables import fleet_variables, logs
+
+NAME = "deepgram"
+ATTEMPTS = "upstream_connect_attempts_total"
+ACCOUNT = "~http_401|http_402|http_403"
+
+
+def page() -> Page:
+    return Page(
+        name=NAME,
+        description="Is Deepgram well, seen from here? Or is it the network, or the account?",
+        variables=[*fleet_variables(), logs()],
+        rows=[
+            ("Now", _now()),
+            ("Connecting", _connecting()),
+            ("How connections end", _ends()),
+            ("Transcripts", _transcripts()),
+            ("Finalize", _finalize()),
+            ("Traffic", _traffic()),
+        ],
+    )
+
+
+def _now() -> list:
+    return [
+        stat(
+            "Connections up",
+            "Connections to Deepgram that are up. It counts against the account's limit.",
+            units.Short,
+            total(select("upstream_connections_active")),
+            links=[to.to_page("session", NAME)],
+        ),
+        stat(
+            "Failed attempts to connect",
+            "As a share of all attempts, over the time shown. Under 1 % is normal. The row below says which.",
+            units.PercentUnit,
+            share(total(over_range(ATTEMPTS, result="!ok")), total(over_range(ATTEMPTS))),
+            limits=[limits.CONNECT_FAILURES],
+            none="no attempts",
+        ).decimals(1),
+        stat(
+            "Refused by the account",
+            "Attempts answered with 401, 402 or 403, over the time shown: the key, the credit or its rights. None is "
+            "normal.",
+            units.Short,
+            total(over_range(ATTEMPTS, result=ACCOUNT)),
+            limits=[limits.REFUSED],
+        ).decimals(0),
+        stat(
+            "Over the limit",
+            "Attempts answered with 429, over the time shown: more streams than the account may have at once.",
+            units.Short,
+            total(over_range(ATTEMPTS, result="http_429")),
+            limits=[limits.RATE_LIMITED],
+        ).decimals(0),
+        stat(
+            "Transcript lag, p95",
+            "How far interim results are behind the audio that was sent. Half a second is usual.",
+            units.Seconds,
+            quantile(0.95, "transcript_latency_seconds", kind="interim"),
+            limits=[limits.TRANSCRIPT_LATENCY],
+            none="no interim results",
+        ),
+        stat(
+            "Finalize, p95",
+            "Time from a Finalize to the result that answers it. Some tenths of a second are usual.",
+            units.Seconds,
+            quantile(0.95, "finalize_latency_seconds"),
+            limits=[limits.FINALIZE_SLOW],
+            none="no finalizes",
+        ),
+    ]
+
+
+def _connecting() -> list:
+    return [
+        series(
+            "Attempts to connect by result",
+            "Attempts per second. `ok` is normal; `dns`, `tcp`, `tls`, `timeout` are the network's, `http_4xx` the "
+            "account's or a request's, `http_5xx` Deepgram's.",
+            units.CountsPerSecond,
+            Query(total(rate(ATTEMPTS), "result"), "{{result}}"),
+        ),
+        bars(
+            "Refusals by status",
+            "Upgrades that Deepgram answered with a status instead. 401: key; 402: credit; 403: rights; 429: too many "
+            "streams; 400: a parameter; 5xx: Deepgram.",
+            units.Short,
+            Query(moved(total(increase(ATTEMPTS, result="~http_.*"), "result")), "{{result}}"),
+            limits=[limits.REFUSED],
+            links=[to.to_logs()],
+            none="nothing was refused",
+        ),
+        series(
+            "Share of attempts that fail",
+            "The line is where the alert begins.",
+            units.PercentUnit,
+            Query(share(total(rate(ATTEMPTS, result="!ok")), total(rate(ATTEMPTS))), "failed"),
+            limits=[limits.CONNECT_FAILURES],
+            none="no attempts",
+        ),
+        series(
+            "Time to connect by phase, p95",
+            "Which phase is slow: `dns` and `tcp` are the network, `tls` the distance and CPU, `upgrade` Deepgram.",
+            units.Seconds,
+            Query(quantile(0.95, "upstream_connect_duration_seconds", "phase"), "{{phase}}"),
+            none="no attempts succeeded",
+        ),
+        series(
+            "Audio that waited for a connection, p95",
+            "Audio that had come before the connection was up. More than a second is heard as a late first word.",
+            units.Seconds,
+            Query(quantile(0.95, "connect_buffered_audio_seconds"), "p95"),
+            none="no connection came up",
+        ),
+        series(
+            "Ping round trip",
+            "Time from a ping to its pong, over the whole way. A jump is a change of route or a busy network.",
+            units.Seconds,
+            Query(quantile(0.5, "upstream_ping_rtt_seconds"), "p50"),
+            Query(quantile(0.99, "upstream_ping_rtt_seconds"), "p99"),
+            none="no pings",
+        ),
+    ]
+
+
+def _ends() -> list:
+    return [
+        bars(
+            "Deaths by reason",
+            "What killed connections. The dots are traces of sessions that died.",
+            units.Short,
+            Query(moved(total(increase("connection_deaths_total"), "reason")), "{{reason}}", exemplar=True),
+            limits=[limits.DEATHS],
+            links=[to.to_reasons(), to.to_page("fleet", NAME)],
+            none="no connection died",
+        ),
+        bars(
+            "Deaths by stage and class",
+            "Where in their life connections die, and who must act.",
+            units.Short,
+            Query(moved(total(increase("connection_deaths_by_stage_total"), "stage, class")), "{{stage}}: {{class}}"),
+            links=[to.to_reasons()],
+            none="no connection died",
+        ),
+        series(
+            "Closes by code",
+            "Ends of connections by Deepgram, asked or not: the code, and Deepgram's own. 1000 is the normal end; "
+            "`net_0001` says that it missed us.",
+            units.CountsPerSecond,
+            Query(moved(total(rate("upstream_closes_total"), "code, dg_code")), "{{code}} {{dg_code}}"),
+            none="no connection ended",
+        ),
+        table(
+            "Age at death",
+            "How long half of the connections had been up when they died, by reason: at once, or at a timer.",
+            units.Seconds,
+            Query(median_over_range("connection_age_at_death_seconds", "reason")),
+            columns={"reason": "reason", "Value": "median age"},
+            row_links={"reason": [to.to_reasons()]},
+            none="no connection died",
+        ),
+        table(
+            "Silence before death",
+            "Time since the last send and since the last receive, the median by reason. Long silence of ours: we were "
+            "late. Of theirs: they or the network were gone.",
+            units.Seconds,
+            Query(median_over_range("death_send_age_seconds", "reason")),
+            Query(median_over_range("death_receive_age_seconds", "reason")),
+            columns={"reason": "reason", "Value #A": "our silence", "Value #B": "their silence"},
+            row_links={"reason": [to.to_reasons()]},
+            none="no connection died",
+            width=16,
+        ),
+    ]
+
+
+def _transcripts() -> list:
+    results = total(rate("upstream_messages_total", direction="received", type="~results_.*"))
+    return [
+        series(
+            "Interim results behind audio",
+            "How far interim results are behind the audio that was sent. The dots are traces. The line is where the "
+            "alert begins.",
+            units.Seconds,
+            *_quantiles("transcript_latency_seconds", kind="interim"),
+            limits=[limits.TRANSCRIPT_LATENCY],
+            links=[to.to_page("session", NAME)],
+            none="no interim results",
+        ),
+        series(
+            "Final results behind audio",
+            "The same for final results, which wait for the end of what is said: seconds are normal.",
+            units.Seconds,
+            *_quantiles("transcript_latency_seconds", kind="final"),
+            links=[to.to_page("session", NAME)],
+            none="no final results",
+        ),
+        series(
+            "First result",
+            "Time from a session's first audio to its first result.",
+            units.Seconds,
+            *_quantiles("first_result_seconds"),
+            none="no first results",
+        ),
+        series(
+            "Results for each second of audio",
+            "About one to two with interim results. If it falls while audio goes on, audio goes in and nothing comes "
+            "out.",
+            units.Short,
+            Query(share(results, total(rate("audio_seconds_total"))), "results"),
+            none="no audio",
+        ),
+        series(
+            "Stalled sessions",
+            "Sessions whose audio goes in while nothing comes out. The line is where the alert begins.",
+            units.Short,
+            Query(total(select("stalled_sessions")), "stalled"),
+            limits=[limits.STALLED],
+            links=[to.to_page("session", NAME)],
+        ),
+        bars(
+            "Stalls that are over",
+            "How stalls ended: `recovered`, or with the connection or the session.",
+            units.Short,
+            Query(total(increase("transcript_stalls_total"), "outcome"), "{{outcome}}"),
+        ),
+    ]
+
+
+def _quantiles(histogram: str, **labels: str) -> list[Query]:
+    """p50 and p95, and the traces behind the slow ones."""
+    return [
+        Query(quantile(0.5, histogram, **labels), "p50"),
+        Query(quantile(0.95, histogram, **labels), "p95", exemplar=True),
+        Query(quantile(0.99, histogram, **labels), "p99"),
+    ]
+
+
+def _finalize() -> list:
+    errors, requests = total(rate("finalize_errors_total")), total(rate("finalize_requests_total"))
+    return [
+        series(
+            "Finalize round trip",
+            "Time from a Finalize to the result that answers it. The dots are traces. The line is where the alert "
+            "begins.",
+            units.Seconds,
+            *_quantiles("finalize_latency_seconds"),
+            limits=[limits.FINALIZE_SLOW],
+            links=[to.to_page("session", NAME)],
+            none="no finalizes",
+        ),
+        series(
+            "Finalizes asked for and answered",
+            "Per second. Answered follows asked for; the rest failed, was skipped, or is in flight.",
+            units.CountsPerSecond,
+            Query(requests, "asked for"),
+            Query(total(rate("finalizes_answered_total")), "answered"),
+        ),
+        series(
+            "Share of finalizes that fail",
+            "Failed or without an answer in time. The line is where the alert begins.",
+            units.PercentUnit,
+            Query(share(errors, requests), "failed"),
+            limits=[limits.FINALIZE_ERRORS],
+            none="no finalizes",
+        ),
+        bars(
+            "Finalizes failed or skipped",
+            "`timeout`: no answer; `write_failed`: the connection took nothing. Skipped ones are no errors: the "
+            "connection was dead, or died first.",
+            units.Short,
+            Query(total(increase("finalize_errors_total"), "reason"), "failed: {{reason}}"),
+            Query(total(increase("finalizes_skipped_total"), "reason"), "skipped: {{reason}}"),
+        ),
+        series(
+            "Finalizes in flight",
+            "Finalizes of which nothing is known yet. If it grows, Deepgram answers none.",
+            units.Short,
+            Query(total(select("finalize_inflight")), "in flight"),
+        ),
+        heatmap(
+            "Finalize errors of each session",
+            "How many failed or unanswered finalizes each ended session had: one session in trouble, or all.",
+            units.Short,
+            buckets("session_finalize_errors"),
+        ),
+    ]
+
+
+def _traffic() -> list:
+    return [
+        series(
+            "Messages from Deepgram",
+            "Per second, by type. A type that vanishes, or `other` that appears, is a change at Deepgram.",
+            units.CountsPerSecond,
+            Query(moved(total(rate("upstream_messages_total", direction="received"), "type")), "{{type}}"),
+            none="no messages",
+        ),
+        series(
+            "Messages to Deepgram",
+            "Per second, by type.",
+            units.CountsPerSecond,
+            Query(moved(total(rate("upstream_messages_total", direction="sent"), "type")), "{{type}}"),
+            none="no messages",
+        ),
+        series(
+            "Bytes on the wire",
+            "Bytes per second to and from Deepgram, TLS included.",
+            units.BytesPerSecondIEC,
+            Query(total(rate("upstream_bytes_total"), "direction"), "{{direction}}"),
+        ),
+        series(
+            "Audio in flight",
+            "Seconds of audio that are accepted and neither final nor lost: what a death now would cost.",
+            units.Seconds,
+            Query(total(select("audio_in_flight_seconds")), "in flight"),
+            links=[to.to_page("session", NAME)],
+            width=12,
+        ),
+        bars(
+            "API key reloads",
+            "Times that a changed key file was read again. `failed` keeps the old key: look at the file.",
+            units.Short,
+            Query(total(increase("api_key_reloads_total"), "result"), "{{result}}"),
+            links=[to.to_logs()],
+            width=12,
+        ),
+    ]

@@ -1,0 +1,366 @@
+"""The fleet page: is anyone losing words, since when, for which reason, on which pods."""
+
+from grafana_foundation_sdk.models import units
+
+from . import limits
+from . import links as to
+from .page import Page
+from .panels import Query, State, bars, series, stat, table, timeline
+from .queries import (
+    SELECTED_ALERTS,
+    increase,
+    largest,
+    moved,
+    over_range,
+    rate,
+    select,
+    share,
+    total,
+)
+from .variables import fleet_variables
+
+NAME = "fleet"
+
+
+def page() -> Page:
+    return Page(
+        name=NAME,
+        description="Is anyone losing words? Since when, for which reason, on which pods?",
+        variables=fleet_variables(),
+        rows=[
+            ("Now", [*_words(), *_presence()]),
+            ("Is anyone losing words?", _lost()),
+            ("Why do connections die?", _deaths()),
+            ("Sessions", _sessions()),
+            ("Rollout", _rollout()),
+        ],
+    )
+
+
+# What an application does to itself is not lost to the objective, as the alerts have it.
+OURS = "!~after_finish|app_gone"
+
+
+def _words() -> list:
+    """What a caller would notice."""
+    accepted = total(over_range("audio_ledger_seconds_total", account="accepted"))
+    return [
+        stat(
+            "Words lost",
+            "Audio that never became text, as a share of what applications sent, over the time shown; not what they "
+            "gave up themselves. The objective is 0.1 %. If red: the row below says since when and on which pods.",
+            units.PercentUnit,
+            share(total(over_range("audio_lost_seconds_total", cause=OURS)), accepted),
+            limits=[limits.WORDS_LOST],
+            links=[to.to_page("deepgram", NAME)],
+            none="no audio",
+        ).decimals(2),
+        stat(
+            "Deaths",
+            "Connections to Deepgram that ended although nobody asked, over the time shown. Single ones are normal "
+            "in a large fleet; a rising number is not.",
+            units.Short,
+            total(over_range("connection_deaths_total")),
+            links=[to.to_page("deepgram", NAME)],
+        ).decimals(0),
+        stat(
+            "KeepAlive breaches",
+            "Pauses towards Deepgram beyond its idle window. None is normal: the sidecar exists to prevent them. If "
+            "not zero, look at the keepalive row of the pod page.",
+            units.Short,
+            total(over_range("keepalive_gap_violations_total", level="breach")),
+            limits=[limits.KEEPALIVE_GAP],
+            links=[to.to_page("pod", NAME)],
+        ).decimals(0),
+        stat(
+            "Finalize errors",
+            "Finalizes that failed or had no answer in time, as a share of those asked for: last words that may be "
+            "missing. Under 1 % is normal.",
+            units.PercentUnit,
+            share(
+                total(over_range("finalize_errors_total")),
+                total(over_range("finalize_requests_total")),
+            ),
+            limits=[limits.FINALIZE_ERRORS],
+            links=[to.to_page("deepgram", NAME)],
+            none="no finalizes",
+        ).decimals(2),
+        stat(
+            "Stalled sessions",
+            "Sessions whose audio goes in while nothing comes out, now. None is normal. The session page lists them.",
+            units.Short,
+            total(select("stalled_sessions")),
+            limits=[limits.STALLED],
+            links=[to.to_page("session", NAME), to.to_page("deepgram", NAME)],
+        ),
+        stat(
+            "Firing alerts",
+            "Alerts of this page's pods that fire now. The row on deaths has their course.",
+            units.Short,
+            f'count(ALERTS{{{SELECTED_ALERTS},alertstate="firing"}}) or vector(0)',
+            limits=[limits.ANY_ALERT],
+            links=[to.to_page("deepgram", NAME)],
+        ),
+    ]
+
+
+def _presence() -> list:
+    """Whether the sidecars are there, and how full."""
+    return [
+        stat(
+            "Sidecars up",
+            "The share of sidecars that Prometheus could scrape. 100 % is normal.",
+            units.PercentUnit,
+            f"sum({select('up')}) / count({select('up')})",
+            limits=[limits.DOWN],
+            links=[to.to_page("pod", NAME)],
+            none="no targets",
+        ),
+        stat(
+            "Ready",
+            "The share of sidecars that take sessions; those that drain count as not ready. 100 % is normal outside "
+            "of a rollout.",
+            units.PercentUnit,
+            f"avg({select('ready')})",
+            limits=[limits.NOT_READY],
+            links=[to.to_page("pod", NAME)],
+        ),
+        stat(
+            "Live sessions",
+            "Streams that applications have open now.",
+            units.Short,
+            total(select("sessions_active")),
+            links=[to.to_page("session", NAME)],
+        ),
+        stat(
+            "Fullest pod",
+            "Live sessions as a share of the pod's cap, for the pod that has least room. From 85 % on, spread the "
+            "load or raise ipc.max_sessions.",
+            units.PercentUnit,
+            largest(_fill()),
+            limits=[limits.SESSIONS_NEAR_LIMIT],
+            links=[to.to_page("pod", NAME)],
+        ).decimals(0),
+        stat(
+            "Sessions turned away",
+            "OPENs that were refused because the pod was full, over the time shown. None is normal.",
+            units.Short,
+            total(over_range("sessions_rejected_total", reason="limit")),
+            limits=[limits.SESSIONS_REJECTED],
+            links=[to.to_page("pod", NAME)],
+        ).decimals(0),
+        stat(
+            "Versions",
+            "How many versions run. More than one is normal only while a rollout is under way.",
+            units.Short,
+            f"count(count by (version) ({select('build_info')}))",
+            limits=[limits.VERSION_SKEW],
+        ),
+    ]
+
+
+def _fill() -> str:
+    by = "job, namespace, pod, instance"
+    return f"sum by ({by}) ({select('sessions_active')}) / on ({by}) {select('sessions_limit')}"
+
+
+def _lost() -> list:
+    accepted = total(rate("audio_ledger_seconds_total", account="accepted"))
+    return [
+        bars(
+            "Audio lost by cause",
+            "Seconds of audio that never became text, by why. Empty is normal. `dead`: a connection died; "
+            "`connect_failed`: none came up; `app_gone`: the application left before the end.",
+            units.Seconds,
+            Query(
+                moved(total(increase("audio_lost_seconds_total"), "cause")),
+                "{{cause}}",
+            ),
+            links=[to.to_page("deepgram", NAME)],
+            none="no audio was lost",
+        ),
+        series(
+            "Words lost against the objective",
+            "The share of audio that is lost at each moment. The line is the objective: what stays above it spends "
+            "the budget.",
+            units.PercentUnit,
+            Query(share(total(rate("audio_lost_seconds_total", cause=OURS)), accepted), "lost"),
+            limits=[limits.WORDS_LOST],
+            links=[to.to_page("deepgram", NAME)],
+            none="no audio",
+        ),
+        table(
+            "Pods that lose audio",
+            "The ten pods that lost most over the time shown. One pod: its node or its rollout. All pods: Deepgram, "
+            "the network or the account.",
+            units.Seconds,
+            Query(f"topk(10, {moved(total(over_range('audio_lost_seconds_total'), 'namespace, pod'))})"),
+            columns={"namespace": "namespace", "pod": "pod", "Value": "lost"},
+            row_links={"pod": [to.to_pod_of_row(NAME)]},
+            none="no audio was lost",
+        ),
+        series(
+            "Audio accepted, final and lost",
+            "Seconds of audio per second: accepted from applications, made final text, lost. Final follows accepted "
+            "at some distance; if it stays below, something is stuck.",
+            units.Short,
+            Query(total(rate("audio_ledger_seconds_total"), "account"), "{{account}}"),
+            links=[to.to_page("deepgram", NAME)],
+            width=12,
+        ),
+        bars(
+            "Bytes lost by cause",
+            "The same loss in bytes, for encodings that do not tell time, such as containers: they are in no panel "
+            "that counts seconds. Empty is normal.",
+            units.BytesIEC,
+            Query(moved(total(increase("audio_lost_bytes_total"), "cause")), "{{cause}}"),
+            none="no audio was lost",
+            width=12,
+        ),
+    ]
+
+
+def _deaths() -> list:
+    deaths = "connection_deaths_total"
+    day_before = f"increase({select(deaths, '$__range')} offset 1d)"
+    now = total(over_range(deaths), "reason")
+    before = f"(sum by (reason) ({day_before}) or {now} * 0)"
+    return [
+        bars(
+            "Deaths by reason",
+            "What killed connections, and since when. The dots are traces of sessions that died. `net_0001_idle` "
+            "must never appear. The alert counts ten minutes, and begins at the line.",
+            units.Short,
+            Query(moved(total(increase(deaths), "reason")), "{{reason}}", exemplar=True),
+            limits=[limits.DEATHS],
+            links=[to.to_reasons(), to.to_page("deepgram", NAME)],
+            none="no connection died",
+            width=12,
+        ),
+        timeline(
+            "Alerts",
+            "Alerts of this page's pods: since when, and whether they still fire. The runbook has a section for each.",
+            Query(_alert_states(), "{{alertname}}"),
+            states={1: State("pending", limits.YELLOW), 2: State("firing", limits.RED)},
+            links=[to.to_page("deepgram", NAME)],
+            none="no alert is pending or firing",
+            width=12,
+        ),
+        table(
+            "Deaths in full",
+            "Reason: what killed. Trigger: which operation noticed. Class: who must act; `account` is whoever holds "
+            "the Deepgram contract.",
+            units.Short,
+            Query(moved(total(over_range(deaths), "reason, trigger, class"))),
+            columns={"class": "class", "reason": "reason", "trigger": "trigger", "Value": "deaths"},
+            row_links={"reason": [to.to_reasons(), to.to_page("deepgram", NAME)]},
+            none="no connection died",
+        ),
+        table(
+            "Deaths against the day before",
+            "More or fewer deaths than in the same time of the day before, by reason: what is new. Without a day "
+            "of history all count as new.",
+            units.Short,
+            Query(f"{now} - {before} != 0"),
+            columns={"reason": "reason", "Value": "more than before"},
+            row_links={"reason": [to.to_reasons()]},
+            none="as many as the day before",
+        ),
+        table(
+            "Pods with deaths",
+            "The ten pods with most deaths over the time shown.",
+            units.Short,
+            Query(f"topk(10, {moved(total(over_range(deaths), 'namespace, pod'))})"),
+            columns={"namespace": "namespace", "pod": "pod", "Value": "deaths"},
+            row_links={"pod": [to.to_pod_of_row(NAME)]},
+            none="no connection died",
+        ),
+    ]
+
+
+def _alert_states() -> str:
+    """2 while an alert fires, 1 while it is only pending."""
+    firing = f'ALERTS{{{SELECTED_ALERTS},alertstate="firing"}}'
+    pending = f'ALERTS{{{SELECTED_ALERTS},alertstate="pending"}}'
+    return f"max by (alertname) ({firing} * 2 or {pending})"
+
+
+def _sessions() -> list:
+    return [
+        series(
+            "Sessions by state",
+            "What live sessions do. Most are open. Many that stay connecting or closing mean that Deepgram is slow; "
+            "dead ones wait for their application to leave.",
+            units.Short,
+            Query(total(select("sessions_active"), "state"), "{{state}}"),
+            links=[to.to_page("session", NAME)],
+        ),
+        series(
+            "Opened and ended",
+            "Sessions per second: accepted, and ended by outcome. `finished` is the normal end.",
+            units.CountsPerSecond,
+            Query(total(rate("sessions_opened_total")), "opened"),
+            Query(total(rate("sessions_ended_total"), "outcome"), "{{outcome}}"),
+        ),
+        series(
+            "Fill of each pod",
+            "Live sessions as a share of the pod's cap. The line is where the alert begins.",
+            units.PercentUnit,
+            Query(_fill(), "{{pod}}"),
+            limits=[limits.SESSIONS_NEAR_LIMIT],
+            links=[to.to_pod(NAME)],
+        ),
+        bars(
+            "Sessions refused by reason",
+            "OPENs that were refused. `limit`: the pod is full; `draining`: it shuts down; `invalid_request` and "
+            "`peer`: a client is wrong or not allowed.",
+            units.Short,
+            Query(total(increase("sessions_rejected_total"), "reason"), "{{reason}}"),
+            links=[to.to_page("pod", NAME)],
+        ),
+        bars(
+            "Sessions aborted by cause",
+            "Sessions that the application's side ended: it left, broke the protocol, or did not read.",
+            units.Short,
+            Query(total(increase("sessions_aborted_total"), "cause"), "{{cause}}"),
+            links=[to.to_page("pod", NAME)],
+        ),
+        series(
+            "Parked and resumed",
+            "Sessions whose idle connection was closed because the keepalive budget was spent, and those that came "
+            "back with new audio.",
+            units.CountsPerSecond,
+            Query(total(rate("sessions_parked_total")), "parked"),
+            Query(total(rate("sessions_resumed_total")), "resumed"),
+        ),
+    ]
+
+
+def _rollout() -> list:
+    return [
+        series(
+            "Sidecars by version",
+            "How many sidecars run each version.",
+            units.Short,
+            Query(f"count by (version, revision) ({select('build_info')})", "{{version}} {{revision}}"),
+            links=[to.to_page("pod", NAME)],
+        ),
+        series(
+            "Restarts",
+            "Sidecars that started anew, by pod. None is normal outside of a rollout.",
+            units.Short,
+            Query(
+                f"sum by (pod) (changes({select('process_start_time_seconds', '$__rate_interval')}))",
+                "{{pod}}",
+            ),
+            links=[to.to_pod(NAME)],
+        ),
+        series(
+            "Not ready, draining",
+            "Sidecars that take no sessions, and those of them that shut down.",
+            units.Short,
+            Query(f"sum({select('ready')} == bool 0)", "not ready"),
+            Query(total(select("draining")), "draining"),
+            links=[to.to_page("pod", NAME)],
+        ),
+    ]

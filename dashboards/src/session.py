@@ -1,0 +1,281 @@
+"""The session page: which sessions need a look, and one session's life.
+
+Its series are scraped by a job of their own, `deepgram-sidecar-sessions`, so its job variable offers that one.
+What has ended is gone from the scrape after a minute; panels on one session therefore take the last value
+in the time shown, so that a session of an hour ago can still be read.
+"""
+
+from grafana_foundation_sdk.models import units
+
+from . import limits
+from . import links as to
+from .page import Page
+from .panels import STAT_HEIGHT, Query, State, bars, series, stat, table, timeline
+from .queries import increase, rate, select
+from .variables import logs, session_variables, traces
+
+NAME = "session"
+KEY = "namespace, pod, session_id"
+
+
+def page() -> Page:
+    return Page(
+        name=NAME,
+        description="Which sessions need a look? What was the life of this one?",
+        variables=[*session_variables(), traces(), logs()],
+        rows=[
+            ("Sessions that need a look", [*_now(), _attention()]),
+            ("What became of $session_id", [*_totals(), *_identity()]),
+            ("The life of $session_id", _life()),
+        ],
+    )
+
+
+def _now() -> list:
+    return [
+        stat(
+            "Sessions with series",
+            "Live sessions that this page can show, and those that ended within the last minute. The pod page says "
+            "how many are left out.",
+            units.Short,
+            f"count({select('live_session_info')})",
+            links=[to.to_page("pod", NAME)],
+            none="none",
+            width=6,
+        ),
+        stat(
+            "Stalled",
+            "Sessions whose audio goes in while nothing comes out, now. None is normal.",
+            units.Short,
+            f"sum({select('live_session_stalled')})",
+            limits=[limits.STALLED],
+            links=[to.to_page("deepgram", NAME)],
+            none="none",
+            width=6,
+        ),
+        stat(
+            "Dead",
+            "Sessions whose connection died; they wait for their application to leave, or have just ended. The fleet "
+            "page counts deaths.",
+            units.Short,
+            f"count({select('live_session_death_info')}) or vector(0)",
+            links=[to.to_page("fleet", NAME)],
+            width=6,
+        ),
+        stat(
+            "Furthest behind",
+            "How far the latest result is behind the audio, for the session that is furthest behind.",
+            units.Seconds,
+            f"max({select('live_session_transcript_lag_seconds')})",
+            links=[to.to_page("deepgram", NAME)],
+            none="no results",
+            width=6,
+        ),
+    ]
+
+
+def _attention() -> object:
+    """One row for each session; each column is a query of its own."""
+    silent = _most_silent()
+    return table(
+        "Sessions that have been silent for longest",
+        "The twenty sessions to which nothing was sent for longest, dead ones included. A live one sends at least a "
+        "keepalive every 5 s. A click on a session shows its life below, a click on its trace opens it.",
+        units.Seconds,
+        Query(silent),
+        *(Query(_column(it, silent)) for it in ("receive_age_seconds", "transcript_lag_seconds", "age_seconds")),
+        columns={
+            "session_id": "session",
+            "state": "state",
+            "pod": "pod",
+            "namespace": "namespace",
+            "Value #A": "since sent",
+            "Value #B": "since received",
+            "Value #C": "behind audio",
+            "Value #D": "age",
+            "trace_id": "trace",
+        },
+        row_links={
+            "session": [to.to_session_of_row(NAME)],
+            "pod": [to.to_pod_of_row(NAME)],
+            "trace": [to.to_trace("${__value.raw}")],
+        },
+        none="no sessions",
+        width=24,
+    ).height(10)
+
+
+def _most_silent() -> str:
+    on = f"on (instance, {KEY})"
+    age = select("live_session_send_age_seconds")
+    state = f"{on} group_left (state) {select('live_session_state', state='!ended')}"
+    trace = f"{on} group_left (trace_id) {select('live_session_info')}"
+    return f"topk(20, max by ({KEY}, state, trace_id) ({age} * {state} * {trace}))"
+
+
+def _column(measure: str, rows: str) -> str:
+    return f"max by ({KEY}) ({select(f'live_session_{measure}')}) and on ({KEY}) {rows}"
+
+
+def _totals() -> list:
+    return [
+        _total("Age", "Time since OPEN, or from OPEN to its end.", units.Seconds, _last("age_seconds")),
+        _total(
+            "Audio accepted",
+            "What the application sent.",
+            units.Seconds,
+            _last("audio_seconds_total", account="accepted"),
+        ),
+        _total(
+            "Audio made final text",
+            "Of what was accepted; the rest is in flight or lost.",
+            units.Seconds,
+            _last("audio_seconds_total", account="finalized"),
+        ),
+        stat(
+            "Audio lost",
+            "Audio that never became text. None is normal.",
+            units.Seconds,
+            f"max({_last('audio_seconds_total', account='lost')})",
+            links=[to.to_page("fleet", NAME)],
+        ),
+        _total(
+            "KeepAlives sent",
+            "One for every five seconds without audio.",
+            units.Short,
+            _last("keepalives_sent_total"),
+        ),
+        _total(
+            "Finalize errors",
+            "Finalizes that failed or had no answer in time. None is normal.",
+            units.Short,
+            _last("finalize_errors_total"),
+        ),
+    ]
+
+
+def _total(title: str, description: str, unit: str, last: str) -> object:
+    return stat(title, description, unit, f"max({last})", none="not in this time")
+
+
+def _last(measure: str, **labels: str) -> str:
+    """The session's last value in the time shown."""
+    return f"last_over_time({_of_session(measure, '$__range', **labels)})"
+
+
+def _of_session(measure: str, window: str = "", **labels: str) -> str:
+    return select(f"live_session_{measure}", window, session_id="$session_id", **labels)
+
+
+def _identity() -> list:
+    logs = to.to_logs("${__data.fields.pod}", "$session_id")
+    return [
+        table(
+            "Where it ran",
+            "The session's pod and endpoint, and its trace. A click on the pod opens its page or the session's log "
+            "lines, a click on the trace opens that.",
+            units.Short,
+            Query(f"max by (namespace, pod, endpoint, trace_id) ({_last('info')})"),
+            columns={"namespace": "", "pod": "pod", "endpoint": "endpoint", "trace_id": "trace", "Value": ""},
+            row_links={"pod": [to.to_pod_of_row(NAME), logs], "trace": [to.to_trace("${__value.raw}")]},
+            none="choose a session above",
+        ).height(STAT_HEIGHT),
+        table(
+            "How it died",
+            "The first death of a connection of this session. Empty is normal. A click leads to what the reason means.",
+            units.Short,
+            Query(f"max by (reason, trigger, class) ({_last('death_info')})"),
+            columns={"reason": "reason", "trigger": "trigger", "class": "class", "Value": ""},
+            row_links={"reason": [to.to_reasons(), to.to_page("deepgram", NAME)]},
+            none="no connection of it died",
+        ).height(STAT_HEIGHT),
+        table(
+            "How it ended",
+            "The session's outcome. `finished` is the normal end; a live session has none yet.",
+            units.Short,
+            Query(f"max by (outcome) ({_last('end_info')})"),
+            columns={"outcome": "outcome", "Value": ""},
+            none="it has not ended",
+        ).height(STAT_HEIGHT),
+    ]
+
+
+def _life() -> list:
+    return [
+        timeline(
+            "State",
+            "What the session was doing, one band for each state that it was in.",
+            Query(f"max by (state) ({_of_session('state')})", "{{state}}"),
+            states={1: State("in this state", "blue")},
+            none="not in this time",
+        ),
+        series(
+            "Silence, ours and theirs",
+            "Time since something was last sent to Deepgram, and since something last came. Sent stays under the "
+            "keepalive interval of 5 s; Deepgram closes at 10.",
+            units.Seconds,
+            Query(f"max({_of_session('send_age_seconds')})", "since sent"),
+            Query(f"max({_of_session('receive_age_seconds')})", "since received"),
+            links=[to.to_page("pod", NAME)],
+        ),
+        series(
+            "Results behind audio",
+            "How far the latest result is behind the audio sent, while a connection is up.",
+            units.Seconds,
+            Query(f"max({_of_session('transcript_lag_seconds')})", "behind"),
+            limits=[limits.TRANSCRIPT_LATENCY],
+            links=[to.to_page("deepgram", NAME)],
+            none="no results",
+        ),
+        series(
+            "Audio accepted, final and lost",
+            "Seconds of audio per second. A live stream is accepted at 1; final follows in steps; lost stays at 0.",
+            units.Short,
+            Query(f"sum by (account) ({_rate('audio_seconds_total')})", "{{account}}"),
+            links=[to.to_page("fleet", NAME)],
+            none="no audio",
+        ),
+        series(
+            "Messages and final results",
+            "Per second. If they stop while audio goes on, the stream is mute.",
+            units.CountsPerSecond,
+            Query(f"sum({_rate('messages_total')})", "messages"),
+            Query(f"sum({_rate('finals_total')})", "final results"),
+        ),
+        timeline(
+            "Stalled over time",
+            "Whether audio went in while nothing came out.",
+            Query(f"max({_of_session('stalled')})", "stalled"),
+            states={0: State("no", limits.GREEN), 1: State("stalled", limits.RED)},
+            links=[to.to_page("deepgram", NAME)],
+            none="not in this time",
+        ),
+        bars(
+            "KeepAlives",
+            "KeepAlives written. They stand where there was no audio.",
+            units.Short,
+            Query(f"sum({_increase('keepalives_sent_total')})", "keepalives"),
+        ),
+        bars(
+            "Finalize errors over time",
+            "Finalizes that failed or had no answer in time.",
+            units.Short,
+            Query(f"sum({_increase('finalize_errors_total')})", "errors"),
+            links=[to.to_page("deepgram", NAME)],
+        ),
+        series(
+            "Bytes that wait",
+            "Bytes that wait to be written, to either side. Near zero is normal.",
+            units.BytesIEC,
+            Query(f"max by (queue) ({_of_session('queue_bytes')})", "{{queue}}"),
+            links=[to.to_page("pod", NAME)],
+        ),
+    ]
+
+
+def _rate(measure: str) -> str:
+    return rate(f"live_session_{measure}", session_id="$session_id")
+
+
+def _increase(measure: str) -> str:
+    return increase(f"live_session_{measure}", session_id="$session_id")
