@@ -201,10 +201,8 @@ impl<D: Dial> Reception<D> {
         let open = open::parse(&payload).map_err(Turned::Down)?;
         let id = open.session_id.clone().unwrap_or_else(generated_id);
         let live = LiveSession::new(id, open.endpoint, open.audio, opened_at, open.tags.clone());
-        if let Some(model) = open.model.clone() {
-            live.set_model(model);
-        }
-        let slot = self.registry.claim(live).map_err(Turned::Down)?;
+        let slot =
+            self.registry.claim(live.with_model(open.model.clone())).map_err(Turned::Down)?;
         socket.opened(open.endpoint);
         Ok((open, slot))
     }

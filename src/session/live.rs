@@ -137,11 +137,12 @@ pub struct LiveSession {
     /// When the last byte of OPEN was read.
     pub opened_at: Instant,
     /// The application's tags, in its order.
-    pub tags: Vec<(String, String)>,
+    pub tags: Box<[(String, String)]>,
+    /// Deepgram's model, where the application has named one.
+    pub model: Option<Box<str>>,
     /// What it has done so far.
     pub counters: Counters,
     state: AtomicU8,
-    model: OnceLock<String>,
     trace: OnceLock<TraceContext>,
     story: Mutex<Story>,
     calls: Calls,
@@ -151,7 +152,7 @@ pub struct LiveSession {
 #[derive(Debug, Default)]
 struct Story {
     recorder: Recorder,
-    request_id: Option<String>,
+    request_id: Option<Box<str>>,
     first_death: Option<Box<ConnectionDied>>,
 }
 
@@ -169,14 +170,21 @@ impl LiveSession {
             endpoint,
             audio,
             opened_at,
-            tags,
+            tags: tags.into(),
+            model: None,
             counters: Counters::default(),
             state: AtomicU8::new(State::Connecting as u8),
-            model: OnceLock::new(),
             trace: OnceLock::new(),
             story: Mutex::default(),
             calls: Calls::default(),
         })
+    }
+
+    /// The same with Deepgram's model, if the application has named one.
+    pub fn with_model(mut self: Arc<Self>, model: Option<String>) -> Arc<Self> {
+        let live = Arc::get_mut(&mut self).expect("nobody else has it so soon");
+        live.model = model.map(Into::into);
+        self
     }
 
     /// What it is doing now.
@@ -187,16 +195,6 @@ impl LiveSession {
     /// Tells what it is doing now; returns what it was doing before. The driver's alone.
     pub fn set_state(&self, state: State) -> State {
         State::ALL[usize::from(self.state.swap(state as u8, Relaxed))]
-    }
-
-    /// Deepgram's model, where the application has named one.
-    pub fn model(&self) -> Option<&str> {
-        self.model.get().map(String::as_str)
-    }
-
-    /// Tells the model. The first call counts.
-    pub fn set_model(&self, model: String) {
-        let _ = self.model.set(model);
     }
 
     /// Its span, where it is traced.
@@ -220,7 +218,7 @@ impl LiveSession {
 
     /// Deepgram's `dg-request-id` of the latest connection.
     pub fn request_id(&self) -> Option<String> {
-        self.story().request_id.clone()
+        self.story().request_id.as_deref().map(str::to_owned)
     }
 
     /// The first death of a connection of its.
@@ -237,7 +235,7 @@ impl LiveSession {
     pub fn remember(&self, now: Instant, fact: Fact) {
         let mut story = self.story();
         match &fact {
-            Fact::Connected(up) => story.request_id.clone_from(&up.request_id),
+            Fact::Connected(up) => story.request_id = up.request_id.as_deref().map(Into::into),
             Fact::ConnectionDied(died) => {
                 story.first_death.get_or_insert_with(|| Box::new(died.clone()));
             }

@@ -13,7 +13,8 @@ pub(super) fn attributes(live: &LiveSession) -> Vec<KeyValue> {
     let tags = tags.map(|(key, value)| KeyValue::new(format!("stt.tag.{key}"), value.clone()));
     let id = KeyValue::new("session.id", live.id.as_str().to_owned());
     let endpoint = KeyValue::new("deepgram.endpoint", live.endpoint.path());
-    let model = live.model().map(|model| KeyValue::new("deepgram.model", model.to_owned()));
+    let model = live.model.as_deref();
+    let model = model.map(|model| KeyValue::new("deepgram.model", model.to_owned()));
     [id, endpoint].into_iter().chain(model).chain(tags).collect()
 }
 

@@ -89,8 +89,7 @@ impl Setup {
     }
 
     fn session(&self, app: Option<&str>) -> Told {
-        let live = live("call-7");
-        live.set_model("nova-3".to_owned());
+        let live = live("call-7").with_model(Some("nova-3".to_owned()));
         let app = app.map(|text| TraceContext::parse(text).unwrap());
         Told { telemetry: self.telemetry.session_within(live.clone(), app), live }
     }
