@@ -1,10 +1,15 @@
 //! What no compiler checks: the layers, the sizes, the links, and that words which stand in
-//! several places are the same everywhere.
+//! several places are the same everywhere; and what Prometheus' own tools do not check of the alerts.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod alerts;
+mod catalogue;
 mod documents;
 mod layers;
+mod lint;
+mod promql;
+mod rules;
 mod sources;
 
 use sources::Source;
