@@ -38,28 +38,32 @@ fn cells(row: &str) -> Vec<&str> {
 fn series_of(metric: &str, kind: &str, details: &str) -> Vec<(String, Series)> {
     let is_standard = metric.starts_with("process_");
     let name = if is_standard { metric.to_owned() } else { format!("deepgram_sidecar_{metric}") };
+    let (labels, bounds) = labels_and_bounds(details);
+    let whole = Series { labels, is_counter: !kind.starts_with("gauge") };
+    if !kind.starts_with("histogram") {
+        return vec![(name, whole)];
+    }
+    let mut buckets = whole.clone();
+    buckets.labels.insert("le".to_owned(), bounds);
+    vec![
+        (format!("{name}_bucket"), buckets),
+        (format!("{name}_sum"), whole.clone()),
+        (format!("{name}_count"), whole),
+    ]
+}
+
+/// The last column: labels with their values, then the bounds of buckets.
+fn labels_and_bounds(details: &str) -> (BTreeMap<String, BTreeSet<String>>, BTreeSet<String>) {
     let mut labels = BTreeMap::new();
-    let mut bounds = BTreeSet::new();
+    let mut bounds = BTreeSet::from(["+Inf".to_owned()]);
     for part in details.split(';').map(str::trim).filter(|part| !part.is_empty()) {
         match part.strip_prefix('`').and_then(|part| part.split_once('`')) {
             Some((label, values)) => {
                 let values = values.split('`').skip(1).step_by(2);
                 labels.insert(label.to_owned(), values.map(str::to_owned).collect());
             }
-            None => bounds = part.split(' ').map(str::to_owned).collect(),
+            None => bounds.extend(part.split(' ').map(str::to_owned)),
         }
     }
-    let is_counter = !kind.starts_with("gauge");
-    if !kind.starts_with("histogram") {
-        return vec![(name, Series { labels, is_counter })];
-    }
-    bounds.insert("+Inf".to_owned());
-    let mut buckets = Series { labels: labels.clone(), is_counter };
-    buckets.labels.insert("le".to_owned(), bounds);
-    let whole = Series { labels, is_counter };
-    vec![
-        (format!("{name}_bucket"), buckets),
-        (format!("{name}_sum"), whole.clone()),
-        (format!("{name}_count"), whole),
-    ]
+    (labels, bounds)
 }
