@@ -43,6 +43,7 @@ class Release:
         return found[0]
 
 
+@functools.cache
 def releases():
     listed = yaml.safe_load((DEPLOY / "releases.yaml").read_text())
     return [Release(**{**it, "files": tuple(it.get("files", ()))}) for it in listed]

@@ -8,7 +8,7 @@ import yaml
 
 from charts import TOOLS
 
-CRDS = TOOLS / "crds"
+SCHEMAS = TOOLS / "schemas"
 OPERATOR_GROUP = "monitoring.coreos.com"
 
 
@@ -23,7 +23,7 @@ def judge(thing, kube):
 
 @functools.cache
 def operator_schema(kind, version):
-    for file in CRDS.glob("*.yaml"):
+    for file in SCHEMAS.glob("monitoring.coreos.com_*.yaml"):
         spec = yaml.safe_load(file.read_text())["spec"]
         if spec["names"]["kind"] == kind:
             schema = next(it for it in spec["versions"] if it["name"] == version)["schema"]["openAPIV3Schema"]
