@@ -2,6 +2,8 @@
 
 import json
 import re
+import shutil
+import subprocess
 
 import jsonschema
 import yaml
@@ -43,6 +45,15 @@ def test_the_sidecar_takes_its_settings():
     assert shown["admin"]["listen"].endswith(":9464")
     grace = int(SERVICES["sidecar"]["stop_grace_period"].removesuffix("s"))
     assert grace >= int(shown["drain"]["timeout"].removesuffix("s")) + 5
+
+
+def test_prometheus_takes_its_configuration_and_the_rules(tmp_path):
+    promtool = TOOLS / "prometheus" / "usr" / "bin" / "promtool"
+    shutil.copy(HERE / "prometheus.yaml", tmp_path)
+    shutil.copytree(ROOT / "alerts", tmp_path / "alerts")
+    command = [promtool, "check", "config", tmp_path / "prometheus.yaml"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_prometheus_knows_every_rule_file_and_the_jobs_of_the_chart():
