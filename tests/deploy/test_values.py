@@ -128,4 +128,4 @@ def test_requests_and_limits_follow_the_sessions():
         resources = sidecar(pod(deployment))["resources"]
         shown.append((resources["requests"]["cpu"], resources["requests"]["memory"], resources["limits"]["memory"]))
         assert "cpu" not in resources["limits"]
-    assert shown == [("21m", "16408Ki", "33152Ki"), ("120m", "21184Ki", "109568Ki"), ("1020m", "64384Ki", "800768Ki")]
+    assert shown == [("21m", "16416Ki", "33152Ki"), ("120m", "22784Ki", "109568Ki"), ("1020m", "80384Ki", "800768Ki")]

@@ -7,7 +7,7 @@ Requests and limits from `sessions`, where they are not given. docs/deploy.md ha
 {{- $limits := .Values.resources.limits -}}
 requests:
   cpu: {{ default (printf "%dm" (add 20 (div (add $sessions 1) 2))) $requests.cpu }}
-  memory: {{ default (printf "%dKi" (add 16384 (mul 24 $sessions))) $requests.memory }}
+  memory: {{ default (printf "%dKi" (add 16384 (mul 32 $sessions))) $requests.memory }}
   {{- with index $requests "ephemeral-storage" }}
   ephemeral-storage: {{ . }}
   {{- end }}
