@@ -65,6 +65,8 @@ rules: ## The alert rules: syntax, behaviour over time, and the example of a con
 chart: tools ## Charts, kustomize, compose: lint, goldens, schemas, policies, and the rendered pod, run
 	$(CARGO) test --locked --all-features --test it --no-run
 	$(TOOLS)/bin/helm-unittest helm/deepgram-sidecar helm/example-app
+	$(TOOLS)/helm/bin/ruff check --no-cache --config tests/deploy/ruff.toml tests/deploy helm
+	$(TOOLS)/helm/bin/ruff format --no-cache --check --config tests/deploy/ruff.toml tests/deploy helm
 	$(TOOLS)/helm/bin/python -B -m pytest --quiet tests/deploy
 
 image: $(TOOLS)/helm/requirements.txt ## The image's root, without Docker: what it weighs, how soon it is ready

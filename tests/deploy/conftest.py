@@ -14,5 +14,3 @@ def pytest_generate_tests(metafunc):
     """A test that takes a `release` is run for each."""
     if "release" in metafunc.fixturenames:
         metafunc.parametrize("release", releases(), ids=lambda it: it.name)
-
-

@@ -1,6 +1,6 @@
 """Becomes a container's process: mounts, read-only root, user, groups, no privileges. Run within fresh namespaces.
 
-    unshare --mount --pid --fork --kill-child -- python3 container.py '{"root": …, "mounts": …, "argv": …, …}'
+unshare --mount --pid --fork --kill-child -- python3 container.py '{"root": …, "mounts": …, "argv": …, …}'
 """
 
 import ctypes

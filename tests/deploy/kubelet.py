@@ -1,8 +1,8 @@
 """A pod, run as a kubelet runs it: from the rendered manifest, without Kubernetes.
 
-Each container has a root of its own that it cannot write to, its user, the pod's groups and no privileges; the pod has one
-network. Volumes are made as the kubelet makes them: an emptyDir belongs to the fsGroup, and the files of a Secret are links
-that are swapped in one step.
+Each container has a root of its own that it cannot write to, its user, the pod's groups and no privileges; the pod has
+one network. Volumes are made as the kubelet makes them: an emptyDir belongs to the fsGroup, and the files of a Secret
+are links that are swapped in one step.
 """
 
 import base64
@@ -41,12 +41,12 @@ class Network:
         ready = "ip link set lo up && echo up && exec sleep infinity"
         self.holder = subprocess.Popen(["unshare", "--net", "sh", "-c", ready], stdout=subprocess.PIPE)
         assert self.holder.stdout.readline() == b"up\n"
-        self.file = open(f"/proc/{self.holder.pid}/ns/net", "rb")
+        self.file = os.open(f"/proc/{self.holder.pid}/ns/net", os.O_RDONLY)
         # setns moves one thread, and this one stays there.
         self.inside = ThreadPoolExecutor(1, initializer=self.enter)
 
     def enter(self):
-        if ctypes.CDLL(None, use_errno=True).setns(self.file.fileno(), CLONE_NEWNET):
+        if ctypes.CDLL(None, use_errno=True).setns(self.file, CLONE_NEWNET):
             raise OSError(ctypes.get_errno(), "setns")
 
     def run(self, function, *arguments):
@@ -59,7 +59,7 @@ class Network:
 
     def close(self):
         self.inside.shutdown()
-        self.file.close()
+        os.close(self.file)
         self.holder.kill()
         self.holder.wait()
         self.holder.stdout.close()
@@ -76,7 +76,8 @@ class Container:
 
     def start(self):
         self.started = time.monotonic()
-        self.process = subprocess.Popen(self.command(self.argv), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        self.process = subprocess.Popen(self.command(self.argv), **output)
         self.reader = threading.Thread(target=self.read)
         self.reader.start()
 
@@ -140,8 +141,8 @@ class Container:
     @property
     def pid(self):
         """Of the container's own process: the child of the one that made its namespaces."""
-        of = self.process.pid
-        return int(wait_until(lambda: pathlib.Path(f"/proc/{of}/task/{of}/children").read_text(), 5, "a child").split()[0])
+        children = pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        return int(wait_until(children.read_text, 5, "a child").split()[0])
 
     def status(self, field):
         text = pathlib.Path(f"/proc/{self.pid}/status").read_text()

@@ -41,7 +41,8 @@ def test_the_sidecar_takes_its_settings():
     done = binary.sidecar("check-config", *arguments)
     assert done.returncode == 0, done.stderr
     shown = yaml.safe_load(binary.sidecar("print-config", *arguments).stdout)
-    assert shown["upstream"]["url"] == "ws://emulator:8080" and "emulator" in SERVICES
+    assert shown["upstream"]["url"] == "ws://emulator:8080"
+    assert "emulator" in SERVICES
     assert shown["admin"]["listen"].endswith(":9464")
     grace = int(SERVICES["sidecar"]["stop_grace_period"].removesuffix("s"))
     assert grace >= int(shown["drain"]["timeout"].removesuffix("s")) + 5

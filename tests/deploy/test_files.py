@@ -16,7 +16,8 @@ DASHBOARDS = sorted((ROOT / "dashboards").glob("*.json"))
 
 
 def rendered(template):
-    return [it for it in documents(MONITORING.text) if it.startswith(f"# Source: deepgram-sidecar/templates/{template}\n")]
+    source = f"# Source: deepgram-sidecar/templates/{template}\n"
+    return [it for it in documents(MONITORING.text) if it.startswith(source)]
 
 
 def test_each_rule_file_is_a_rule_object_and_each_dashboard_a_config_map():

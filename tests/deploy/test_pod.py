@@ -57,6 +57,7 @@ def pods(tmp_path, image_root):
 @pytest.fixture
 def deepgram(request):
     """Starts the emulator as its rendered container says, in a pod's network, where its name leads to it."""
+
     def start(within):
         workload = within.release.the("Deployment", "deepgram-emulator")
         command = within.network.command(binary.EMULATOR, *pod(workload)["spec"]["containers"][0]["args"])
@@ -74,6 +75,7 @@ def deepgram(request):
 @pytest.fixture
 def talking(pods, deepgram):
     """A pod whose application has heard something: the pod, its sidecar and its application."""
+
     def start(of):
         made = pods(of)
         names = deepgram(made)
@@ -91,14 +93,17 @@ def talking(pods, deepgram):
 
 def test_a_native_sidecar_is_there_first_serves_and_goes_last(talking):
     made, sidecar, app = talking(release("app-laptop"))
-    assert sidecar.probe("readinessProbe") and sidecar.probe("livenessProbe")
+    assert sidecar.probe("readinessProbe")
+    assert sidecar.probe("livenessProbe")
     shown = sidecar.exec("deepgram-sidecar", "sessions")
-    assert shown.returncode == 0 and "open" in shown.stdout, shown.stdout + shown.stderr
+    assert shown.returncode == 0, shown.stderr
+    assert "open" in shown.stdout
 
     app.terminate()
     assert app.wait_ended(made.spec["terminationGracePeriodSeconds"]) == 0
     last = app.said_last("finished")
-    assert last["outcome"] == "finished" and last["audio"]["bytes_dropped"] == 0
+    assert last["outcome"] == "finished"
+    assert last["audio"]["bytes_dropped"] == 0
     assert sidecar.probe("readinessProbe"), "nobody has told the sidecar to go yet"
 
     sidecar.terminate()
@@ -124,7 +129,8 @@ def test_a_classic_sidecar_that_is_told_at_the_same_time_drains_its_application(
     app.terminate()
     assert app.wait_ended(made.spec["terminationGracePeriodSeconds"]) == 0
     assert sidecar.wait_ended(made.spec["terminationGracePeriodSeconds"]) == 0
-    assert app.said_last("finished")["outcome"] == "drained" and sidecar.event("drain_end")["cut"] == 0
+    assert app.said_last("finished")["outcome"] == "drained"
+    assert sidecar.event("drain_end")["cut"] == 0
 
 
 def test_both_have_only_what_they_need(talking):
@@ -137,7 +143,8 @@ def test_both_have_only_what_they_need(talking):
         assert container.options_of_mount("/")[0] == "ro"
     assert sidecar.options_of_mount("/run/deepgram-sidecar")[0] == "rw"
     assert app.options_of_mount("/run/deepgram-sidecar")[0] == "ro"
-    assert "laptop" not in str(app.environment()) and app.options_of_mount("/var/run/secrets/deepgram") is None
+    assert "laptop" not in str(app.environment())
+    assert app.options_of_mount("/var/run/secrets/deepgram") is None
     assert sidecar.exec("/bin/sh", "-c", "true").returncode != 0, "there is no shell to be had"
 
 

@@ -1,4 +1,4 @@
-"""Prints what an image's root weighs and how soon its sidecar is ready: `weigh.py ROOT`. It needs to be root, for chroot."""
+"""Prints what an image's root weighs and how soon its sidecar is ready: `weigh.py ROOT`, as root for chroot."""
 
 import gzip
 import http.client
