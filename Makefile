@@ -61,12 +61,14 @@ rules: ## The alert rules: syntax, behaviour over time, and the example of a con
 			--verify.receivers="$${route#*=}" "severity=$${route%=*}" alertname=DeepgramSidecarDown; \
 	done
 
+DEPLOY_RUFF := RUFF_NO_CACHE=true $(TOOLS)/helm/bin/ruff
+
 # The binaries are those that `unit` has built: `cargo build` would choose other features of libraries.
 chart: tools ## Charts, kustomize, compose: lint, goldens, schemas, policies, and the rendered pod, run
 	$(CARGO) test --locked --all-features --test it --no-run
 	$(TOOLS)/bin/helm-unittest helm/deepgram-sidecar helm/example-app
-	$(TOOLS)/helm/bin/ruff check --no-cache --config tests/deploy/ruff.toml tests/deploy helm
-	$(TOOLS)/helm/bin/ruff format --no-cache --check --config tests/deploy/ruff.toml tests/deploy helm
+	$(DEPLOY_RUFF) check tests/deploy && $(DEPLOY_RUFF) format --check tests/deploy
+	$(DEPLOY_RUFF) check --config tests/deploy/ruff.toml helm && $(DEPLOY_RUFF) format --check --config tests/deploy/ruff.toml helm
 	$(TOOLS)/helm/bin/python -B -m pytest --quiet tests/deploy
 
 image: $(TOOLS)/helm/requirements.txt ## The image's root, without Docker: what it weighs, how soon it is ready
