@@ -41,8 +41,9 @@ use tokio_util::task::TaskTracker;
 pub use fault::Transport;
 pub use position::{PositionSummary, Positions};
 pub use record::{ConnectionRecord, End, Observed};
-pub use script::{Script, ScriptError};
-use server::Server;
+pub use script::{Change, Script, ScriptError};
+pub use server::Told;
+use server::{Playbook, Server};
 pub use settings::{Credentials, FieldNoise, Settings, Undecodable, Unknowns, UtteranceEndStyle};
 pub use tls::Tls;
 
@@ -88,9 +89,10 @@ impl Emulator {
     pub fn offline(settings: Settings, script: Script) -> io::Result<Self> {
         let unfit = |error: String| io::Error::new(io::ErrorKind::InvalidInput, error);
         settings.check().map_err(unfit)?;
-        let plans = script.plans(&settings).map_err(|error| unfit(error.to_string()))?;
+        let playbook =
+            Playbook::new(settings, &script).map_err(|error| unfit(error.to_string()))?;
         Ok(Self {
-            server: Arc::new(Server::new(plans)),
+            server: Arc::new(Server::new(playbook)),
             addr: None,
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
@@ -129,6 +131,14 @@ impl Emulator {
         let server = Arc::clone(&self.server);
         let serve = async move { server.serve(stream).await };
         self.tasks.spawn(self.stop.clone().run_until_cancelled_owned(serve));
+    }
+
+    /// Plays another script from now on, for connections to come and for those that are open.
+    ///
+    /// # Errors
+    /// The script does not fit the emulator's settings; nothing has changed then.
+    pub fn change(&self, change: &Change) -> Result<Told, ScriptError> {
+        self.server.playbook.change(change)
     }
 
     /// What it has seen so far.

@@ -21,6 +21,7 @@ use super::cues::Cues;
 use super::fault::{Line, Transport};
 use super::record::{End, Entry};
 use super::script::{Action, Close};
+use super::server::Orders;
 use super::stream::{Output, Stream, TextKind};
 use crate::session::clock;
 
@@ -29,13 +30,21 @@ pub(super) struct Connection<S: Transport> {
     socket: WebSocketStream<Line<S>>,
     stream: Stream,
     format: Format,
-    cues: Cues,
+    directions: Directions,
     entry: Entry,
     gates: Gates,
     /// Something waits to be flushed.
     unflushed: bool,
     ping_every: Duration,
     next_ping: Option<Instant>,
+}
+
+/// What the connection is told to do.
+pub(super) struct Directions {
+    /// By the script that it was opened with.
+    pub(super) cues: Cues,
+    /// By whoever changes the script meanwhile.
+    pub(super) orders: Orders,
 }
 
 /// What a fault keeps shut.
@@ -62,13 +71,14 @@ impl<S: Transport> Connection<S> {
         socket: WebSocketStream<Line<S>>,
         stream: Stream,
         format: Format,
-        cues: Cues,
+        directions: Directions,
         entry: Entry,
         ping_every: Duration,
     ) -> Self {
         let next_ping = (!ping_every.is_zero()).then(|| clock::now() + ping_every);
         let gates = Gates::default();
-        Self { socket, stream, format, cues, entry, gates, unflushed: false, ping_every, next_ping }
+        let unflushed = false;
+        Self { socket, stream, format, directions, entry, gates, unflushed, ping_every, next_ping }
     }
 
     /// Serves the client until the connection ends; tells why it did.
@@ -88,6 +98,13 @@ impl<S: Transport> Connection<S> {
                         return end;
                     }
                 }
+                actions = self.directions.orders.next() => {
+                    for action in actions.iter().cloned() {
+                        if let Some(end) = self.perform(action).await {
+                            return end;
+                        }
+                    }
+                }
                 () = sleep_until(deadline.unwrap_or(now).into()), if deadline.is_some() => {}
             }
         }
@@ -104,7 +121,7 @@ impl<S: Transport> Connection<S> {
     }
 
     fn next_deadline(&self, now: Instant) -> Option<Instant> {
-        let cue = self.cues.deadline();
+        let cue = self.directions.cues.deadline();
         if self.is_stuck() {
             return cue;
         }
@@ -148,7 +165,7 @@ impl<S: Transport> Connection<S> {
 
     fn take_action(&mut self, now: Instant) -> Option<Action> {
         let heard = || self.format.duration(self.entry.write().audio_bytes);
-        self.cues.take(now, heard)
+        self.directions.cues.take(now, heard)
     }
 
     async fn handle_event(&mut self, event: SocketEvent) -> Option<End> {
@@ -190,7 +207,7 @@ impl<S: Transport> Connection<S> {
         let mut record = self.entry.write();
         if audio.is_empty() {
             record.empty_binaries += 1;
-            self.cues.close_stream(now);
+            self.directions.cues.close_stream(now);
         } else {
             record.audio_frames += 1;
             record.audio_bytes += audio.len() as u64;
@@ -208,7 +225,7 @@ impl<S: Transport> Connection<S> {
             TextKind::Finalize => record.finalizes += 1,
             TextKind::CloseStream => {
                 record.close_stream = true;
-                self.cues.close_stream(now);
+                self.directions.cues.close_stream(now);
             }
             TextKind::Other => record.record_other_text(text),
         }

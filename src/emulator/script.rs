@@ -1,5 +1,7 @@
 //! Scripts: what each connection is to meet with, in the order in which they are asked for.
 
+mod change;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +10,7 @@ use thiserror::Error;
 
 use super::duration;
 use super::settings::Settings;
+pub use change::Change;
 
 /// What happens to each request for a stream. The default accepts every one and does nothing more.
 #[derive(Clone, Debug, Default)]
@@ -75,6 +78,11 @@ pub(super) struct Plans {
 }
 
 impl Plans {
+    /// How many connections have a plan of their own.
+    pub(super) fn len(&self) -> usize {
+        self.plans.len()
+    }
+
     /// The plan of a connection, counted from 0. The last one goes on, unless told otherwise.
     pub(super) fn get(&self, index: usize) -> &Plan {
         let repeated = || self.plans.last().filter(|_| self.repeat);

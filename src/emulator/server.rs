@@ -1,14 +1,15 @@
 //! HTTP: the way to a stream, and the emulator's own pages under `/emulator`.
 
+mod playbook;
 mod slots;
 
 use std::io;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use http::header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL};
 use http::header::{UPGRADE, USER_AGENT};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -18,25 +19,25 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
-use super::connection::Connection;
+use super::connection::{Connection, Directions};
 use super::cues::Cues;
 use super::fault::{Line, LineFaults, Transport};
 use super::handshake::{self, Body, DG_REQUEST_ID, Presented};
 use super::message::to_json;
 use super::query::Parameters;
 use super::record::{ConnectionRecord, End, Entry, Ledger};
-use super::script::{Opening, Plan, Plans, Refuse};
+use super::script::{Change, Opening, Plan, Refuse};
 use super::settings::Settings;
 use super::stream::Stream;
 use crate::session::clock;
+pub use playbook::Told;
+pub(super) use playbook::{Orders, Playbook};
 use slots::{Slot, Slots};
 
 /// What all connections of an emulator share.
 #[derive(Debug)]
 pub(super) struct Server {
-    plans: Plans,
-    /// Requests for streams so far.
-    requests: AtomicUsize,
+    pub(super) playbook: Playbook,
     slots: Arc<Slots>,
     pub(super) ledger: Ledger,
 }
@@ -47,6 +48,7 @@ struct Granted {
     stream: Stream,
     parameters: Parameters,
     plan: Plan,
+    orders: Orders,
     entry: Entry,
     slot: Slot,
 }
@@ -60,9 +62,8 @@ struct Unanswered;
 type Grant = Mutex<Option<Granted>>;
 
 impl Server {
-    pub(super) fn new(plans: Plans) -> Self {
-        let slots = Arc::default();
-        Self { plans, requests: AtomicUsize::new(0), slots, ledger: Ledger::new() }
+    pub(super) fn new(playbook: Playbook) -> Self {
+        Self { playbook, slots: Arc::default(), ledger: Ledger::new() }
     }
 
     /// Serves one TCP connection, or what stands for one, to its end.
@@ -99,11 +100,25 @@ impl Server {
                 self.ledger.reset();
                 Ok(page("{}".into()))
             }
+            (&Method::PUT, "/emulator/script") => Ok(self.change(request.into_body()).await),
             (_, V1_LISTEN) => self.listen(request, faults, grant).await,
             _ => {
                 let id = new_request_id();
                 Ok(handshake::refusal(StatusCode::NOT_FOUND, "NOT_FOUND", "Not found.", &id))
             }
+        }
+    }
+
+    /// Plays another script from now on.
+    async fn change(&self, body: Incoming) -> Response<Body> {
+        let body = match Limited::new(body, SCRIPT_BYTES_MAX).collect().await {
+            Ok(body) => body.to_bytes(),
+            Err(error) => return unfit(&format!("the script cannot be read: {error}")),
+        };
+        let change = Change::from_yaml(&String::from_utf8_lossy(&body));
+        match change.and_then(|change| self.playbook.change(&change)) {
+            Ok(told) => page(to_json(&told)),
+            Err(error) => unfit(&error.to_string()),
         }
     }
 
@@ -114,15 +129,20 @@ impl Server {
         faults: &LineFaults,
         grant: &Grant,
     ) -> Result<Response<Body>, Unanswered> {
-        let plan = self.plans.get(self.requests.fetch_add(1, Ordering::Relaxed)).clone();
+        let (plan, orders) = self.playbook.next();
         let request_id = new_request_id();
         let entry = self.ledger.open(record_of(&request, &request_id, &plan.settings));
         let response = match &plan.opening {
             Opening::Accept { delay } => {
                 let delay = delay.unwrap_or(plan.settings.upgrade_latency);
                 tokio::time::sleep(delay).await;
-                self.grant(request, plan, &entry, &request_id, grant)
-                    .unwrap_or_else(|refusal| *refusal)
+                match self.grant(request, plan, orders, &entry, &request_id) {
+                    Ok((granted, response)) => {
+                        *grant.lock().unwrap_or_else(PoisonError::into_inner) = Some(granted);
+                        response
+                    }
+                    Err(refusal) => *refusal,
+                }
             }
             Opening::Refuse(refuse) => handshake::scripted(refuse, &request_id),
             Opening::Redirect(to) => handshake::redirect(to.status, &to.location, &request_id),
@@ -153,10 +173,10 @@ impl Server {
         &self,
         mut request: Request<Incoming>,
         plan: Plan,
+        orders: Orders,
         entry: &Entry,
         request_id: &str,
-        grant: &Grant,
-    ) -> Result<Response<Body>, Box<Response<Body>>> {
+    ) -> Result<(Granted, Response<Body>), Box<Response<Body>>> {
         let settings = &plan.settings;
         check_credentials(&request, settings, request_id)?;
         let key = websocket_key(&request, request_id)?;
@@ -173,16 +193,15 @@ impl Server {
         let now = clock::now();
         let stream = Stream::new(parameters.clone(), settings.clone(), request_id.to_owned(), now);
         let line = hyper::upgrade::on(&mut request);
-        let granted = Granted { line, stream, parameters, plan, entry: entry.clone(), slot };
-        *grant.lock().unwrap_or_else(PoisonError::into_inner) = Some(granted);
-        Ok(response)
+        let entry = entry.clone();
+        Ok((Granted { line, stream, parameters, plan, orders, entry, slot }, response))
     }
 }
 
 impl Granted {
     /// Takes the line over from HTTP and serves the stream to its end.
     async fn serve<S: Transport>(self) {
-        let Self { line, stream, parameters, plan, entry, slot } = self;
+        let Self { line, stream, parameters, plan, orders, entry, slot } = self;
         let closing = CloseOnDrop(&entry);
         let settings = plan.settings;
         let socket = match websocket::<S>(line, &settings).await {
@@ -194,10 +213,10 @@ impl Granted {
         };
         let now = clock::now();
         entry.write().opened_ms = Some(entry.millis_at(now));
-        let cues = Cues::new(plan.steps, now);
-        let ping_every = settings.unknowns.ping_every;
+        let directions = Directions { cues: Cues::new(plan.steps, now), orders };
+        let (format, ping_every) = (parameters.format, settings.unknowns.ping_every);
         let connection =
-            Connection::new(socket, stream, parameters.format, cues, entry.clone(), ping_every);
+            Connection::new(socket, stream, format, directions, entry.clone(), ping_every);
         let end = Box::pin(connection.run()).await;
         entry.close(end);
         drop(closing);
@@ -296,12 +315,21 @@ fn page(body: String) -> Response<Body> {
     handshake::answer(StatusCode::OK, body, &new_request_id())
 }
 
+/// A script that cannot be played, and why not.
+fn unfit(cause: &str) -> Response<Body> {
+    let body = to_json(&serde_json::json!({ "error": cause }));
+    handshake::answer(StatusCode::BAD_REQUEST, body, &new_request_id())
+}
+
 fn new_request_id() -> String {
     uuid::Uuid::now_v7().to_string()
 }
 
 /// Flux would be its sibling.
 const V1_LISTEN: &str = "/v1/listen";
+
+/// Largest script that is taken: thousands of plans.
+const SCRIPT_BYTES_MAX: usize = 1 << 20;
 
 /// A request head must fit in it.
 const HTTP_BUFFER_BYTES: usize = 16 * 1024;

@@ -2,6 +2,8 @@
 
 #![expect(clippy::single_range_in_vec_init, reason = "lists of one range are what is compared")]
 
+mod changes;
+
 use std::time::Duration;
 
 use bytes::Bytes;
