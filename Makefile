@@ -114,6 +114,7 @@ fuzz: $(TOOLS)/bin/cargo-fuzz ## Each fuzz target for a minute; needs a nightly 
 tools: $(TOOLS)/sdk/requirements.txt $(TOOLS)/bin/otelcol $(TOOLS)/dashboards/requirements.txt
 tools: $(TOOLS)/prometheus/$(PROMETHEUS_VERSION) $(TOOLS)/alertmanager/$(ALERTMANAGER_VERSION)
 tools: $(TOOLS)/helm/requirements.txt $(TOOLS)/bin/helm $(TOOLS)/bin/kube-score $(TOOLS)/schemas/versions
+tools: $(TOOLS)/bin/alertmanager
 tools: ## What the tests need beside Rust, pinned, into .tools
 
 # The copy of the list says what is installed, and is written last.
@@ -188,6 +189,14 @@ $(TOOLS)/schemas/versions: Makefile
 define module_file
 	install -m 0644 "$$(go mod download -json $(1) | sed -n 's/^\t"Dir": "\(.*\)",$$/\1/p')/$(2)" $(TOOLS)/schemas
 endef
+
+# Debian's Alertmanager looks for its templates where the package would have put them. This one looks
+# in the directory that it is started in: the new path has the old one's length.
+$(TOOLS)/bin/alertmanager: $(TOOLS)/alertmanager/$(ALERTMANAGER_VERSION)
+	mkdir -p $(@D)
+	LC_ALL=C sed 's#/usr/share/prometheus/alertmanager#./././././././././././././././././#g' \
+		$(TOOLS)/alertmanager/usr/bin/prometheus-alertmanager > $@.part
+	chmod +x $@.part && mv $@.part $@
 
 $(TOOLS)/bin/cargo-fuzz:
 	$(CARGO) install --locked --version $(CARGO_FUZZ_VERSION) --root $(TOOLS) cargo-fuzz

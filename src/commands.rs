@@ -6,6 +6,8 @@ pub mod admin;
 pub mod configuration;
 #[cfg(feature = "emulator")]
 pub mod demo;
+#[cfg(feature = "emulator")]
+pub mod lab;
 pub mod live;
 pub mod log_level;
 mod pace;

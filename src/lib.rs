@@ -17,6 +17,8 @@ pub mod drain;
 #[cfg(feature = "emulator")]
 pub mod emulator;
 pub mod ipc;
+#[cfg(feature = "emulator")]
+pub mod lab;
 pub mod session;
 pub mod telemetry;
 pub mod upstream;

@@ -27,6 +27,9 @@ enum Command {
     /// Show the point in 45 seconds: emulated Deepgram, sidecar, and a real recording.
     #[cfg(feature = "emulator")]
     Demo,
+    #[cfg(feature = "emulator")]
+    #[command(subcommand)]
+    Lab(deepgram_sidecar::commands::lab::Command),
     /// Stream a WAV file or raw audio through a running daemon, in real time.
     Stream(stream::Args),
     Sessions(sessions::Args),
@@ -43,6 +46,8 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         #[cfg(feature = "emulator")]
         Command::Demo => deepgram_sidecar::commands::demo::main(),
+        #[cfg(feature = "emulator")]
+        Command::Lab(command) => deepgram_sidecar::commands::lab::main(command),
         Command::Stream(args) => stream::main(args),
         Command::Sessions(args) => sessions::main(&args),
         Command::Top(args) => top::main(args),

@@ -4,7 +4,7 @@ use crate::sources::{self, Source};
 
 /// What each part may name of the others; `std` and other crates apart. The binaries and `commands`
 /// may name everything.
-const PARTS: [(&str, &[&str]); 10] = [
+const PARTS: [(&str, &[&str]); 11] = [
     ("admin", &["session", "telemetry"]),
     ("client", &["ipc::frame"]),
     ("config", &[]),
@@ -12,6 +12,7 @@ const PARTS: [(&str, &[&str]); 10] = [
     ("drain", &["session"]),
     ("emulator", &["session::clock"]),
     ("ipc", &["drain", "session", "telemetry"]),
+    ("lab", &["client", "emulator", "session::clock"]),
     ("session", &[]),
     ("telemetry", &["config", "session"]),
     ("upstream", &["session"]),

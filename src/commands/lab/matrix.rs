@@ -1,0 +1,47 @@
+//! `lab matrix`: every fault in a lab of its own.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use super::PlanArgs;
+use crate::lab::{Fault, Row, page, run_matrix};
+
+/// Run faults, each in a lab of its own, and judge what came of them
+///
+/// Prints the page docs/faults.md at the end. Fails if a fault raised other alerts than it must, or
+/// if a panel of the dashboards that it fills stays empty.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Which faults; all without any
+    #[arg(value_name = "NAME")]
+    names: Vec<String>,
+
+    /// How many labs run at a time
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    #[arg(value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=64))]
+    at_a_time: usize,
+
+    #[command(flatten)]
+    plan: PlanArgs,
+}
+
+pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let plan = args.plan.plan()?;
+    let faults = match &args.names[..] {
+        [] => Fault::all(),
+        names => names.iter().map(|name| Fault::named(name)).collect::<anyhow::Result<_>>()?,
+    };
+    let rows = run_matrix(&plan, faults, args.at_a_time, report).await?;
+    write!(std::io::stdout(), "{}", page(&rows, plan.factor))?;
+    let is_well = rows.iter().all(|row| row.problems.is_empty());
+    Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Progress is no part of the page.
+fn report(row: &Row) {
+    let verdict = if row.problems.is_empty() { "as it must be" } else { "not as it must be" };
+    eprintln!("{}: {verdict}", row.fault.name);
+    for problem in &row.problems {
+        eprintln!("  {problem}");
+    }
+}

@@ -1,0 +1,195 @@
+//! `lab up`: the lab in the foreground, until Ctrl-C.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::interval;
+
+use super::{NoteArgs, PlanArgs};
+use crate::commands::plain;
+use crate::lab::{Addresses, Delivery, Fault, Inbox, Lab, Order};
+use crate::session::clock;
+
+/// Bring up the lab, in the foreground
+///
+/// Prints where everything is, and then each alert as Alertmanager delivers it. Ctrl-C brings all
+/// down, and leaves nothing behind.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    plan: PlanArgs,
+
+    #[command(flatten)]
+    note: NoteArgs,
+}
+
+pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let plan = args.plan.plan()?;
+    let mut signals = Signals::new()?;
+    say("Starting the emulated Deepgram, the sidecar, Alertmanager, Prometheus and the load ...")?;
+    let lab = tokio::select! {
+        lab = Lab::start(&plan) => lab?,
+        () = signals.next() => return Ok(ExitCode::SUCCESS),
+    };
+    let addresses = lab.addresses()?;
+    let note = Note::write(&args.note.note, &addresses)?;
+    introduce(&addresses)?;
+    let mut bench = Bench { lab, factor: plan.factor.get(), began: clock::now(), told: 0 };
+    let watched = bench.watch(&mut signals).await;
+    say("Ending the load, the sidecar, Prometheus, Alertmanager and the emulated Deepgram ...")?;
+    drop(note);
+    bench.lab.shutdown().await?;
+    watched.map(|()| ExitCode::SUCCESS)
+}
+
+fn introduce(addresses: &Addresses) -> io::Result<()> {
+    let Addresses { socket, admin, emulator, prometheus, alertmanager, desk, logs } = addresses;
+    say(format!(
+        "
+sidecar        {}
+               http://{admin}/sessions
+Deepgram       http://{emulator}/emulator/connections
+Prometheus     http://{prometheus}/alerts
+Alertmanager   http://{alertmanager}
+logs           {}
+
+In another terminal, in the same directory:
+
+  deepgram-sidecar lab faults           what there is
+  deepgram-sidecar lab fault net0001    or: curl -X PUT http://{desk}/fault/net0001
+  deepgram-sidecar lab fault none       all is well again
+  deepgram-sidecar top --admin {admin}
+
+Below, each alert as it is delivered. Ctrl-C ends the lab.
+",
+        socket.display(),
+        logs.display()
+    ))
+}
+
+/// The lab, and how far its story has been told.
+struct Bench {
+    lab: Lab,
+    factor: u32,
+    began: Instant,
+    told: usize,
+}
+
+impl Bench {
+    /// Takes orders and tells of alerts until a signal comes.
+    async fn watch(&mut self, signals: &mut Signals) -> anyhow::Result<()> {
+        let mut looks = interval(LOOK_EVERY);
+        loop {
+            tokio::select! {
+                () = signals.next() => return Ok(()),
+                Some(order) = self.lab.next_order() => self.obey(order).await?,
+                _ = looks.tick() => tell(self.lab.inbox(), &mut self.told, self.began)?,
+            }
+        }
+    }
+
+    /// A fault that cannot be injected is no reason to end the lab.
+    async fn obey(&mut self, order: Order) -> anyhow::Result<()> {
+        let Order { fault, answer } = order;
+        line(self.began, format_args!("fault {}", plain::line(&fault)))?;
+        let inbox = self.lab.inbox().clone();
+        let mut looks = interval(LOOK_EVERY);
+        let injecting = async {
+            let fault = Fault::named(&fault)?;
+            self.lab.inject(&fault).await?;
+            anyhow::Ok(expectation(&fault, self.factor))
+        };
+        tokio::pin!(injecting);
+        let done = loop {
+            tokio::select! {
+                done = &mut injecting => break done,
+                _ = looks.tick() => tell(&inbox, &mut self.told, self.began)?,
+            }
+        };
+        let done = done.map_err(|error| format!("{error:#}"));
+        line(self.began, done.as_ref().unwrap_or_else(|sentence| sentence))?;
+        // Whoever asked may have gone.
+        let _ = answer.send(done);
+        Ok(())
+    }
+}
+
+fn expectation(fault: &Fault, factor: u32) -> String {
+    let alerts: Vec<_> = fault.delivered().map(String::as_str).collect();
+    let expected = if alerts.is_empty() { "no alert".to_owned() } else { alerts.join(", ") };
+    let told = format!("{}: {} Expected: {expected}.", fault.name, fault.does);
+    match fault.factor.filter(|most| *most < factor) {
+        Some(most) => format!("{told} These rules are too fast for it: `lab up --factor {most}`."),
+        None => told,
+    }
+}
+
+fn tell(inbox: &Inbox, told: &mut usize, began: Instant) -> io::Result<()> {
+    for delivery in inbox.since(*told) {
+        *told += 1;
+        let Delivery { alert, severity, summary, is_firing, receiver, .. } = delivery;
+        let state = if is_firing { "firing  " } else { "resolved" };
+        line(began, format_args!("{state} {alert} ({severity}, to {receiver}): {summary}"))?;
+    }
+    Ok(())
+}
+
+fn line(began: Instant, what: impl std::fmt::Display) -> io::Result<()> {
+    say(format_args!("{:7.1} s  {what}", (clock::now() - began).as_secs_f64()))
+}
+
+fn say(what: impl std::fmt::Display) -> io::Result<()> {
+    writeln!(io::stdout(), "{what}")
+}
+
+/// The file that says where the lab is reached; removed with it.
+struct Note<'a>(&'a Path);
+
+impl<'a> Note<'a> {
+    fn write(path: &'a str, addresses: &Addresses) -> anyhow::Result<Self> {
+        fs::write(path, format!("{}\n", addresses.desk))
+            .with_context(|| format!("cannot write {path}; give another file with --note"))?;
+        Ok(Self(Path::new(path)))
+    }
+}
+
+impl Drop for Note<'_> {
+    fn drop(&mut self) {
+        // Somebody may have removed it.
+        let _ = fs::remove_file(self.0);
+    }
+}
+
+/// What asks the lab to end.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    /// The terminal is gone.
+    hangup: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            _ = self.hangup.recv() => {}
+        }
+    }
+}
+
+/// Soon enough for the eye.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
