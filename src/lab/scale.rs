@@ -96,9 +96,8 @@ fn token_length(rest: &str, first: char) -> usize {
         '"' | '\'' => quoted_length(rest, first, true),
         '`' => quoted_length(rest, first, false),
         '#' => rest.find('\n').unwrap_or(rest.len()),
-        '_' | ':' | 'a'..='z' | 'A'..='Z' => {
-            run(rest, |it| it.is_alphanumeric() || "_:".contains(it))
-        }
+        // A colon may stand inside a name; ahead of a number it belongs to a subquery.
+        '_' | 'a'..='z' | 'A'..='Z' => run(rest, |it| it.is_alphanumeric() || "_:".contains(it)),
         '0'..='9' => run(rest, |it| it.is_alphanumeric() || it == '.'),
         other => other.len_utf8(),
     }
