@@ -44,12 +44,12 @@ fn children(expr: &Expr) -> Vec<&Expr> {
 
 /// Every selector, with a range or without.
 pub(crate) fn selectors(expr: &Expr) -> Vec<&VectorSelector> {
-    let selector = |node| match node {
-        &Expr::VectorSelector(ref it) => Some(it),
-        &Expr::MatrixSelector(ref it) => Some(&it.vs),
+    let selectors = nodes(expr).into_iter().filter_map(|node| match node {
+        Expr::VectorSelector(it) => Some(it),
+        Expr::MatrixSelector(it) => Some(&it.vs),
         _ => None,
-    };
-    nodes(expr).into_iter().filter_map(selector).collect()
+    });
+    selectors.collect()
 }
 
 /// The name of what a selector selects.
