@@ -66,6 +66,7 @@ DEPLOY_RUFF := RUFF_NO_CACHE=true $(TOOLS)/helm/bin/ruff
 # The binaries are those that `unit` has built: `cargo build` would choose other features of libraries.
 chart: tools ## Charts, kustomize, compose: lint, goldens, schemas, policies, and the rendered pod, run
 	$(CARGO) test --locked --all-features --test it --no-run
+	$(TOOLS)/bin/helm dependency build helm/example-app
 	$(TOOLS)/bin/helm-unittest helm/deepgram-sidecar helm/example-app
 	$(DEPLOY_RUFF) check tests/deploy && $(DEPLOY_RUFF) format --check tests/deploy
 	$(DEPLOY_RUFF) check --config tests/deploy/ruff.toml helm && $(DEPLOY_RUFF) format --check --config tests/deploy/ruff.toml helm
