@@ -18,6 +18,7 @@ COPY Cargo.toml Cargo.lock ./
 COPY tests tests
 COPY benches benches
 COPY src src
+COPY crates crates
 COPY deploy/image deploy/image
 
 FROM source AS build-sidecar
@@ -32,7 +33,7 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,targe
 FROM source AS build-emulator
 ARG SOURCE_DATE_EPOCH=0
 RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/build/target \
-    cargo build --locked --release --bin deepgram-emulator \
+    cargo build --locked --release --no-default-features --features emulator --bin deepgram-emulator \
     && deploy/image/assemble target/release/deepgram-emulator /image
 
 FROM scratch AS emulator

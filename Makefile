@@ -34,16 +34,16 @@ demo: ## A real recording through app, sidecar and emulated Deepgram: 45 seconds
 test: format lint rules check-dashboards unit chart docs ## All that a change must pass, as CI runs it
 
 format:
-	$(CARGO) fmt --check
+	$(CARGO) fmt --all --check
 
 # The image ships without the emulator, so the build without it must be clean as well.
 lint:
-	$(CARGO) clippy --locked --all-targets --all-features -- -D warnings
+	$(CARGO) clippy --locked --workspace --all-targets --all-features -- -D warnings
 	$(CARGO) clippy --locked --all-targets --no-default-features -- -D warnings
 
 # Some of the tests let real peers judge: Deepgram's own SDK, Prometheus, OpenTelemetry's collector.
 unit: tools
-	$(CARGO) test --locked --all-features
+	$(CARGO) test --locked --workspace --all-features
 
 # The rules that Prometheus loads; beside them stands an example for Alertmanager.
 RULES := $(filter-out %.example.yaml,$(wildcard alerts/*.yaml))
@@ -65,7 +65,7 @@ DEPLOY_RUFF := RUFF_NO_CACHE=true $(TOOLS)/helm/bin/ruff
 
 # The binaries are those that `unit` has built: `cargo build` would choose other features of libraries.
 chart: tools ## Charts, kustomize, compose: lint, goldens, schemas, policies, and the rendered pod, run
-	$(CARGO) test --locked --all-features --test it --no-run
+	$(CARGO) test --locked --workspace --all-features --test it --no-run
 	$(TOOLS)/bin/helm dependency build helm/example-app
 	$(TOOLS)/bin/helm-unittest helm/deepgram-sidecar helm/example-app
 	$(DEPLOY_RUFF) check tests/deploy && $(DEPLOY_RUFF) format --check tests/deploy
@@ -79,7 +79,7 @@ image: $(TOOLS)/helm/requirements.txt ## The image's root, without Docker: what 
 	$(TOOLS)/helm/bin/python -B tests/deploy/weigh.py target/image
 
 docs: ## The documentation of the code, without warnings
-	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --all-features --no-deps
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --workspace --all-features --no-deps
 
 # Side by side, since each only waits; libtest's own count is the number of cores.
 scenarios: ## The seed scenarios in real time, through real processes: five minutes

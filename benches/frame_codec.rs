@@ -6,7 +6,7 @@ use std::hint::black_box;
 
 use bytes::BytesMut;
 use criterion::{Criterion, Throughput};
-use deepgram_sidecar::ipc::frame::{self, AppFrameType, Decoder, Header};
+use protocol::frame::{self, AppFrameType, Decoder, Header};
 
 const PAYLOADS: [usize; 2] = [640, 3_200];
 

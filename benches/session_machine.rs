@@ -4,7 +4,7 @@
 //! The sizes are 20 ms and 100 ms of 16 kHz linear16. They cost the same, and should: the machine
 //! passes audio on by reference.
 
-#[path = "fixture/session.rs"]
+#[path = "fixture/connected.rs"]
 mod fixture;
 
 use std::hint::black_box;
@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use criterion::{Criterion, Throughput};
-use deepgram_sidecar::session::clock;
-use deepgram_sidecar::session::machine::Session;
-use deepgram_sidecar::session::{AppInput, MessageKind, UpstreamInput, Written};
+
 use deepgram_sidecar::upstream::message::kind_of;
+use session::machine::Session;
+use session::{AppInput, MessageKind, UpstreamInput, Written};
 
 const PAYLOADS: [usize; 2] = [640, 3_200];
 
@@ -46,7 +46,7 @@ fn message(criterion: &mut Criterion) {
     let kind = MessageKind::Results {
         is_final: false,
         from_finalize: false,
-        end: 3.3,
+        end: Duration::from_millis(3_300),
         channel: 0,
         channels: 1,
     };

@@ -3,23 +3,23 @@
 //!
 //! Telemetry on is metrics, log and a trace of the session.
 
+#[path = "fixture/connected.rs"]
+#[expect(dead_code, reason = "sessions are made by the path")]
+mod connected;
 #[path = "fixture/path.rs"]
 mod path;
-#[path = "fixture/session.rs"]
-#[expect(dead_code, reason = "sessions are made by the path")]
-mod session;
 
 use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{Criterion, Throughput};
-use deepgram_sidecar::session::fact::Observer;
-use deepgram_sidecar::session::live::LiveSession;
-use deepgram_sidecar::session::{Endpoint, MessageKind, Observation, SessionId, clock};
+use deepgram_sidecar::live::LiveSession;
 use deepgram_sidecar::telemetry::{
     Format, ReadinessSample, SeriesLimits, SessionTelemetry, Telemetry,
 };
 use path::{Nobody, Path};
+use session::fact::Observer;
+use session::{Endpoint, MessageKind, Observation, SessionId};
 
 const PAYLOADS: [usize; 2] = [640, 3_200];
 
@@ -48,7 +48,7 @@ fn results(criterion: &mut Criterion, telemetry: &Telemetry) {
     let kind = MessageKind::Results {
         is_final: false,
         from_finalize: false,
-        end: 3.3,
+        end: Duration::from_millis(3_300),
         channel: 0,
         channels: 1,
     };
@@ -80,7 +80,7 @@ fn scrapes(criterion: &mut Criterion) {
 fn live(number: usize) -> std::sync::Arc<LiveSession> {
     let id = SessionId::parse(&format!("01985b3e-4f7e-7d1c-a6a3-{number:012}"));
     let id = id.expect("hexadecimal digits and hyphens");
-    let audio = session::config().audio;
+    let audio = connected::config().audio;
     LiveSession::new(id, Endpoint::V1Listen, audio, clock::now(), Vec::new())
 }
 

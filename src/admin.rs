@@ -26,7 +26,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::session::registry::Registry;
+use crate::live::registry::Registry;
 use crate::telemetry::Telemetry;
 use crate::telemetry::event::{AdminAcceptFailed, AdminExchangeFailed, Emit};
 use crate::telemetry::log::LogHandle;

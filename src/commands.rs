@@ -6,7 +6,7 @@ pub mod admin;
 pub mod configuration;
 #[cfg(feature = "emulator")]
 pub mod demo;
-#[cfg(feature = "emulator")]
+#[cfg(feature = "lab")]
 pub mod lab;
 pub mod live;
 pub mod log_level;
@@ -15,10 +15,10 @@ mod plain;
 mod play;
 pub mod run;
 mod screen;
-mod session;
 pub mod sessions;
 mod source;
 pub mod stream;
+mod streaming;
 mod summary;
 pub mod top;
 mod transcript;

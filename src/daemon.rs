@@ -20,10 +20,9 @@ use crate::admin::{self, Admin};
 use crate::config::key::{KeyStore, Refresh};
 use crate::config::{Auth, Collector, Config};
 use crate::drain::Drain;
-use crate::ipc::accept::{Peers, Reception, Unopened};
-use crate::ipc::listener::{self, BindError, SocketFile};
-use crate::session::registry::Registry;
-use crate::session::{Endpoint, SessionConfig, clock};
+use crate::live::registry::Registry;
+use crate::relay::listener::{self, BindError, SocketFile};
+use crate::relay::reception::{Peers, Reception, Unopened};
 use crate::telemetry::Telemetry;
 use crate::telemetry::event::{
     DrainBegun, DrainEnded, Emit, KeyReloadFailed, KeyReplaced, Listening, ShutdownComplete,
@@ -32,6 +31,7 @@ use crate::telemetry::log::LogHandle;
 use crate::telemetry::otlp::SpanExport;
 use crate::upstream::dial::{Dial, Dialer};
 use crate::upstream::tls::{self, TlsError};
+use session::{Endpoint, SessionConfig};
 
 /// How often the key file is looked at: Kubernetes itself takes a minute to swap a secret.
 const KEY_CHECK_INTERVAL: Duration = Duration::from_secs(5);

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::session::registry::Registry;
+use crate::live::registry::Registry;
 
 /// Told to every part of the daemon; clones share it.
 #[derive(Clone, Debug, Default)]

@@ -1,12 +1,8 @@
 //! The application's side: what an application may say on the Unix socket, and hear.
 //!
-//! It knows nothing of Deepgram: it turns bytes into [`crate::session`]'s vocabulary and back. The
+//! It knows nothing of Deepgram: it turns bytes into [`session`]'s vocabulary and back. The
 //! contract is `docs/ipc-protocol.md`.
 
-pub mod accept;
-pub mod frame;
-pub mod json;
-pub mod listener;
 pub mod open;
 pub mod payload;
 pub mod socket;

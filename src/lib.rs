@@ -9,16 +9,12 @@
 //! the project's own binaries, tests and benchmarks; its interface is the IPC protocol.
 
 pub mod admin;
-pub mod client;
 pub mod commands;
 pub mod config;
 pub mod daemon;
 pub mod drain;
-#[cfg(feature = "emulator")]
-pub mod emulator;
 pub mod ipc;
-#[cfg(feature = "emulator")]
-pub mod lab;
-pub mod session;
+pub mod live;
+pub mod relay;
 pub mod telemetry;
 pub mod upstream;

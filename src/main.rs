@@ -27,7 +27,7 @@ enum Command {
     /// Show the point in 45 seconds: emulated Deepgram, sidecar, and a real recording.
     #[cfg(feature = "emulator")]
     Demo,
-    #[cfg(feature = "emulator")]
+    #[cfg(feature = "lab")]
     #[command(subcommand)]
     Lab(deepgram_sidecar::commands::lab::Command),
     /// Stream a WAV file or raw audio through a running daemon, in real time.
@@ -46,7 +46,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         #[cfg(feature = "emulator")]
         Command::Demo => deepgram_sidecar::commands::demo::main(),
-        #[cfg(feature = "emulator")]
+        #[cfg(feature = "lab")]
         Command::Lab(command) => deepgram_sidecar::commands::lab::main(command),
         Command::Stream(args) => stream::main(args),
         Command::Sessions(args) => sessions::main(&args),

@@ -12,10 +12,10 @@ mod family;
 pub mod label;
 pub mod log;
 mod metrics;
+mod observer;
 pub mod otlp;
 mod process;
 mod runtime;
-mod session;
 mod sessions;
 mod trace;
 
@@ -28,9 +28,8 @@ use prometheus::Registry;
 use tracing_appender::non_blocking::ErrorCounter;
 
 use crate::config::{Collector, Config};
-use crate::session::clock;
-use crate::session::live::{LiveSession, State};
-use crate::session::trace::TraceContext;
+
+use crate::live::LiveSession;
 use deaths::Deaths;
 use event::{Emit, Panicked};
 use exposition::Page;
@@ -38,11 +37,13 @@ use family::ObserveDuration;
 use label::{ConnectionResult, ScrapePage};
 use metrics::Metrics;
 use otlp::{SpanExport, Tracers};
+use session::State;
+use session::trace::TraceContext;
 use sessions::Sessions;
 
 pub use deaths::DeathRecord;
 pub use exposition::Format;
-pub use session::SessionTelemetry;
+pub use observer::SessionTelemetry;
 pub use sessions::SeriesLimits;
 
 /// The version of this build.

@@ -3,28 +3,26 @@
 //!
 //! A binary of its own, since counting needs an allocator of its own.
 
+#[path = "../benches/fixture/connected.rs"]
+mod connected;
 #[path = "../benches/fixture/path.rs"]
 mod path;
-#[path = "../benches/fixture/session.rs"]
-mod session;
 
 use std::hint::black_box;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use deepgram_sidecar::ipc::frame::{self, AppFrameType, Decoder, Header};
-use deepgram_sidecar::session::driver::Driver;
-use deepgram_sidecar::session::fact::Observer;
-use deepgram_sidecar::session::live::LiveSession;
-use deepgram_sidecar::session::{
-    AppInput, Endpoint, MessageKind, Observation, UpstreamInput, Written, clock,
-};
+use deepgram_sidecar::live::LiveSession;
+use deepgram_sidecar::relay::driver::Driver;
 use deepgram_sidecar::telemetry::{SessionTelemetry, Telemetry};
 use deepgram_sidecar::upstream::dial::Dialer;
 use deepgram_sidecar::upstream::link::Link;
 use deepgram_sidecar::upstream::transport::Transport;
 use http::HeaderValue;
 use path::{Nobody, Path};
+use protocol::frame::{self, AppFrameType, Decoder, Header};
+use session::fact::Observer;
+use session::{AppInput, Endpoint, MessageKind, Observation, UpstreamInput, Written};
 use tokio::net::UnixStream;
 
 const PAYLOADS: [usize; 2] = [640, 3_200];
@@ -84,7 +82,7 @@ fn an_audio_frame_through_the_machine_allocates_nothing() {
         let audio = Bytes::from(vec![7; length]);
         let written = Written { audio_frames: 1, audio_bytes: length as u64, ..Written::default() };
         let mut now = clock::now();
-        let mut session = session::connected(now);
+        let mut session = connected::connected(now);
         let counted = allocations(|| {
             now += Duration::from_millis(1);
             session.handle_app(now, AppInput::Audio(audio.clone()));
@@ -120,13 +118,13 @@ fn an_audio_frame_that_is_watched_allocates_nothing() {
 #[test]
 fn the_figures_of_a_result_allocate_nothing() {
     let telemetry = Telemetry::default();
-    let (id, audio) = (session::id(), session::config().audio);
+    let (id, audio) = (connected::id(), connected::config().audio);
     let live = LiveSession::new(id, Endpoint::V1Listen, audio, clock::now(), Vec::new());
     let handle = telemetry.session(live);
     let kind = MessageKind::Results {
         is_final: true,
         from_finalize: false,
-        end: 1.0,
+        end: Duration::from_secs(1),
         channel: 0,
         channels: 1,
     };

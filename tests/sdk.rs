@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use deepgram_sidecar::emulator::{Emulator, Script, Settings};
+use emulator::{Emulator, Script, Settings};
 use serde_json::Value;
 use tokio::process::Command;
 

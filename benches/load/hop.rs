@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::ValueEnum;
-use deepgram_sidecar::client::Client;
+use client::Client;
 use serde::Serialize;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::process::{Child, Command};

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use bytes::Bytes;
-use deepgram_sidecar::client::{Client, Incoming, OpenRequest, Receiver, Sender};
+use client::{Client, Incoming, OpenRequest, Receiver, Sender};
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use http::HeaderValue;

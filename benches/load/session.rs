@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use deepgram_sidecar::session::clock;
+
 use serde::Deserialize;
 use tokio::sync::watch;
 

@@ -4,8 +4,8 @@
 #![no_main]
 
 use bytes::Bytes;
-use deepgram_sidecar::session::MessageKind;
-use deepgram_sidecar::session::timestamps::without_lead;
+use session::MessageKind;
+use deepgram_sidecar::upstream::timestamps::without_lead;
 use deepgram_sidecar::upstream::message::kind_of;
 use libfuzzer_sys::fuzz_target;
 

@@ -4,7 +4,7 @@
 #![no_main]
 
 use bytes::BytesMut;
-use deepgram_sidecar::ipc::frame::{Decoder, Frame, Header, encode};
+use protocol::frame::{Decoder, Frame, Header, encode};
 use libfuzzer_sys::fuzz_target;
 
 const PAYLOAD_BYTES_MAX: u32 = 1024;

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use deepgram_sidecar::ipc::open::{Open, parse};
-use deepgram_sidecar::session::{ErrorCode, Refusal};
+use session::{ErrorCode, Refusal};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|payload: &[u8]| match parse(payload) {

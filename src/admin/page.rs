@@ -7,8 +7,8 @@ mod html;
 mod index;
 mod log_level;
 mod query;
-mod session;
 mod sessions;
+mod view;
 
 use std::net::IpAddr;
 use std::time::SystemTime;
@@ -19,14 +19,14 @@ use hyper::body::Incoming;
 use percent_encoding::percent_decode_str;
 
 use super::Sources;
-use crate::session::{SessionId, clock};
 use crate::telemetry::{Format, REVISION, ReadinessSample, VERSION};
 use answer::{Answer, HTML, JSON, TEXT, YAML, method_not_allowed, ok, refused, with_status};
 use deaths::Deaths;
 use index::Page;
 use query::Query;
-use session::Detail;
+use session::SessionId;
 use sessions::List;
+use view::Detail;
 
 /// What the pages are made from.
 #[derive(Debug)]

@@ -11,8 +11,9 @@ use std::sync::atomic::Ordering::Relaxed;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
-use crate::session::live::{LiveSession, State};
-use crate::session::{Endpoint, SessionId, clock};
+use crate::live::LiveSession;
+use session::State;
+use session::{Endpoint, SessionId};
 
 /// A server on a free port, and its ends.
 struct Served {

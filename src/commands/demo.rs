@@ -17,12 +17,12 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use super::screen::Screen;
-use super::session::{End, Session, View};
 use super::source::{Encoding, Piece, Source};
+use super::streaming::{End, Session, View};
 use super::wav::Wav;
-use crate::client::{Client, OpenRequest};
 use crate::config::key::KEY_VARIABLE;
 use bare::Death;
+use client::{Client, OpenRequest};
 use stage::Backstage;
 
 /// What the demo plays on: a daemon, and the double of Deepgram behind it.

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::builder::NonEmptyStringValueParser;
 
-use crate::lab::{Factor, Plan, Tools};
+use lab::{Factor, Plan, Tools};
 
 /// Learn what goes wrong and how it shows: emulated Deepgram, load, real Prometheus and
 /// Alertmanager.
@@ -38,7 +38,7 @@ pub enum Command {
 #[derive(Debug, clap::Args)]
 #[group(skip)]
 struct PlanArgs {
-    /// The project's root, which has `alerts` and, after `make tools`, `.tools`
+    /// The directory that has `.tools` after `make tools`; other programs are looked up in PATH
     #[arg(long, value_name = "DIR", default_value = ".")]
     root: PathBuf,
 
@@ -64,7 +64,6 @@ impl PlanArgs {
         Ok(Plan {
             sidecar: std::env::current_exe().context("cannot find this program's own file")?,
             tools: Tools::find(&root)?,
-            root,
             factor: Factor::new(self.factor),
         })
     }

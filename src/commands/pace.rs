@@ -35,7 +35,6 @@ const LAG_MAX: Duration = Duration::from_secs(1);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::session::clock;
 
     const CHUNK: Duration = Duration::from_millis(100);
 

@@ -8,8 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::pace::Pacer;
 use super::source::{Piece, Source};
-use crate::client::Sender;
-use crate::session::clock;
+use client::Sender;
 
 /// How far playing is.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -115,7 +114,7 @@ mod tests {
 
     use super::super::source::Encoding;
     use super::*;
-    use crate::client::Client;
+    use client::Client;
 
     /// 100 ms.
     fn audio() -> Piece {

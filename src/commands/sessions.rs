@@ -14,7 +14,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use super::admin;
 use super::live::{Session, Sessions, SortKey};
 use super::screen::OutputError;
-use crate::session::live::State;
+use session::State;
 
 /// Show the live sessions of a running daemon, or one of them in full.
 ///

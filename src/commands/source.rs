@@ -10,7 +10,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use super::wav::Wav;
-use crate::session::audio::AudioFormat;
+use session::audio::AudioFormat;
 
 /// A piece of what is to be played.
 #[derive(Debug, PartialEq)]

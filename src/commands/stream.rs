@@ -9,9 +9,9 @@ use std::process::ExitCode;
 use anyhow::Context;
 
 use super::screen::{OutputError, Screen};
-use super::session::{End, Session, View};
 use super::source::Source;
-use crate::client::Client;
+use super::streaming::{End, Session, View};
+use client::Client;
 
 /// Runs [`run`] on a runtime of its own.
 ///

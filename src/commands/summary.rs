@@ -3,7 +3,7 @@
 use std::fmt::{self, Display};
 use std::time::Duration;
 
-use crate::client::Summary;
+use client::Summary;
 
 /// Shows a summary as lines of name and value.
 pub(super) struct Table<'a>(pub(super) &'a Summary);
@@ -14,7 +14,7 @@ impl Display for Table<'_> {
         row(f, "session", &self.0.session_id)?;
         row(f, "outcome", &self.0.outcome)?;
         if let Some(death) = &self.0.death {
-            let crate::client::Death { reason, trigger, class, detail } = death;
+            let client::Death { reason, trigger, class, detail } = death;
             row(f, "death", format_args!("{reason} ({class}), noticed by {trigger}: {detail}"))?;
         }
         let seconds = Duration::from_millis(self.0.duration_ms).as_secs_f64();
@@ -52,7 +52,7 @@ fn row(f: &mut fmt::Formatter<'_>, name: &str, value: impl Display) -> fmt::Resu
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::Death;
+    use client::Death;
 
     #[test]
     fn a_death_is_shown_with_who_must_act() {

@@ -5,10 +5,10 @@ use std::time::Duration;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Number, Value};
 
-use super::json;
-use crate::session::audio::AudioFormat;
-use crate::session::trace::TraceContext;
-use crate::session::{Endpoint, ErrorCode, Refusal, SessionId, is_name_byte};
+use protocol::json;
+use session::audio::AudioFormat;
+use session::trace::TraceContext;
+use session::{Endpoint, ErrorCode, Refusal, SessionId, is_name_byte};
 
 /// The protocol version that this build speaks.
 pub const PROTOCOL: u64 = 1;

@@ -4,10 +4,11 @@ use bytes::{Bytes, BytesMut};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::frame::{self, AppFrameType, SidecarFrameType};
-use super::{json, open};
-use crate::session::live::LiveSession;
-use crate::session::{AppFrame, AppInput, ErrorCode, Event, Refusal, SessionId};
+use super::open;
+use crate::live::LiveSession;
+use protocol::frame::{self, AppFrameType, SidecarFrameType};
+use protocol::json;
+use session::{AppFrame, AppInput, ErrorCode, Event, Refusal, SessionId};
 
 /// Text messages that the sidecar alone sends.
 const RESERVED_TYPES: [&str; 3] = ["KeepAlive", "Finalize", "CloseStream"];
@@ -102,7 +103,9 @@ pub(super) fn write(frame: &AppFrame, session: &LiveSession, buffer: &mut BytesM
             };
             write_json(SidecarFrameType::Opened, &opened, buffer);
         }
-        AppFrame::Message(text) => frame::encode(SidecarFrameType::Message as u8, text, buffer),
+        AppFrame::Message { text, .. } => {
+            frame::encode(SidecarFrameType::Message as u8, text, buffer);
+        }
         AppFrame::Event { at_ms, event } => {
             write_json(SidecarFrameType::Event, &TimedEvent { event, at_ms: *at_ms }, buffer);
         }
@@ -112,7 +115,7 @@ pub(super) fn write(frame: &AppFrame, session: &LiveSession, buffer: &mut BytesM
 }
 
 /// The one frame that refuses a connection.
-pub(super) fn refusal(refusal: Refusal) -> Bytes {
+pub fn refusal(refusal: Refusal) -> Bytes {
     let mut buffer = BytesMut::new();
     write_json(SidecarFrameType::Error, &refusal, &mut buffer);
     buffer.freeze()
@@ -143,8 +146,8 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::session::trace::TraceContext;
-    use crate::session::{Endpoint, clock};
+    use session::Endpoint;
+    use session::trace::TraceContext;
 
     fn code(kind: AppFrameType, payload: &str) -> ErrorCode {
         read(kind, Bytes::from(payload.to_owned())).unwrap_err().code

@@ -12,10 +12,10 @@ use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_util::io::poll_read_buf;
 
-use super::frame::{AppFrameType, Decoder, Frame, Header};
 use super::payload::{self, bad_frame};
-use crate::session::live::LiveSession;
-use crate::session::{AppFrame, AppInput, Endpoint, ErrorCode, Refusal};
+use crate::live::LiveSession;
+use protocol::frame::{AppFrameType, Decoder, Frame, Header};
+use session::{AppFrame, AppInput, Endpoint, ErrorCode, Refusal};
 
 /// Room for a read between frames. It is on the stack, so that a session which waits for its
 /// application holds no buffer; what has come is copied out, which costs less than a page fault.

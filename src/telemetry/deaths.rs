@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-use crate::session::fact::ConnectionDied;
-use crate::session::live::LiveSession;
+use crate::live::LiveSession;
+use session::fact::ConnectionDied;
 
 /// Deaths kept. Each keeps its session's record alive, some ten kilobytes.
 const DEATHS_MAX: usize = 200;
@@ -61,9 +61,9 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::session::death::{Death, Reason, Trigger};
-    use crate::session::fact::Stage;
-    use crate::session::{Endpoint, SessionId, clock};
+    use session::death::{Death, Reason, Trigger};
+    use session::fact::Stage;
+    use session::{Endpoint, SessionId};
 
     fn died(connection: u32) -> ConnectionDied {
         let death = Death {

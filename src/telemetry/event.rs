@@ -8,9 +8,9 @@
 mod app;
 mod connection;
 mod daemon;
+mod lifecycle;
 mod observation;
 mod otlp;
-mod session;
 mod stream;
 
 pub use app::{
@@ -21,9 +21,9 @@ pub use daemon::{
     AdminAcceptFailed, AdminExchangeFailed, ConfigLoaded, DrainBegun, DrainEnded, KeyReloadFailed,
     KeyReplaced, Listening, LogLevelChanged, Panicked, ShutdownComplete,
 };
+pub(super) use lifecycle::{FlightRecorded, SessionCancelled, SessionClosed, SessionOpened};
 pub(super) use observation::Observed;
 pub(super) use otlp::{ExportFailed, OtlpFailing, OtlpRecovered, SpansExported, SpansFailed};
-pub(super) use session::{FlightRecorded, SessionCancelled, SessionClosed, SessionOpened};
 pub(super) use stream::Answered;
 
 use super::Telemetry;

@@ -1,12 +1,12 @@
 //! Closed enums to label text. A label value that is not one of these cannot be written.
 
 use crate::config::LogLevel;
-use crate::session::death::{Class, Reason, Trigger};
-use crate::session::dial::DialReason;
-use crate::session::fact::{DgCode, EndCause, GapLevel, SkipCause, Stage, StallOutcome};
-use crate::session::live::State;
-use crate::session::summary::Outcome;
-use crate::session::{ErrorCode, LossCause, Side};
+use session::State;
+use session::death::{Class, Reason, Trigger};
+use session::dial::DialReason;
+use session::fact::{DgCode, EndCause, GapLevel, SkipCause, Stage, StallOutcome};
+use session::summary::Outcome;
+use session::{ErrorCode, LossCause, Side};
 
 mod message;
 

@@ -5,9 +5,9 @@
 pub(crate) mod app;
 pub(crate) mod daemon;
 pub(crate) mod flow;
+pub(crate) mod lifecycle;
 pub(crate) mod otlp;
 pub(crate) mod runtime;
-pub(crate) mod session;
 pub(crate) mod stream;
 pub(crate) mod upstream;
 
@@ -20,7 +20,7 @@ use super::family::Families;
 #[derive(Debug)]
 pub(crate) struct Metrics {
     pub(crate) app: app::AppMetrics,
-    pub(crate) session: session::SessionMetrics,
+    pub(crate) session: lifecycle::SessionMetrics,
     pub(crate) keepalive: stream::KeepaliveMetrics,
     pub(crate) finalize: stream::FinalizeMetrics,
     pub(crate) audio: stream::AudioMetrics,
@@ -39,7 +39,7 @@ impl Metrics {
         let families = Families::new(registry);
         Self {
             app: app::AppMetrics::register(&families),
-            session: session::SessionMetrics::register(&families),
+            session: lifecycle::SessionMetrics::register(&families),
             keepalive: stream::KeepaliveMetrics::register(&families),
             finalize: stream::FinalizeMetrics::register(&families),
             audio: stream::AudioMetrics::register(&families),

@@ -9,7 +9,6 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::Telemetry;
 use super::family::ObserveDuration;
 use super::metrics::runtime::RuntimeMetrics;
-use crate::session::clock;
 
 /// How often the ticker looks.
 const TICK: Duration = Duration::from_millis(100);

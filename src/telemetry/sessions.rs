@@ -14,11 +14,11 @@ use std::time::{Duration, Instant};
 
 use super::exposition::Page;
 use super::metrics::Metrics;
-use crate::session::clock;
-use crate::session::fact::SessionEnded;
-use crate::session::live::LiveSession;
-use crate::session::summary::Outcome;
+
+use crate::live::LiveSession;
 use harvest::Harvested;
+use session::fact::SessionEnded;
+use session::summary::Outcome;
 
 /// How many sessions have series of their own, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

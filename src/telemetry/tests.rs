@@ -13,17 +13,17 @@ use std::time::Duration;
 use prometheus::proto::{MetricFamily, MetricType};
 
 use super::*;
-use crate::session::audio::AudioFormat;
-use crate::session::death::{Death, Reason};
-use crate::session::dial::DialPhases;
-use crate::session::fact::{
+use session::audio::AudioFormat;
+use session::death::{Death, Reason};
+use session::dial::DialPhases;
+use session::fact::{
     Connected, ConnectionClosed, ConnectionDied, ConnectionEnd, Drops, EndCause, Fact, Observer,
     SessionEnded, Stage,
 };
-use crate::session::summary::{
+use session::summary::{
     AudioSummary, DeathSummary, FinalizeSummary, MessageSummary, Outcome, Summary,
 };
-use crate::session::{Endpoint, SessionId};
+use session::{Endpoint, SessionId};
 
 /// Every series of ours with its value; of histograms `_count` and `_sum`.
 ///

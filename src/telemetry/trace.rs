@@ -6,7 +6,7 @@
 //! connection dies or none can be had: then what the flight recorder kept becomes a trace of its
 //! own, linked to the application's.
 
-mod session;
+mod root;
 mod span;
 mod story;
 
@@ -28,11 +28,11 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::registry::LookupSpan;
 
 use super::otlp::Tracers;
-use crate::session::Segment;
-use crate::session::fact::{Fact, SessionEnded};
-use crate::session::live::LiveSession;
-use crate::session::summary::Outcome;
-use crate::session::trace::TraceContext;
+use crate::live::LiveSession;
+use session::Segment;
+use session::fact::{Fact, SessionEnded};
+use session::summary::Outcome;
+use session::trace::TraceContext;
 use span::Failure;
 use story::Story;
 
@@ -127,13 +127,13 @@ impl SessionTrace {
 
     /// The session is over: closes its span with its books.
     pub(super) fn end(&self, at: Duration, ended: &SessionEnded) {
-        let (attributes, failure) = session::totals(ended);
+        let (attributes, failure) = root::totals(ended);
         self.close(at, attributes, failure);
     }
 
     /// The session's task was cancelled.
     pub(super) fn cancel(&self, at: Duration) {
-        let (attributes, failure) = session::cancelled();
+        let (attributes, failure) = root::cancelled();
         self.close(at, attributes, failure);
     }
 
@@ -170,7 +170,7 @@ impl Traced {
         let traced =
             Self { tracers: tracers.clone(), begun, _span: span, own, app, exported, story };
         if traced.own.is_sampled() {
-            session::attributes(live).into_iter().for_each(|it| parent.span().set_attribute(it));
+            root::attributes(live).into_iter().for_each(|it| parent.span().set_attribute(it));
             let story = traced.story_of(&tracers.live, parent);
             *traced.story() = Some(story);
         }
@@ -187,7 +187,7 @@ impl Traced {
             .with_kind(SpanKind::Server)
             .with_start_time(self.begun)
             .with_links(vec![Link::with_context(linked)])
-            .with_attributes(session::attributes(live));
+            .with_attributes(root::attributes(live));
         let root = Context::new().with_span(kept.build_with_context(builder, &Context::new()));
         let mut story = self.story_of(kept, root);
         story.replay(&live.events(), was_up);

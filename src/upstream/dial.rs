@@ -21,9 +21,9 @@ use super::link::Link;
 use super::meter::{Meter, Metered};
 use super::transport::Transport;
 use super::upgrade::{Ask, upgrade};
-use crate::session::Endpoint;
-use crate::session::clock;
-use crate::session::dial::{DialFailure, DialPhases, DialReason};
+use session::Endpoint;
+
+use session::dial::{DialFailure, DialPhases, DialReason};
 
 /// A connection that has just come up.
 #[derive(Debug)]

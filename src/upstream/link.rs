@@ -14,12 +14,13 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 
-use super::close::{dg_code_of, reason_of_close, reason_of_error};
+use super::failure::reason_of_error;
 use super::message::kind_of;
 use super::meter::Meter;
-use crate::session::bound::MESSAGE_BYTES_MAX;
-use crate::session::death::Trigger;
-use crate::session::{Endpoint, Outgoing, UpstreamInput, Written, bounded};
+use session::bound::MESSAGE_BYTES_MAX;
+use session::close::{dg_code_of, reason_of_close};
+use session::death::Trigger;
+use session::{Endpoint, Outgoing, UpstreamInput, Written, bounded};
 
 /// Room made for a read, of which most results need a half; the library's default of 128 KiB is
 /// zero-filled at every read.

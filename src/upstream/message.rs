@@ -1,10 +1,11 @@
 //! What the session needs to know of a message from Deepgram; tolerant of everything else in it.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::session::MessageKind;
+use session::MessageKind;
 
 /// The members that decide, of all message types together, so that one pass is enough. Unknown
 /// members are skipped; a known one of another type than documented makes the message
@@ -38,20 +39,25 @@ pub fn kind_of(text: &[u8]) -> MessageKind {
         "Results" => MessageKind::Results {
             is_final: envelope.is_final,
             from_finalize: envelope.from_finalize,
-            end: envelope.start + envelope.duration,
+            end: time(envelope.start + envelope.duration),
             channel: envelope.channel_index.first().copied().unwrap_or(0),
             channels: envelope.channel_index.get(1).copied().unwrap_or(1),
         },
         "Metadata" => MessageKind::Metadata,
         "TurnInfo" => MessageKind::TurnInfo {
             end_of_turn: envelope.event.as_deref() == Some("EndOfTurn"),
-            end: envelope.audio_window_end,
+            end: time(envelope.audio_window_end),
         },
         "SpeechStarted" => MessageKind::SpeechStarted,
         "UtteranceEnd" => MessageKind::UtteranceEnd,
         "Error" => MessageKind::Error,
         _ => MessageKind::Other,
     }
+}
+
+/// Deepgram's seconds. A negative time is its mark for "none"; one beyond all bounds claims nothing.
+fn time(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::ZERO)
 }
 
 #[cfg(test)]
@@ -69,7 +75,7 @@ mod tests {
             panic!("not taken for a result")
         };
         assert!(is_final && from_finalize);
-        assert!((end - 3.3).abs() < 1e-9);
+        assert_eq!(end, Duration::from_millis(3_300));
         assert_eq!((channel, channels), (1, 2));
     }
 
@@ -90,7 +96,10 @@ mod tests {
     #[test]
     fn flux_turns_are_understood() {
         let text = br#"{"type":"TurnInfo","event":"EndOfTurn","audio_window_end":6.8}"#;
-        assert_eq!(kind_of(text), MessageKind::TurnInfo { end_of_turn: true, end: 6.8 });
+        assert_eq!(
+            kind_of(text),
+            MessageKind::TurnInfo { end_of_turn: true, end: Duration::from_millis(6_800) }
+        );
     }
 
     #[test]

@@ -20,8 +20,8 @@ use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-use crate::session::bounded;
-use crate::session::dial::{DialFailure, DialReason};
+use session::bounded;
+use session::dial::{DialFailure, DialReason};
 
 /// Most of a refusal's body that is read.
 const BODY_BYTES_MAX: usize = 64 << 10;

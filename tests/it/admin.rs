@@ -1,6 +1,6 @@
 //! What operators see while it happens, and the one line that is left of a session.
 
-use deepgram_sidecar::client::OpenRequest;
+use client::OpenRequest;
 use serde_json::json;
 
 use crate::support::{App, Emulator, Sidecar, frame_bytes, listen};

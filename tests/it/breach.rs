@@ -1,6 +1,6 @@
 //! Sessions whose application breaks the contract: ERROR, then the books, then the end.
 
-use deepgram_sidecar::client::{Incoming, OpenRequest};
+use client::{Incoming, OpenRequest};
 use serde_json::json;
 
 use crate::refusal::{FINALIZE, OPEN, framed, header};

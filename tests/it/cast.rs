@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use deepgram_sidecar::client::{Event, Summary};
+use client::{Event, Summary};
 use futures_util::future::join_all;
 use rustix::process::Signal;
 use serde_json::Value;

@@ -1,6 +1,6 @@
 //! Deaths that the socket itself tells, and what becomes of their sessions.
 
-use deepgram_sidecar::client::{Event, Incoming, Summary};
+use client::{Event, Incoming, Summary};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 

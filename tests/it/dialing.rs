@@ -1,6 +1,6 @@
 //! Reaching Deepgram: what is tried again, what is the last word, and what becomes of the audio.
 
-use deepgram_sidecar::client::Refusal;
+use client::Refusal;
 use serde_json::json;
 
 use crate::support::{

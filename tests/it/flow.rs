@@ -1,6 +1,6 @@
 //! Audio in, text out, and the books at the end.
 
-use deepgram_sidecar::client::{Incoming, OpenRequest, Summary};
+use client::{Incoming, OpenRequest, Summary};
 use serde_json::{Value, json};
 
 use crate::support::{

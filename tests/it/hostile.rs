@@ -96,7 +96,7 @@ async fn a_trickled_open_is_closed_at_the_deadline_all_the_same() {
     let App { mut sender, mut reader } = App::connect(&sidecar).await;
     let open = format!("{{\"protocol\":1{}}}", " ".repeat(1_000));
     let mut wire = bytes::BytesMut::new();
-    deepgram_sidecar::ipc::frame::encode(0x01, open.as_bytes(), &mut wire);
+    protocol::frame::encode(0x01, open.as_bytes(), &mut wire);
     // At this pace the OPEN would take over 20 s.
     let trickle = async {
         let mut pace = tokio::time::interval(Duration::from_millis(20));

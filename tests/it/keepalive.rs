@@ -1,6 +1,6 @@
 //! What holds a connection on which the application is silent, with Deepgram's timers cut short.
 
-use deepgram_sidecar::client::OpenRequest;
+use client::OpenRequest;
 use serde_json::json;
 
 use crate::support::{App, Config, Emulator, Sidecar, listen, speech};

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use deepgram_sidecar::client::Sender;
+use client::Sender;
 use serde_json::json;
 use tokio::task::JoinSet;
 

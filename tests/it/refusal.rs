@@ -1,8 +1,8 @@
 //! Connections that become no session: what they are told, and in which order that is judged.
 
 use bytes::BytesMut;
-use deepgram_sidecar::client::Refusal;
-use deepgram_sidecar::ipc::frame;
+use client::Refusal;
+use protocol::frame;
 use serde_json::{Value, json};
 
 use crate::support::{App, Config, Emulator, Sidecar, listen};

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use deepgram_sidecar::client::OpenRequest;
-use deepgram_sidecar::session::clock;
+use client::OpenRequest;
+
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 

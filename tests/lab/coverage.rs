@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use deepgram_sidecar::lab::{Fault, uninjected};
+use lab::{Fault, uninjected};
 
 use super::root;
 

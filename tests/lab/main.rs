@@ -11,7 +11,7 @@ mod up;
 
 use std::path::{Path, PathBuf};
 
-use deepgram_sidecar::lab::{Factor, Fault, Plan, Row, Tools, page, run_matrix, without_seconds};
+use lab::{Factor, Fault, Plan, Row, Tools, page, run_matrix, without_seconds};
 
 /// Labs side by side: each waits most of the time.
 const AT_A_TIME: usize = 10;
@@ -27,7 +27,7 @@ fn root() -> PathBuf {
 fn plan() -> Plan {
     let tools = Tools::find(&root()).unwrap_or_else(|missing| panic!("{missing}"));
     let sidecar = env!("CARGO_BIN_EXE_deepgram-sidecar").into();
-    Plan { root: root(), sidecar, tools, factor: FACTOR }
+    Plan { sidecar, tools, factor: FACTOR }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,11 +10,11 @@ mod stage;
 
 use std::time::Duration;
 
-use deepgram_sidecar::client::{Event, Incoming, OpenRequest, Receiver, Sender, Summary};
-use deepgram_sidecar::session::clock;
-use deepgram_sidecar::session::death::Reason;
-use deepgram_sidecar::upstream::close::reason_of_close;
+use client::{Event, Incoming, OpenRequest, Receiver, Sender, Summary};
+
 use futures_util::{SinkExt, StreamExt};
+use session::close::reason_of_close;
+use session::death::Reason;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until};
 use tokio_tungstenite::client_async;

@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use deepgram_sidecar::client::Client;
+use client::Client;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tempfile::TempDir;

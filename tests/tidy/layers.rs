@@ -2,78 +2,38 @@
 
 use crate::sources::{self, Source};
 
-/// What each part may name of the others; `std` and other crates apart. The binaries and `commands`
-/// may name everything.
-const PARTS: [(&str, &[&str]); 11] = [
-    ("admin", &["session", "telemetry"]),
-    ("client", &["ipc::frame"]),
+/// What each room of the daemon may name of the others; `std` and other crates apart. The binaries
+/// and `commands` may name everything.
+const ROOMS: [(&str, &[&str]); 9] = [
+    ("admin", &["live", "telemetry"]),
     ("config", &[]),
-    ("daemon", &["admin", "config", "drain", "ipc", "session", "telemetry", "upstream"]),
-    ("drain", &["session"]),
-    ("emulator", &["session::clock"]),
-    ("ipc", &["drain", "session", "telemetry"]),
-    ("lab", &["client", "emulator", "session::clock"]),
-    ("session", &[]),
-    ("telemetry", &["config", "session"]),
-    ("upstream", &["session"]),
+    ("daemon", &["admin", "config", "drain", "live", "relay", "telemetry", "upstream"]),
+    ("drain", &["live"]),
+    ("ipc", &["live"]),
+    ("live", &[]),
+    ("relay", &["drain", "ipc", "live", "telemetry", "upstream"]),
+    ("telemetry", &["config", "live"]),
+    ("upstream", &[]),
 ];
 
-/// The one place where the application's side and Deepgram's meet.
-const DRIVER: &str = "src/session/driver.rs";
-
-/// Reads no clock, does no I/O, logs nothing.
-const MACHINE: &str = "src/session/machine";
-
-const OUTSIDE_WORLD: [&str; 6] =
-    ["std::env", "std::fs", "std::io", "std::net", "std::process", "std::thread"];
-
 #[test]
-fn no_part_names_a_part_that_it_must_not_know() {
-    for source in sources::of_library() {
-        let part = part_of(&source);
-        let Some((_, known)) = PARTS.iter().find(|(name, _)| *name == part) else {
-            assert!(["bin", "commands", "lib", "main"].contains(&part), "{part} stands in no list");
+fn no_room_names_a_room_that_it_must_not_know() {
+    for source in sources::of_library().iter().filter(|it| it.path.starts_with("src/")) {
+        let room = room_of(source);
+        let Some((_, known)) = ROOMS.iter().find(|(name, _)| *name == room) else {
+            assert!(["bin", "commands", "lib", "main"].contains(&room), "{room} is in no list");
             continue;
         };
-        let met: &[&str] = if source.path == DRIVER { &["ipc", "upstream"] } else { &[] };
-        for path in own_paths(&source) {
+        for path in own_paths(source) {
             let within = |known: &&str| path == *known || path.starts_with(&format!("{known}::"));
-            let is_known = within(&part) || known.iter().chain(met).any(within);
+            let is_known = within(&room) || known.iter().any(within);
             assert!(is_known, "{} names crate::{path}", source.path);
         }
     }
 }
 
-#[test]
-fn the_session_machine_names_nothing_but_std_bytes_and_the_sessions_words() {
-    let mut strangers = dependencies();
-    strangers.retain(|name| name != "bytes");
-    strangers.extend(OUTSIDE_WORLD.map(str::to_owned));
-    for source in sources::of_library().iter().filter(|it| it.path.starts_with(MACHINE)) {
-        for path in own_paths(source) {
-            assert!(path.starts_with("session"), "{} names crate::{path}", source.path);
-        }
-        for line in code(source) {
-            let is_named = |name: &&String| line.contains(&format!("{name}::"));
-            assert_eq!(strangers.iter().find(is_named), None, "{}: {line}", source.path);
-            assert!(!line.contains("::now()"), "{} reads a clock: {line}", source.path);
-        }
-    }
-}
-
-/// The crates that the package names, as the code spells them.
-fn dependencies() -> Vec<String> {
-    let manifest = sources::read("Cargo.toml");
-    let (_, table) = manifest.text.split_once("\n[dependencies]\n").unwrap();
-    let (table, _) = table.split_once("\n[").unwrap();
-    let names = table.lines().filter_map(|line| line.split_once(" = "));
-    let names: Vec<_> = names.map(|(name, _)| name.replace('-', "_")).collect();
-    assert!(names.iter().any(|name| name == "tokio"), "read as {names:?}");
-    names
-}
-
 /// The first folder under `src`, or the file there.
-fn part_of(source: &Source) -> &str {
+fn room_of(source: &Source) -> &str {
     let inner = source.path.strip_prefix("src/").unwrap();
     inner.split(['/', '.']).next().unwrap()
 }

@@ -23,11 +23,12 @@ pub(crate) fn read(path: &str) -> Source {
     Source { path: path.to_owned(), text }
 }
 
-/// The library and the binaries, without files of tests.
+/// The daemon, the binaries and the crates below them, without files of tests.
 pub(crate) fn of_library() -> Vec<Source> {
     let is_test = |path: &str| path.ends_with("/tests.rs") || path.contains("/tests/");
-    let paths = paths_under("src").into_iter().filter(|path| !is_test(path));
-    paths.map(|path| read(&path)).collect()
+    let paths = paths_under("src").into_iter().chain(paths_under("crates"));
+    let sources = paths.filter(|path| path.ends_with(".rs") && !is_test(path));
+    sources.map(|path| read(&path)).collect()
 }
 
 /// Everything that people write here.

@@ -2,11 +2,12 @@
 
 use serde::Serialize;
 
-use super::session::as_object;
-use crate::session::fact::ConnectionDied;
-use crate::session::live::{Entry, State};
-use crate::session::{Endpoint, SessionId};
+use super::view::as_object;
+use crate::live::Entry;
 use crate::telemetry::{DeathRecord, Telemetry};
+use session::State;
+use session::fact::ConnectionDied;
+use session::{Endpoint, SessionId};
 
 /// What `/deaths` answers.
 #[derive(Debug, Serialize)]

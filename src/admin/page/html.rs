@@ -4,21 +4,21 @@
 //! other people's.
 
 mod deaths;
-mod session;
 mod sessions;
+mod view;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde_json::{Map, Value};
 
 use super::index::Page;
 use crate::admin::quantity::time;
-use crate::session::live::Entry;
-use crate::session::millis;
+use crate::live::Entry;
 use crate::telemetry::VERSION;
+use session::millis;
 
 pub(super) use deaths::deaths;
-pub(super) use session::session;
 pub(super) use sessions::sessions;
+pub(super) use view::session;
 
 /// Seconds between two looks at a page that shows what is going on.
 const REFRESH: u8 = 2;

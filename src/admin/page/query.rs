@@ -4,8 +4,8 @@ use std::cmp::Ordering;
 
 use url::form_urlencoded;
 
-use super::session::View;
-use crate::session::live::State;
+use super::view::View;
+use session::State;
 
 /// A question, as its query string has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,8 +7,9 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use super::query::Query;
-use super::session::View;
-use crate::session::live::{LiveSession, State};
+use super::view::View;
+use crate::live::LiveSession;
+use session::State;
 
 /// What `/sessions` answers.
 #[derive(Debug, Serialize)]

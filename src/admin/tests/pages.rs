@@ -1,10 +1,10 @@
 //! What the pages say, to programs and to people.
 
 use super::*;
-use crate::session::clock;
-use crate::session::death::{Death, Reason, Trigger};
-use crate::session::fact::{ConnectionDied, Fact, Observer, Stage};
-use crate::session::registry::Slot;
+
+use crate::live::registry::Slot;
+use session::death::{Death, Reason, Trigger};
+use session::fact::{ConnectionDied, Fact, Observer, Stage};
 
 /// A session in the registry that is of this age and has sent so many keepalives.
 fn live(served: &Served, id: &str, age: Duration, keepalives: u64, tag: &str) -> Slot {

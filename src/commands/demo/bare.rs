@@ -18,7 +18,6 @@ use super::super::pace::Pacer;
 use super::super::screen::OutputError;
 use super::super::source::{Encoding, Piece, Source};
 use super::super::transcript::Line;
-use crate::session::clock;
 
 /// How the bare socket ended.
 #[derive(Debug)]

@@ -9,8 +9,8 @@ use super::Stage;
 use crate::config::Config;
 use crate::config::key::{KEY_VARIABLE, KeyStore};
 use crate::daemon::Daemon;
-use crate::emulator::{Emulator, Script, Settings};
 use crate::telemetry::Telemetry;
+use emulator::{Emulator, Script, Settings};
 
 /// What stands behind the stage, and must outlive the demo.
 pub(super) struct Backstage {

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 
 use super::NoteArgs;
-use crate::lab::{Fault, ask_for};
+use lab::{Fault, ask_for};
 
 /// Inject a fault into the running lab; `none` takes it back
 ///

@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use super::PlanArgs;
-use crate::lab::{Fault, Row, page, run_matrix};
+use lab::{Fault, Row, page, run_matrix};
 
 /// Run faults, each in a lab of its own, and judge what came of them
 ///

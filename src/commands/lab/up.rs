@@ -12,8 +12,7 @@ use tokio::time::interval;
 
 use super::{NoteArgs, PlanArgs};
 use crate::commands::plain;
-use crate::lab::{Addresses, Delivery, Fault, Inbox, Lab, Order};
-use crate::session::clock;
+use lab::{Addresses, Delivery, Fault, Inbox, Lab, Order};
 
 /// Bring up the lab, in the foreground
 ///

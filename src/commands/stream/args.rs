@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 
 use super::super::source::Encoding;
-use crate::client::OpenRequest;
+use client::OpenRequest;
 
 /// Streams a WAV file, or standard input, through a running daemon in real time.
 ///

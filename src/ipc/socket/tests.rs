@@ -6,8 +6,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use std::sync::Arc;
 
 use super::*;
-use crate::ipc::frame::{HEADER_BYTES, encode};
-use crate::session::{SessionId, clock};
+use protocol::frame::{HEADER_BYTES, encode};
+use session::{SessionId, TimeMap};
 
 const FRAME_BYTES_MAX: u32 = 4_096;
 
@@ -181,7 +181,7 @@ async fn nothing_is_read_that_is_not_wanted() {
 async fn a_write_tells_when_it_stops_goes_on_and_is_done() {
     let (mut socket, mut app) = pair(64);
     let session = live();
-    socket.send(&AppFrame::Message(Bytes::from(vec![b'm'; 150])), &session);
+    socket.send(&message(Bytes::from(vec![b'm'; 150])), &session);
     assert!(matches!(poll(&mut socket), Poll::Ready(AppInput::WriteBlocked)));
     assert!(poll(&mut socket).is_pending(), "told once");
     let mut read = vec![0; 64];
@@ -197,9 +197,9 @@ async fn an_application_that_is_gone_is_told_once_and_written_to_no_more() {
     let (mut socket, app) = pair(64);
     drop(app);
     let session = live();
-    socket.send(&AppFrame::Message(Bytes::from_static(b"{}")), &session);
+    socket.send(&message(Bytes::from_static(b"{}")), &session);
     assert!(matches!(poll(&mut socket), Poll::Ready(AppInput::WriteFailed)));
-    socket.send(&AppFrame::Message(Bytes::from_static(b"{}")), &session);
+    socket.send(&message(Bytes::from_static(b"{}")), &session);
     assert!(socket.outbound.is_empty());
 }
 
@@ -227,7 +227,7 @@ async fn what_an_application_sent_before_it_left_is_read_although_nothing_can_be
     app.write_all(&bytes_of(0x04, b"")).await.unwrap();
     drop(app);
     let session = live();
-    socket.send(&AppFrame::Message(Bytes::from_static(b"{}")), &session);
+    socket.send(&message(Bytes::from_static(b"{}")), &session);
     let mut inputs = Vec::new();
     while !matches!(inputs.last(), Some(AppInput::Eof)) {
         inputs.push(poll_fn(|cx| socket.poll_input(cx, true)).await);
@@ -243,4 +243,8 @@ async fn what_an_application_sent_before_it_left_is_read_although_nothing_can_be
 fn live() -> Arc<LiveSession> {
     let id = SessionId::parse("s").unwrap();
     LiveSession::new(id, Endpoint::V1Listen, None, clock::now(), Vec::new())
+}
+
+fn message(text: Bytes) -> AppFrame {
+    AppFrame::Message { text, times: TimeMap::default() }
 }

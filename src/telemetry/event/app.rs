@@ -3,9 +3,9 @@
 use std::io;
 
 use super::Emit;
-use crate::session::{ErrorCode, Refusal};
 use crate::telemetry::Telemetry;
 use crate::telemetry::label::{ConnectionResult, ProtocolError, RejectReason, UnopenedCause};
+use session::{ErrorCode, Refusal};
 
 /// A connection was refused at accept, before it could say anything: the peer is not allowed, or
 /// the daemon drains.

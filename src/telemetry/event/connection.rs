@@ -3,16 +3,16 @@
 use tracing::Level;
 
 use super::{Emit, line};
-use crate::session::death::{Class, Trigger};
-use crate::session::dial::{DialPhases, DialReason};
-use crate::session::fact::{
-    CloseReceived, Connected, ConnectionClosed, ConnectionDied, DialFailed, LateEvidence,
-    StreamClosing, TimerLate,
-};
-use crate::session::millis;
 use crate::telemetry::Telemetry;
 use crate::telemetry::family::ObserveDuration;
 use crate::telemetry::label::{CloseCode, ConnectResult, DeathLabels, DialPhase, KeepaliveError};
+use session::death::{Class, Trigger};
+use session::dial::{DialPhases, DialReason};
+use session::fact::{
+    CloseReceived, Connected, ConnectionClosed, ConnectionDied, DialFailed, LateEvidence,
+    StreamClosing, TimerLate,
+};
+use session::millis;
 
 impl Emit for DialFailed {
     fn emit(&self, telemetry: &Telemetry) {

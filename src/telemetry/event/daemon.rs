@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use super::Emit;
 use crate::config::LogLevel;
-use crate::session::bound::{APP_UNWRITTEN_BYTES_MAX, BACKLOG_BYTES_MAX, MESSAGE_BYTES_MAX};
-use crate::session::millis;
 use crate::telemetry::label::{KeyReload, Queue};
 use crate::telemetry::{REVISION, Telemetry, VERSION};
+use session::bound::{APP_UNWRITTEN_BYTES_MAX, BACKLOG_BYTES_MAX, MESSAGE_BYTES_MAX};
+use session::millis;
 
 /// The configuration is in force.
 #[derive(Clone, Copy, Debug)]

@@ -4,10 +4,10 @@
 use std::time::Duration;
 
 use super::Emit;
-use crate::session::{MessageKind, Observation};
 use crate::telemetry::Telemetry;
 use crate::telemetry::family::ObserveDuration;
 use crate::telemetry::label::{ResultKind, WireMessage};
+use session::{MessageKind, Observation};
 
 /// A figure of a session of this trace.
 #[derive(Debug)]

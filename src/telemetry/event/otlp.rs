@@ -8,10 +8,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use url::Url;
 
 use super::Emit;
-use crate::session::millis;
 use crate::telemetry::Telemetry;
 use crate::telemetry::family::ObserveDuration;
 use crate::telemetry::label::ExportResult;
+use session::millis;
 
 /// The collector answered that it took a batch.
 #[derive(Clone, Copy, Debug)]

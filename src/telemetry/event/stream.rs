@@ -3,14 +3,14 @@
 use tracing::Level;
 
 use super::{Emit, line};
-use crate::session::fact::{
-    AudioLost, BinaryDropped, FinalizeAnswered, FinalizeFailed, FinalizeSkipped, FinalizeTimedOut,
-    GapLevel, KeepaliveBlocked, KeepaliveGap, KeepaliveSent, StallEnded, TranscriptStalled,
-};
-use crate::session::{Endpoint, LossCause, millis};
 use crate::telemetry::Telemetry;
 use crate::telemetry::family::ObserveDuration;
 use crate::telemetry::label::{Dropped, FinalizeError, KeepaliveError, KeepaliveKind};
+use session::fact::{
+    AudioLost, BinaryDropped, FinalizeAnswered, FinalizeFailed, FinalizeSkipped, FinalizeTimedOut,
+    GapLevel, KeepaliveBlocked, KeepaliveGap, KeepaliveSent, StallEnded, TranscriptStalled,
+};
+use session::{Endpoint, LossCause, millis};
 
 impl Emit for KeepaliveSent {
     fn emit(&self, telemetry: &Telemetry) {

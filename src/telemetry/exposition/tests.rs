@@ -5,8 +5,8 @@ use std::time::Duration;
 use prometheus::Registry;
 
 use super::*;
-use crate::session::fact::GapLevel;
 use crate::telemetry::family::Families;
+use session::fact::GapLevel;
 
 /// A page of one counter with labels, one without, and a histogram; two observations are traced.
 fn page(format: Format) -> String {

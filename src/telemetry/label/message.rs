@@ -1,7 +1,7 @@
 //! `direction` and `type` of a message on a connection to Deepgram: the pairs that exist.
 
 use super::Label;
-use crate::session::MessageKind;
+use session::MessageKind;
 
 /// A message, by direction and type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

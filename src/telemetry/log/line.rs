@@ -13,7 +13,7 @@ use tracing_subscriber::registry::LookupSpan;
 use super::level_of;
 use super::rate::{Admission, Rates};
 use crate::config::LogFormat;
-use crate::session::clock;
+
 use crate::telemetry::Telemetry;
 
 /// Formats lines, and holds back those of an event that is over its rate.

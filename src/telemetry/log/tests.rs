@@ -6,11 +6,11 @@ use serde_json::Value;
 
 use super::*;
 use crate::config::{Collector, Config, LogFormat};
-use crate::session::fact::{Fact, Observer};
-use crate::session::fact::{KeepaliveBlocked, KeepaliveSent};
-use crate::session::trace::TraceContext;
 use crate::telemetry::event::{Emit, KeyReloadFailed, KeyReplaced, TraceparentMalformed};
 use crate::telemetry::tests::{live, session_ended, summary};
+use session::fact::{Fact, Observer};
+use session::fact::{KeepaliveBlocked, KeepaliveSent};
+use session::trace::TraceContext;
 
 /// A writer whose contents the test can read.
 #[derive(Clone, Default)]
@@ -168,7 +168,7 @@ fn numbers_are_numbers_and_absent_values_are_absent() {
     let captured = logged(Logs { level: LogLevel::Debug, ..Logs::default() }, |t, _| {
         let session = t.session(live("s"));
         session.record(&Fact::KeepaliveSent(KeepaliveSent {
-            endpoint: crate::session::Endpoint::V1Listen,
+            endpoint: session::Endpoint::V1Listen,
             lateness: Duration::from_millis(3),
         }));
     });

@@ -2,9 +2,9 @@
 
 use prometheus::{Counter, Histogram, IntGauge};
 
-use crate::session::Side;
 use crate::telemetry::family::{Children, Families, bounds};
 use crate::telemetry::label::Queue;
+use session::Side;
 
 /// How full and how slow.
 #[derive(Debug)]

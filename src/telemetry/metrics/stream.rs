@@ -2,13 +2,13 @@
 
 use prometheus::{Counter, Gauge, Histogram, IntCounter, IntGauge};
 
-use crate::session::LossCause;
-use crate::session::fact::{GapLevel, SkipCause, StallOutcome};
 use crate::telemetry::exemplar::Traced;
 use crate::telemetry::family::{Children, Families, bounds};
 use crate::telemetry::label::{
     Account, Dropped, FinalizeError, KeepaliveError, KeepaliveKind, ResultKind,
 };
+use session::LossCause;
+use session::fact::{GapLevel, SkipCause, StallOutcome};
 
 /// Keepalives.
 #[derive(Debug)]

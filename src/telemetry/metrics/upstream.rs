@@ -2,13 +2,13 @@
 
 use prometheus::{Histogram, IntCounter, IntGauge};
 
-use crate::session::death::{Class, Reason};
-use crate::session::fact::{DgCode, Stage};
 use crate::telemetry::exemplar::Traced;
 use crate::telemetry::family::{Children, ChildrenOnDemand, Families, bounds};
 use crate::telemetry::label::{
     CloseCode, ConnectResult, DeathLabels, DialPhase, Direction, KeyReload, WireMessage,
 };
+use session::death::{Class, Reason};
+use session::fact::{DgCode, Stage};
 
 /// Dials and connections.
 #[derive(Debug)]

@@ -17,7 +17,7 @@ use super::batch::Batch;
 use super::client::{Answer, Client, SendError};
 use super::queue::SpanQueue;
 use crate::config::Collector;
-use crate::session::clock;
+
 use crate::telemetry::Telemetry;
 use crate::telemetry::event::{
     Emit, ExportFailed, OtlpFailing, OtlpRecovered, SpansExported, SpansFailed,

@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use super::Record;
-use crate::session::live::{Counters, LiveSession, State};
+use crate::live::{Counters, LiveSession};
 use crate::telemetry::label::{Account, Direction, Queue, WireMessage};
 use crate::telemetry::metrics::Metrics;
+use session::State;
 
 /// What of a session's counters the totals hold already.
 #[derive(Debug, Default)]

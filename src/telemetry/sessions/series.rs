@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use super::Record;
 use super::harvest::{QUEUES, age};
-use crate::session::live::Counters;
+use crate::live::Counters;
 use crate::telemetry::exposition::{Kind, Page};
 use crate::telemetry::label::{Account, Label};
 

@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::*;
-use crate::session::audio::AudioFormat;
-use crate::session::death::Reason;
-use crate::session::fact::{Fact, Observer};
-use crate::session::live::State;
-use crate::session::trace::TraceContext;
-use crate::session::{Endpoint, SessionId};
 use crate::telemetry::tests::{died, session_ended};
 use crate::telemetry::{Format, SessionTelemetry, Telemetry};
+use session::State;
+use session::audio::AudioFormat;
+use session::death::Reason;
+use session::fact::{Fact, Observer};
+use session::trace::TraceContext;
+use session::{Endpoint, SessionId};
 
 fn telemetry(sessions_max: usize, linger: Duration) -> Telemetry {
     Telemetry::new(SeriesLimits { sessions_max, linger })
@@ -206,7 +206,7 @@ fn facts_are_no_series() {
     let handle = telemetry.session(live("s"));
     let before = samples(&telemetry).len();
     for _ in 0..100 {
-        handle.record(&Fact::AppStalled(crate::session::fact::AppStalled));
+        handle.record(&Fact::AppStalled(session::fact::AppStalled));
     }
     assert_eq!(samples(&telemetry).len(), before);
 }

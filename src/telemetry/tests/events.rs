@@ -2,9 +2,9 @@
 
 use super::*;
 use crate::config::LogLevel;
-use crate::session::{ErrorCode, Refusal};
 use crate::telemetry::event::*;
 use crate::telemetry::label::{KeyReload, UnopenedCause};
+use session::{ErrorCode, Refusal};
 
 const MS: fn(u64) -> Duration = Duration::from_millis;
 

@@ -4,10 +4,10 @@ use std::collections::HashSet;
 use std::mem::{Discriminant, discriminant};
 
 use super::*;
-use crate::session::death::Trigger;
-use crate::session::dial::{DialFailure, DialReason};
-use crate::session::fact::*;
-use crate::session::{LossCause, MessageKind, Observation, Segment, Side};
+use session::death::Trigger;
+use session::dial::{DialFailure, DialReason};
+use session::fact::*;
+use session::{LossCause, MessageKind, Observation, Segment, Side};
 
 const MS: fn(u64) -> Duration = Duration::from_millis;
 
@@ -235,11 +235,11 @@ fn observations() -> Vec<(Observation, Moves)> {
     let results = |is_final| MessageKind::Results {
         is_final,
         from_finalize: false,
-        end: 1.0,
+        end: Duration::from_secs(1),
         channel: 0,
         channels: 1,
     };
-    let turn = |end_of_turn| MessageKind::TurnInfo { end_of_turn, end: 1.0 };
+    let turn = |end_of_turn| MessageKind::TurnInfo { end_of_turn, end: Duration::from_secs(1) };
     vec![
         (
             Observation::Message { kind: results(false), lag, first_result: Some(MS(900)) },

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::*;
-use crate::session::fact::{SessionParked, TranscriptStalled};
+use session::fact::{SessionParked, TranscriptStalled};
 
 #[test]
 fn a_session_is_active_in_one_state_at_a_time() {

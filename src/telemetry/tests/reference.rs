@@ -6,8 +6,8 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use super::*;
-use crate::session::trace::TraceContext;
 use crate::telemetry::label::{Dropped, Label};
+use session::trace::TraceContext;
 
 /// Families of a part of the daemon: its heading, and how their names begin.
 const PARTS: [(&str, &[&str]); 10] = [

@@ -8,12 +8,12 @@ use std::time::Duration;
 use opentelemetry::trace::SpanKind;
 use opentelemetry::{KeyValue, Value};
 
-use crate::session::dial::DialPhases;
-use crate::session::fact::{
+use session::dial::DialPhases;
+use session::fact::{
     AudioLost, Connected, ConnectionClosed, ConnectionDied, DialFailed, Fact, FinalizeAnswered,
     FinalizeTimedOut, GapLevel, KeepaliveGap, LateEvidence, StallEnded,
 };
-use crate::session::{Segment, millis};
+use session::{Segment, millis};
 
 /// A span that is over. Times are since OPEN.
 #[derive(Clone, Debug, PartialEq)]

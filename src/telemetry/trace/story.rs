@@ -8,8 +8,8 @@ use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::trace::SdkTracer;
 
 use super::span::{self, Described, Failure};
-use crate::session::fact::{ConnectionClosed, Fact, SessionEnded};
-use crate::session::live::Entry;
+use crate::live::Entry;
+use session::fact::{ConnectionClosed, Fact, SessionEnded};
 
 /// Makes spans of facts. It holds a span of its own only while the first connection is dialled.
 #[derive(Debug)]

@@ -13,13 +13,13 @@ use tokio::time::advance;
 use tracing_subscriber::layer::SubscriberExt;
 
 use super::*;
-use crate::session::Observation;
-use crate::session::death::Reason;
-use crate::session::dial::{DialFailure, DialReason};
-use crate::session::fact::*;
-use crate::session::summary::Outcome;
 use crate::telemetry::tests::{connected, died, live, session_ended};
 use crate::telemetry::{SessionTelemetry, Telemetry};
+use session::Observation;
+use session::death::Reason;
+use session::dial::{DialFailure, DialReason};
+use session::fact::*;
+use session::summary::Outcome;
 
 const S: fn(u64) -> Duration = Duration::from_secs;
 const MS: fn(u64) -> Duration = Duration::from_millis;
@@ -105,7 +105,7 @@ impl Told {
     async fn after(&self, wait: Duration, fact: Fact) {
         advance(wait).await;
         self.telemetry.record(&fact);
-        self.live.remember(crate::session::clock::now(), fact);
+        self.live.remember(clock::now(), fact);
     }
 }
 
@@ -236,7 +236,7 @@ async fn a_death_makes_the_connection_and_the_session_errors() {
     let session = setup.session(None);
     session.after(S(1), Fact::Connected(connected())).await;
     session.after(S(42), died(Reason::ProviderError)).await;
-    let (reason, trigger) = (Reason::BrokenPipe, crate::session::death::Trigger::AudioWrite);
+    let (reason, trigger) = (Reason::BrokenPipe, session::death::Trigger::AudioWrite);
     let detail = "late".to_owned();
     session.after(S(1), Fact::LateEvidence(LateEvidence { reason, trigger, detail })).await;
     session.after(S(1), ended(Outcome::Dead, true)).await;

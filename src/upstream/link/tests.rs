@@ -4,10 +4,10 @@ use futures_util::SinkExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
 use super::*;
-use crate::session::MessageKind;
-use crate::session::death::Reason;
-use crate::session::fact::DgCode;
 use crate::upstream::meter::Metered;
+use session::MessageKind;
+use session::death::Reason;
+use session::fact::DgCode;
 
 type Ours = Link<Metered<DuplexStream>>;
 

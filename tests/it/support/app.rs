@@ -1,10 +1,10 @@
 //! An application.
 
 use bytes::Bytes;
-use deepgram_sidecar::client::{
+use client::{
     Client, Error, Event, Incoming, OpenRequest, Opened, Receiver, Refusal, Sender, Summary,
 };
-use deepgram_sidecar::emulator::position;
+use emulator::position;
 
 use super::order::Order;
 use super::{Sidecar, within};

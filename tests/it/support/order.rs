@@ -1,6 +1,6 @@
 //! The contract's order of frames, which every test's application watches over.
 
-use deepgram_sidecar::client::{Event, Incoming};
+use client::{Event, Incoming};
 
 /// What has come so far, as far as it forbids what may come next.
 #[derive(Debug, Default)]

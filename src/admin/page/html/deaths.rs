@@ -3,9 +3,9 @@
 use maud::{Markup, html};
 
 use super::super::deaths::{DeathView, Deaths};
-use super::session::{death, row};
+use super::view::{death, row};
 use super::{events, page, tags};
-use crate::session::live::State;
+use session::State;
 
 /// The deaths, newest first, each with its session's flight recorder folded away.
 pub(in super::super) fn deaths(list: &Deaths<'_>) -> String {

@@ -3,11 +3,11 @@
 use maud::{Markup, html};
 
 use super::super::query::{Query, Sort};
-use super::super::session::View;
 use super::super::sessions::{List, Summary};
+use super::super::view::View;
 use super::{REFRESH, page, tags};
 use crate::admin::quantity::{bytes, time, time_or_dash};
-use crate::session::live::State;
+use session::State;
 
 /// The sessions as a table, each with a link to its own page.
 pub(in super::super) fn sessions(list: &List<'_>, query: &Query) -> String {

@@ -1,0 +1,160 @@
+//! The application's side of the IPC protocol: what `stream`, `demo`, tests and the load harness
+//! speak with the daemon.
+//!
+//! It shares nothing with the server but [`protocol::frame`], so that it tests the contract and
+//! not the server's own idea of it. It is as tolerant as the contract asks applications to be:
+//! unknown members, events, words and frame types are no errors. It starts no task, retries
+//! nothing and checks nothing that it sends.
+
+mod incoming;
+mod receiver;
+mod request;
+mod sender;
+
+pub use incoming::{
+    AudioSummary, Death, Event, FinalizeSummary, Incoming, MessageSummary, Opened, Refusal, Summary,
+};
+pub use receiver::Receiver;
+pub use request::OpenRequest;
+pub use sender::Sender;
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use tokio::io::{AsyncRead, AsyncWrite, ReadHalf, WriteHalf};
+use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+
+/// One connection to the daemon, which is one session.
+///
+/// Use it whole for dialogues, [`Client::split`] it to stream: a daemon that holds back audio still
+/// wants its results to be read.
+#[derive(Debug)]
+pub struct Client<R = OwnedReadHalf, W = OwnedWriteHalf> {
+    sender: Sender<W>,
+    receiver: Receiver<R>,
+}
+
+impl Client {
+    /// Connects to the daemon's socket.
+    ///
+    /// # Errors
+    /// [`Error::NoDaemon`], [`Error::NotPermitted`] or [`Error::Io`].
+    pub async fn connect(socket: impl AsRef<Path>) -> Result<Self, Error> {
+        let socket = socket.as_ref();
+        let stream =
+            UnixStream::connect(socket).await.map_err(|error| Error::of_connect(socket, error))?;
+        let (reader, writer) = stream.into_split();
+        Ok(Self { sender: Sender::new(writer), receiver: Receiver::new(reader) })
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite> Client<ReadHalf<S>, WriteHalf<S>> {
+    /// Speaks over a stream that is already connected, say one end of a duplex pipe.
+    pub fn over(stream: S) -> Self {
+        let (reader, writer) = tokio::io::split(stream);
+        Self { sender: Sender::new(writer), receiver: Receiver::new(reader) }
+    }
+}
+
+impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Client<R, W> {
+    /// Sends OPEN: an [`OpenRequest`], or any JSON that a test wants the daemon to judge.
+    pub async fn open(&mut self, request: &impl Serialize) -> Result<(), Error> {
+        self.sender.open(request).await
+    }
+
+    /// Sends one AUDIO frame.
+    pub async fn send_audio(&mut self, audio: &[u8]) -> Result<(), Error> {
+        self.sender.send_audio(audio).await
+    }
+
+    /// Asks Deepgram to flush one channel, or all.
+    pub async fn finalize(&mut self, channel: Option<u64>) -> Result<(), Error> {
+        self.sender.finalize(channel).await
+    }
+
+    /// Says that no more audio comes.
+    pub async fn finish(&mut self) -> Result<(), Error> {
+        self.sender.finish().await
+    }
+
+    /// Sends a JSON message for Deepgram.
+    pub async fn text(&mut self, message: &impl Serialize) -> Result<(), Error> {
+        self.sender.text(message).await
+    }
+
+    /// Sends an UPDATE.
+    pub async fn update(&mut self, changes: &impl Serialize) -> Result<(), Error> {
+        self.sender.update(changes).await
+    }
+
+    /// The next frame; `None` once the daemon has shut its side between frames. Cancel safe.
+    pub async fn next(&mut self) -> Result<Option<Incoming>, Error> {
+        self.receiver.next().await
+    }
+
+    /// Waits for OPENED. See [`Receiver::opened`].
+    pub async fn opened(&mut self) -> Result<Opened, Error> {
+        self.receiver.opened().await
+    }
+
+    /// Reads on to FINISHED. See [`Receiver::finished`].
+    pub async fn finished(&mut self) -> Result<Summary, Error> {
+        self.receiver.finished().await
+    }
+
+    /// The writing half, for raw frames and half-closes.
+    pub fn sender(&mut self) -> &mut Sender<W> {
+        &mut self.sender
+    }
+
+    /// Takes the halves apart, so that each can have its own task.
+    pub fn split(self) -> (Sender<W>, Receiver<R>) {
+        (self.sender, self.receiver)
+    }
+}
+
+/// Why the client could not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Nobody serves the socket.
+    #[error(
+        "no daemon serves {}; start one with `deepgram-sidecar run`, or name its socket with --socket",
+        .0.display()
+    )]
+    NoDaemon(PathBuf),
+    /// The socket's file mode keeps this user out.
+    #[error(
+        "this user may not open {}; run as a user or group that its file mode admits",
+        .0.display()
+    )]
+    NotPermitted(PathBuf),
+    /// The daemon refused the session.
+    #[error("the sidecar refused the session: {0}")]
+    Refused(Box<Refusal>),
+    /// The daemon broke the contract.
+    #[error("the sidecar broke the protocol: {0}; is it of another version?")]
+    Breach(String),
+    /// The connection ended before its last frame.
+    #[error("the sidecar closed the connection before the session's last frame; its log says why")]
+    ClosedEarly,
+    /// Reading or writing failed.
+    #[error("the connection to the sidecar failed: {0}")]
+    Io(#[from] io::Error),
+}
+
+impl Error {
+    fn of_connect(socket: &Path, error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
+                Self::NoDaemon(socket.to_owned())
+            }
+            io::ErrorKind::PermissionDenied => Self::NotPermitted(socket.to_owned()),
+            _ => Self::Io(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,207 @@
+//! A double of Deepgram's `/v1/listen`, for tests, demos and benchmarks.
+//!
+//! It makes words where speech is in the audio, runs Deepgram's two timers, plays scripted faults
+//! and keeps a record of what each client did. It recognises nothing: the words are not what was
+//! said. `docs/emulator.md` says how far it can be believed.
+//!
+//! ```text
+//! server ── handshake, query ──▶ connection ──▶ stream ──▶ transcript ──▶ message
+//!   │                              script, fault      audio ──┘
+//!   └─ record
+//! ```
+
+mod audio;
+mod backlog;
+pub mod command;
+mod connection;
+mod cues;
+mod duration;
+mod fault;
+mod handshake;
+mod message;
+pub mod position;
+mod query;
+mod record;
+mod script;
+mod server;
+mod settings;
+mod stream;
+mod tls;
+mod transcript;
+mod words;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, ToSocketAddrs};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub use fault::Transport;
+pub use position::{PositionSummary, Positions};
+pub use record::{ConnectionRecord, End, Observed};
+pub use script::{Change, Script, ScriptError};
+pub use server::Told;
+use server::{Playbook, Server};
+pub use settings::{Credentials, FieldNoise, Settings, Undecodable, Unknowns, UtteranceEndStyle};
+pub use tls::Tls;
+
+/// A running emulator. Dropping it ends its connections.
+#[derive(Debug)]
+pub struct Emulator {
+    server: Arc<Server>,
+    addr: Option<SocketAddr>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Emulator {
+    /// Listens on an address and serves whoever connects.
+    ///
+    /// # Errors
+    /// The address cannot be bound, or script and settings do not fit together.
+    pub async fn bind(
+        addr: impl ToSocketAddrs,
+        settings: Settings,
+        script: Script,
+    ) -> io::Result<Self> {
+        Self::listen(addr, settings, script, None).await
+    }
+
+    /// The same over TLS.
+    ///
+    /// # Errors
+    /// As for [`Emulator::bind`].
+    pub async fn bind_tls(
+        addr: impl ToSocketAddrs,
+        settings: Settings,
+        script: Script,
+        tls: Tls,
+    ) -> io::Result<Self> {
+        Self::listen(addr, settings, script, Some(tls)).await
+    }
+
+    /// An emulator without an address: it serves the streams that it is given.
+    ///
+    /// # Errors
+    /// Script and settings do not fit together.
+    pub fn offline(settings: Settings, script: Script) -> io::Result<Self> {
+        let unfit = |error: String| io::Error::new(io::ErrorKind::InvalidInput, error);
+        settings.check().map_err(unfit)?;
+        let playbook =
+            Playbook::new(settings, &script).map_err(|error| unfit(error.to_string()))?;
+        Ok(Self {
+            server: Arc::new(Server::new(playbook)),
+            addr: None,
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
+        })
+    }
+
+    async fn listen(
+        addr: impl ToSocketAddrs,
+        settings: Settings,
+        script: Script,
+        tls: Option<Tls>,
+    ) -> io::Result<Self> {
+        let mut emulator = Self::offline(settings, script)?;
+        let listener = TcpListener::bind(addr).await?;
+        emulator.addr = Some(listener.local_addr()?);
+        let gate = Gate {
+            server: Arc::clone(&emulator.server),
+            tasks: emulator.tasks.clone(),
+            stop: emulator.stop.clone(),
+            tls,
+        };
+        emulator.tasks.spawn(emulator.stop.clone().run_until_cancelled_owned(gate.run(listener)));
+        Ok(emulator)
+    }
+
+    /// Where it listens.
+    ///
+    /// # Panics
+    /// If it was made by [`Emulator::offline`] and listens nowhere.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr.expect("only an emulator that was bound has an address")
+    }
+
+    /// Serves a client over a stream of its own, in memory for example.
+    pub fn serve_stream<S: Transport>(&self, stream: S) {
+        let server = Arc::clone(&self.server);
+        let serve = async move { server.serve(stream).await };
+        self.tasks.spawn(self.stop.clone().run_until_cancelled_owned(serve));
+    }
+
+    /// Plays another script from now on, for connections to come and for those that are open.
+    ///
+    /// # Errors
+    /// The script does not fit the emulator's settings; nothing has changed then.
+    pub fn change(&self, change: &Change) -> Result<Told, ScriptError> {
+        self.server.playbook.change(change)
+    }
+
+    /// What it has seen so far.
+    pub fn observed(&self) -> Observed {
+        self.server.ledger.observed()
+    }
+
+    /// Ends all connections, without a close frame, and waits until they are gone.
+    pub async fn shutdown(self) {
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+/// The way in from the network.
+struct Gate {
+    server: Arc<Server>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+    tls: Option<Tls>,
+}
+
+impl Gate {
+    async fn run(self, listener: TcpListener) {
+        loop {
+            match listener.accept().await {
+                Ok((stream, _)) => self.admit(stream),
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept; trying again");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    fn admit(&self, stream: tokio::net::TcpStream) {
+        // Results are small and must not wait for each other; without the option they are late.
+        let _ = stream.set_nodelay(true);
+        let server = Arc::clone(&self.server);
+        let tls = self.tls.clone();
+        let serve = async move {
+            match tls {
+                None => server.serve(stream).await,
+                Some(Tls(acceptor)) => match acceptor.accept(stream).await {
+                    Ok(stream) => server.serve(stream).await,
+                    Err(error) => tracing::debug!(%error, "no TLS came about"),
+                },
+            }
+        };
+        self.tasks.spawn(self.stop.clone().run_until_cancelled_owned(serve));
+    }
+}
+
+/// After a failed accept, which mostly means that descriptors have run out.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+#[cfg(test)]
+mod tests;

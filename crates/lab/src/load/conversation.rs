@@ -1,0 +1,205 @@
+//! What an application says in one session, while it listens.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use tokio::sync::watch;
+use tokio::time::{Interval, MissedTickBehavior, interval, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::Profile;
+use client::{Client, Error, Incoming, Receiver, Sender};
+
+/// One session that is open.
+pub(super) struct Conversation {
+    sender: Sender,
+    receiver: Receiver,
+    stop: CancellationToken,
+}
+
+/// What has been heard so far.
+#[derive(Clone, Copy, Debug, Default)]
+struct Heard {
+    /// Results that answer a Finalize.
+    finalized: u32,
+    /// The connection is dead. Applications notice it when they have spoken their sentence.
+    is_dead: bool,
+    /// The sidecar is going, or gone.
+    is_over: bool,
+}
+
+impl Heard {
+    fn is_the_end(&self) -> bool {
+        self.is_dead || self.is_over
+    }
+}
+
+impl Conversation {
+    pub(super) fn new(client: Client, stop: &CancellationToken) -> Self {
+        let (sender, receiver) = client.split();
+        Self { sender, receiver, stop: stop.clone() }
+    }
+
+    /// Speaks, lets its words be finalized, pauses; several times.
+    pub(super) async fn talk(self, profile: &Profile) -> Result<(), Error> {
+        self.hold(async |voice| {
+            for _ in 0..profile.utterances {
+                if voice.has_ended() {
+                    break;
+                }
+                voice.speak(profile.utterance).await?;
+                for _ in 0..profile.finalizes {
+                    voice.finalize(profile.finalize_wait).await?;
+                }
+                voice.pause(profile.pause).await;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Says a word, and then nothing for long.
+    pub(super) async fn idle(self, profile: &Profile) -> Result<(), Error> {
+        self.hold(async |voice| {
+            voice.speak(A_WORD).await?;
+            voice.finalize(profile.finalize_wait).await?;
+            voice.pause(LONG_SILENCE).await;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Sends so many bytes of audio as fast as they are taken.
+    pub(super) async fn flood(self, bytes: usize) -> Result<(), Error> {
+        self.hold(async |voice| {
+            for _ in 0..bytes / LOUD.len() {
+                if voice.has_ended() {
+                    break;
+                }
+                voice.send(&LOUD).await?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Says something and FINISH, and listens to the end meanwhile.
+    async fn hold(
+        self,
+        say: impl AsyncFnOnce(&mut Voice) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let Self { sender, mut receiver, stop } = self;
+        let (heard, hears) = watch::channel(Heard::default());
+        let mut voice = Voice { sender, hears, stop };
+        let saying = async {
+            say(&mut voice).await?;
+            voice.sender.finish().await
+        };
+        // A write that fails has its reason on the way to be read.
+        let (listened, _) = tokio::join!(listen(&mut receiver, &heard), saying);
+        listened
+    }
+}
+
+async fn listen(receiver: &mut Receiver, heard: &watch::Sender<Heard>) -> Result<(), Error> {
+    let over = || heard.send_modify(|heard| heard.is_over = true);
+    loop {
+        let frame = receiver.next().await.inspect_err(|_| over())?;
+        match frame {
+            Some(Incoming::Message(message)) => {
+                let message: Message = serde_json::from_slice(&message).unwrap_or_default();
+                heard.send_modify(|heard| heard.finalized += u32::from(message.from_finalize));
+            }
+            Some(Incoming::Event(event)) => match event.name() {
+                "dead" => heard.send_modify(|heard| heard.is_dead = true),
+                "draining" => over(),
+                _ => {}
+            },
+            Some(Incoming::Unknown { .. } | Incoming::Opened(_)) => {}
+            Some(Incoming::Finished(_) | Incoming::Error(_)) | None => {
+                over();
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// The one member of a result that matters here.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Message {
+    from_finalize: bool,
+}
+
+/// What an application says with. It falls silent when the session is over or the load stops.
+struct Voice {
+    sender: Sender,
+    hears: watch::Receiver<Heard>,
+    stop: CancellationToken,
+}
+
+impl Voice {
+    fn has_ended(&self) -> bool {
+        self.stop.is_cancelled() || self.hears.borrow().is_the_end()
+    }
+
+    async fn send(&mut self, audio: &[u8]) -> Result<(), Error> {
+        self.sender.send_audio(audio).await
+    }
+
+    /// Speaks for so long, in real time.
+    async fn speak(&mut self, length: Duration) -> Result<(), Error> {
+        let mut pace = frames();
+        for _ in 0..length.as_millis() / FRAME.as_millis() {
+            pace.tick().await;
+            if self.stop.is_cancelled() || self.hears.borrow().is_over {
+                return Ok(());
+            }
+            self.send(&LOUD[..FRAME_BYTES]).await?;
+        }
+        Ok(())
+    }
+
+    /// Asks for the words so far and waits for them.
+    async fn finalize(&mut self, wait: Duration) -> Result<(), Error> {
+        if self.has_ended() {
+            return Ok(());
+        }
+        let before = self.hears.borrow().finalized;
+        self.sender.finalize(None).await?;
+        let answered = self.hears.wait_for(|heard| heard.finalized > before || heard.is_the_end());
+        // Deepgram does not promise an answer.
+        let _ = timeout(wait, answered).await;
+        Ok(())
+    }
+
+    /// Says nothing for so long.
+    async fn pause(&mut self, length: Duration) {
+        tokio::select! {
+            () = sleep(length) => {}
+            () = self.stop.cancelled() => {}
+            _ = self.hears.wait_for(Heard::is_the_end) => {}
+        }
+    }
+}
+
+fn frames() -> Interval {
+    let mut pace = interval(FRAME);
+    pace.set_missed_tick_behavior(MissedTickBehavior::Burst);
+    pace
+}
+
+/// Audio in one frame of a talker.
+const FRAME: Duration = Duration::from_millis(100);
+
+/// Of 16 kHz linear16.
+const FRAME_BYTES: usize = 3_200;
+
+/// Every sample is 0x2020: loud enough to be taken for speech.
+static LOUD: [u8; 64 << 10] = [0x20; 64 << 10];
+
+/// What an idler says.
+const A_WORD: Duration = Duration::from_millis(600);
+
+/// How long an idler holds its session.
+const LONG_SILENCE: Duration = Duration::from_secs(40);

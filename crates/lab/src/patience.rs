@@ -1,0 +1,27 @@
+//! Waiting for what tells nobody when it happens.
+
+use std::time::Duration;
+
+use anyhow::bail;
+
+/// Looks again and again until there is something to see; past the deadline the error says what
+/// was waited for.
+pub(super) async fn until<T>(
+    what: &str,
+    deadline: Duration,
+    mut look: impl AsyncFnMut() -> anyhow::Result<Option<T>>,
+) -> anyhow::Result<T> {
+    let began = clock::now();
+    let mut looks = tokio::time::interval(BETWEEN_LOOKS);
+    loop {
+        looks.tick().await;
+        if let Some(seen) = look().await? {
+            return Ok(seen);
+        }
+        if clock::now() - began > deadline {
+            bail!("waited {} for {what}", humantime::format_duration(deadline));
+        }
+    }
+}
+
+const BETWEEN_LOOKS: Duration = Duration::from_millis(50);

@@ -1,0 +1,105 @@
+//! The vocabulary that the application's side, Deepgram's side and the session machine share.
+//!
+//! It does no I/O and knows neither sockets nor metrics. The words:
+//! a **session** is one application stream, from OPEN to FINISHED; a **connection** is one
+//! WebSocket to Deepgram, of which a session has one at a time; a **death** is a connection that
+//! ended although nobody asked it to.
+
+pub mod audio;
+pub mod bound;
+pub mod close;
+mod config;
+pub mod death;
+pub mod dial;
+pub mod fact;
+mod frame;
+mod input;
+pub mod machine;
+mod observation;
+mod outgoing;
+mod refusal;
+mod state;
+pub mod summary;
+mod time_map;
+pub mod trace;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+
+pub use config::SessionConfig;
+pub use frame::{AppFrame, Event, LossCause};
+pub use input::{AppInput, MessageKind, UpstreamInput};
+pub use observation::{Observation, Segment, Side};
+pub use outgoing::{Outgoing, Written};
+pub use refusal::{ConnectRefusal, ErrorCode, Refusal};
+pub use state::State;
+pub use time_map::TimeMap;
+
+/// The name of a session: 1 to 64 of `A-Z a-z 0-9 . _ : -`. Cheap to clone.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct SessionId(Arc<str>);
+
+impl SessionId {
+    /// Longest id, in bytes.
+    pub const LENGTH_MAX: usize = 64;
+
+    /// Takes a name that the application chose; `None` where it breaks the rule above.
+    pub fn parse(text: &str) -> Option<Self> {
+        let fits = (1..=Self::LENGTH_MAX).contains(&text.len());
+        (fits && text.bytes().all(is_name_byte)).then(|| Self(text.into()))
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Whether a byte may stand in a session id or in the key of a tag.
+pub fn is_name_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b':' | b'-')
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Which of Deepgram's streaming endpoints a session speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum Endpoint {
+    /// `/v1/listen`: Nova. KeepAlive is a JSON text message, Finalize exists.
+    #[serde(rename = "/v1/listen")]
+    V1Listen,
+    /// `/v2/listen`: Flux. JSON KeepAlive and Finalize are fatal there; a Ping keeps it alive.
+    #[serde(rename = "/v2/listen")]
+    V2Listen,
+}
+
+impl Endpoint {
+    /// The request path.
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::V1Listen => "/v1/listen",
+            Self::V2Listen => "/v2/listen",
+        }
+    }
+}
+
+/// Longest text that Deepgram or the network can put into an event, in bytes.
+const DETAIL_BYTES_MAX: usize = 1 << 10;
+
+/// Cuts a text for people to its bound.
+pub fn bounded(mut detail: String) -> String {
+    detail.truncate(detail.floor_char_boundary(DETAIL_BYTES_MAX));
+    detail
+}
+
+/// Whole milliseconds: the unit of every duration that is told to anybody.
+pub fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,89 @@
+//! A running session as operators may see it.
+
+use std::time::{Duration, Instant};
+
+use super::{Session, Timer};
+use crate::Written;
+use crate::summary::{AudioSummary, FinalizeSummary, MessageSummary};
+
+/// A running session's counts, for the admin page.
+#[derive(Clone, Copy, Debug)]
+pub struct Glance {
+    /// Connections that were up.
+    pub connections: u32,
+    /// KeepAlives written.
+    pub keepalives: u64,
+    /// The audio's books.
+    pub audio: AudioSummary,
+    /// What became of the Finalizes.
+    pub finalizes: FinalizeSummary,
+    /// Messages that the kernel has taken for Deepgram.
+    pub written: Written,
+    /// What Deepgram sent.
+    pub messages: MessageSummary,
+    /// Bytes of audio that are final.
+    pub bytes_finalized: u64,
+    /// Bytes of audio that never became final.
+    pub bytes_lost: u64,
+    /// Finalizes that were asked for.
+    pub finalizes_requested: u64,
+    /// Those among them of which nothing is known yet.
+    pub finalizes_in_flight: u64,
+    /// Bytes that wait to be sent to Deepgram.
+    pub upstream_queue_bytes: u64,
+    /// Whether audio goes in and nothing comes out.
+    pub is_stalled: bool,
+    /// The connection, while there is one.
+    pub connection: Option<ConnectionGlance>,
+}
+
+/// A connection that is up, for the admin page.
+#[derive(Clone, Copy, Debug)]
+pub struct ConnectionGlance {
+    /// Which of the session's connections, from 1.
+    pub number: u32,
+    /// When it came up.
+    pub up_since: Instant,
+    /// When something was last sent.
+    pub last_send: Instant,
+    /// When something was last received.
+    pub last_receive: Instant,
+    /// Bytes of audio sent on it, our own silence included.
+    pub cursor_bytes: u64,
+    /// Up to where its audio has results, in its time.
+    pub result_end: Duration,
+}
+
+impl Session {
+    /// What the session has done so far.
+    pub fn glance(&self) -> Glance {
+        Glance {
+            connections: self.connections,
+            keepalives: self.counts.keepalives,
+            audio: self.ledger.summary(),
+            finalizes: self.counts.finalizes,
+            written: self.counts.written,
+            messages: self.counts.messages,
+            bytes_finalized: self.ledger.finalized_bytes(),
+            bytes_lost: self.ledger.lost_bytes(),
+            finalizes_requested: self.counts.finalizes_requested,
+            finalizes_in_flight: self.counts.finalizes_in_flight(),
+            upstream_queue_bytes: self.backlog.bytes()
+                + self.connection.as_ref().map_or(0, |it| it.unwritten_bytes),
+            is_stalled: self.connection.as_ref().is_some_and(|it| it.stall.is_told()),
+            connection: self.connection.as_ref().map(|it| ConnectionGlance {
+                number: it.number,
+                up_since: it.up_since,
+                last_send: it.last_send,
+                last_receive: it.last_receive,
+                cursor_bytes: self.ledger.stream_bytes() + it.silence_bytes,
+                result_end: it.result_end,
+            }),
+        }
+    }
+
+    /// The timers that run and when each is due, for the admin page.
+    pub fn deadlines(&self) -> impl Iterator<Item = (Timer, Instant)> {
+        Timer::ALL.into_iter().filter_map(|timer| Some((timer, self.timers.get(timer)?)))
+    }
+}

@@ -1,0 +1,62 @@
+//! The session's life in stretches of a minute, so that operators see a session while it lives and
+//! not only when it is over.
+
+use std::time::{Duration, Instant};
+
+use super::{Counts, Session, Timer};
+use crate::summary::AudioSummary;
+use crate::{Observation, Segment};
+
+/// How long a stretch is. Some trace stores give a trace up after 20 minutes of nothing new.
+const LENGTH: Duration = Duration::from_secs(60);
+
+/// What the totals were when the stretch began.
+#[derive(Debug)]
+pub(super) struct SegmentStart {
+    at: Instant,
+    audio: AudioSummary,
+    keepalives: u64,
+    messages: u64,
+    finals: u64,
+    /// The longest silence that has ended since.
+    pub(super) send_gap_max: Duration,
+}
+
+impl SegmentStart {
+    pub(super) fn new(at: Instant, audio: AudioSummary, counts: &Counts) -> Self {
+        Self {
+            at,
+            audio,
+            keepalives: counts.keepalives,
+            messages: counts.messages.received,
+            finals: counts.messages.finals,
+            send_gap_max: Duration::ZERO,
+        }
+    }
+}
+
+impl Session {
+    /// Tells what happened since the last time, and begins the next stretch.
+    pub(super) fn end_segment(&mut self, now: Instant) {
+        let audio = self.ledger.summary();
+        let next = SegmentStart::new(now, audio, &self.counts);
+        let start = std::mem::replace(&mut self.segment, next);
+        let segment = Segment {
+            duration: now.duration_since(start.at),
+            bytes_received: audio.bytes_received - start.audio.bytes_received,
+            bytes_sent: audio.bytes_sent - start.audio.bytes_sent,
+            audio: self.config.audio,
+            keepalives: self.counts.keepalives - start.keepalives,
+            messages: self.counts.messages.received - start.messages,
+            finals: self.counts.messages.finals - start.finals,
+            send_gap_max: start.send_gap_max,
+            lag: self.lag(),
+        };
+        self.observe(Observation::Segment(Box::new(segment)));
+        self.arm_segment(now);
+    }
+
+    pub(super) fn arm_segment(&mut self, now: Instant) {
+        self.timers.set(Timer::Segment, now + LENGTH);
+    }
+}

@@ -1,0 +1,404 @@
+//! A session between a scripted application and a small model of Deepgram, in virtual time.
+
+mod deaths;
+mod dialing;
+mod endings;
+mod keepalives;
+mod liveness;
+mod measures;
+mod properties;
+mod regressions;
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use super::*;
+use crate::TimeMap;
+use crate::audio::AudioFormat;
+use crate::close::{dg_code_of, reason_of_close};
+use crate::death::Trigger;
+use crate::dial::{DialFailure, DialPhases, DialReason};
+use crate::fact::DgCode;
+use crate::summary::{Outcome, Summary};
+use crate::{AppInput, Endpoint, ErrorCode, MessageKind, UpstreamInput, Written};
+
+/// 100 ms of 16 kHz linear16.
+const FRAME_BYTES: usize = 3_200;
+const FRAME: Duration = Duration::from_millis(100);
+
+fn config() -> SessionConfig {
+    SessionConfig {
+        endpoint: Endpoint::V1Listen,
+        audio: AudioFormat::new("linear16", 16_000, 1),
+        keepalive_interval: secs(5),
+        keepalive_max_idle: Some(secs(600)),
+        prime_silence: Duration::ZERO,
+        ping_interval: secs(5),
+        ping_timeout: secs(5),
+        stall_after: secs(20),
+        kill_stalled: false,
+        connect_attempts: 3,
+        write_timeout: secs(5),
+        connect_buffer: secs(10),
+        finalize_timeout: secs(5),
+        finish_timeout: secs(10),
+        app_stall_timeout: secs(30),
+    }
+}
+
+fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// Where so many bytes of audio end.
+fn position(bytes: usize) -> Duration {
+    config().audio.expect("linear16 tells time").duration(bytes as u64)
+}
+
+fn frame() -> Bytes {
+    Bytes::from_static(&[1; FRAME_BYTES])
+}
+
+/// Session, application and Deepgram on one clock.
+struct World {
+    start: Instant,
+    now: Instant,
+    session: Session,
+    deepgram: Deepgram,
+    /// Whether the kernel takes what is sent to Deepgram, and to the application.
+    upstream_writes: bool,
+    app_writes: bool,
+    unwritten: Written,
+    dials: u32,
+    hang_ups: u32,
+    sent: Vec<(Duration, Outgoing)>,
+    delivered: Vec<(Duration, AppFrame)>,
+    facts: Vec<Fact>,
+    observations: Vec<(Duration, Observation)>,
+}
+
+/// The two timers of Deepgram's, and answers to what is sent.
+#[derive(Default)]
+struct Deepgram {
+    up: Option<Instant>,
+    last_heard: Option<Instant>,
+    answered: bool,
+    audio_bytes: usize,
+    /// Says nothing at all, though TCP stays up.
+    mute: bool,
+    /// Answers Finalize with a result.
+    answers_finalize: bool,
+    /// Answers CloseStream with Metadata and a close.
+    closes: bool,
+}
+
+impl World {
+    fn new(config: SessionConfig) -> Self {
+        let start = clock::now();
+        let id = SessionId::parse("test").unwrap();
+        let mut world = Self {
+            start,
+            now: start,
+            session: Session::new(id, config, start, 7),
+            deepgram: Deepgram { answers_finalize: true, closes: true, ..Deepgram::default() },
+            upstream_writes: true,
+            app_writes: true,
+            unwritten: Written::default(),
+            dials: 0,
+            hang_ups: 0,
+            sent: Vec::new(),
+            delivered: Vec::new(),
+            facts: Vec::new(),
+            observations: Vec::new(),
+        };
+        world.settle();
+        world
+    }
+
+    /// A world whose connection is up.
+    fn connected(config: SessionConfig) -> Self {
+        let mut world = Self::new(config);
+        world.connect();
+        world
+    }
+
+    fn connect(&mut self) {
+        let closes = self.deepgram.closes;
+        let answers_finalize = self.deepgram.answers_finalize;
+        let (up, last_heard) = (Some(self.now), Some(self.now));
+        self.deepgram =
+            Deepgram { up, last_heard, closes, answers_finalize, ..Deepgram::default() };
+        let request_id = Some("request".to_owned());
+        self.upstream(UpstreamInput::Connected { request_id, phases: DialPhases::default() });
+    }
+
+    fn app(&mut self, input: AppInput) {
+        self.session.handle_app(self.now, input);
+        self.settle();
+    }
+
+    fn upstream(&mut self, input: UpstreamInput) {
+        self.session.handle_upstream(self.now, input);
+        self.settle();
+    }
+
+    fn message(&mut self, kind: MessageKind) {
+        self.upstream(UpstreamInput::Message { text: Bytes::from_static(b"{}"), kind });
+    }
+
+    fn close(&mut self, code: Option<u16>, text: &str) {
+        let reason = reason_of_close(code, text);
+        self.deepgram.up = None;
+        self.upstream(UpstreamInput::Closed {
+            code,
+            reason,
+            dg_code: dg_code_of(text),
+            detail: text.to_owned(),
+        });
+    }
+
+    fn fail(&mut self, reason: crate::death::Reason, trigger: Trigger) {
+        self.deepgram.up = None;
+        self.upstream(UpstreamInput::Failed { reason, trigger, detail: "test".to_owned() });
+    }
+
+    fn fail_dial(&mut self, reason: DialReason, status: Option<u16>) {
+        let detail = "refused".to_owned();
+        self.upstream(UpstreamInput::DialFailed(DialFailure {
+            reason,
+            status,
+            detail,
+            request_id: None,
+            untrusted: false,
+        }));
+    }
+
+    fn drain(&mut self, timeout: Duration) {
+        self.session.handle_drain(self.now, self.now + timeout);
+        self.settle();
+    }
+
+    /// Carries out effects and lets both ends answer, until nothing moves.
+    fn settle(&mut self) {
+        loop {
+            self.perform();
+            if self.upstream_writes && self.unwritten != Written::default() {
+                let written = std::mem::take(&mut self.unwritten);
+                self.session.handle_upstream(self.now, UpstreamInput::Written(written));
+                self.answer(written);
+            } else if self.app_writes && self.session.app.unwritten {
+                self.session.handle_app(self.now, AppInput::WriteDrained);
+            } else {
+                break;
+            }
+        }
+        self.check_books();
+        self.check_clocks();
+    }
+
+    fn perform(&mut self) {
+        while let Some(output) = self.session.poll_output() {
+            let at = self.now - self.start;
+            match output {
+                Output::Dial => self.dials += 1,
+                Output::Send(outgoing) => {
+                    self.unwritten.add(&outgoing);
+                    self.sent.push((at, outgoing));
+                }
+                Output::HangUp => {
+                    self.hang_ups += 1;
+                    self.deepgram.up = None;
+                    self.unwritten = Written::default();
+                }
+                Output::Deliver(frame) => {
+                    assert!(!self.is_finished(), "nothing follows the last frame: {frame:?}");
+                    self.delivered.push((at, frame));
+                }
+                Output::AbandonApp => {}
+                Output::Record(fact) => self.facts.push(*fact),
+                Output::Observe(observation) => self.observations.push((at, observation)),
+            }
+        }
+    }
+
+    /// What Deepgram makes of what has just reached it.
+    fn answer(&mut self, written: Written) {
+        if written.is_activity() {
+            self.deepgram.last_heard = Some(self.now);
+        }
+        if self.deepgram.mute {
+            return;
+        }
+        let before = self.deepgram.audio_bytes / (10 * FRAME_BYTES);
+        self.deepgram.audio_bytes += (written.audio_bytes + written.silence_bytes) as usize;
+        if self.deepgram.audio_bytes / (10 * FRAME_BYTES) > before {
+            self.result(false, false);
+        }
+        if written.pings > 0 {
+            self.session.handle_upstream(self.now, UpstreamInput::Pong);
+        }
+        if written.finalizes > 0 && self.deepgram.answers_finalize {
+            self.result(true, true);
+        }
+        if written.close_streams > 0 && self.deepgram.closes {
+            self.result(true, false);
+            self.say(MessageKind::Metadata);
+            let reason = reason_of_close(Some(1000), "");
+            self.deepgram.up = None;
+            let dg_code = DgCode::None;
+            let closed =
+                UpstreamInput::Closed { code: Some(1000), reason, dg_code, detail: String::new() };
+            self.session.handle_upstream(self.now, closed);
+        }
+    }
+
+    fn result(&mut self, is_final: bool, from_finalize: bool) {
+        let end = position(self.deepgram.audio_bytes);
+        self.say(MessageKind::Results { is_final, from_finalize, end, channel: 0, channels: 1 });
+    }
+
+    fn say(&mut self, kind: MessageKind) {
+        self.deepgram.answered = true;
+        let text = Bytes::from_static(b"{}");
+        self.session.handle_upstream(self.now, UpstreamInput::Message { text, kind });
+        self.perform();
+    }
+
+    /// Steps from deadline to deadline, the session's and Deepgram's, for so long.
+    fn advance(&mut self, duration: Duration) {
+        let until = self.now + duration;
+        loop {
+            let deepgram = self.deepgram.next_deadline();
+            let next = [self.session.next_deadline(), deepgram].into_iter().flatten().min();
+            let Some(next) = next.filter(|next| *next <= until) else { break };
+            self.now = self.now.max(next);
+            if deepgram.is_some_and(|deadline| deadline <= self.now) {
+                self.deepgram_times_out();
+            } else {
+                self.timeout();
+            }
+        }
+        self.now = until;
+    }
+
+    fn timeout(&mut self) {
+        self.session.handle_timeout(self.now);
+        let next = self.session.next_deadline();
+        assert!(next.is_none_or(|next| next > self.now), "a deadline was left in the past");
+        self.settle();
+    }
+
+    fn deepgram_times_out(&mut self) {
+        let idle = self.deepgram.idle_deadline().is_some_and(|deadline| deadline <= self.now);
+        let text = if idle { "See https://dpgr.am/net0001" } else { "See https://dpgr.am/net0000" };
+        self.close(Some(1011), text);
+    }
+
+    /// Real-time audio for so long: the first frame now, the last one frame before the end.
+    fn speak(&mut self, duration: Duration) {
+        for _ in 0..duration.as_millis() / FRAME.as_millis() {
+            self.app(AppInput::Audio(frame()));
+            self.advance(FRAME);
+        }
+    }
+
+    fn check_books(&self) {
+        let (mut frames, mut bytes) = self.session.backlog.audio();
+        if let Some(connection) = &self.session.connection {
+            frames += connection.unwritten.audio_frames;
+            bytes += connection.unwritten.audio_bytes;
+        }
+        assert!(self.session.ledger.is_balanced(frames, bytes), "{:?}", self.session.ledger);
+    }
+
+    /// No state may wait for what cannot come.
+    fn check_clocks(&self) {
+        let session = &self.session;
+        let unwritten = session.connection.as_ref().map(|it| it.unwritten).unwrap_or_default();
+        if session.phase == Phase::Open && unwritten == Written::default() {
+            assert!(session.deadline(Timer::Keepalive).is_some(), "the keepalive clock is gone");
+        }
+        let heard = session.wants_app_input() || session.next_deadline().is_some();
+        let waits = session.phase == Phase::Dialing || session.is_closed();
+        assert!(heard || waits || session.app.eof, "deaf in {:?}", session.phase);
+    }
+
+    fn keepalives(&self) -> Vec<u64> {
+        let keepalives = self.sent.iter().filter(|(_, it)| *it == Outgoing::KeepAlive);
+        keepalives.map(|(at, _)| at.as_millis() as u64).collect()
+    }
+
+    fn count_sent(&self, wanted: &Outgoing) -> usize {
+        self.sent.iter().filter(|(_, it)| it == wanted).count()
+    }
+
+    fn deaths(&self) -> Vec<&Death> {
+        let deaths = self.delivered.iter().filter_map(|(_, it)| match it {
+            AppFrame::Event { event: Event::Dead(death), .. } => Some(death),
+            _ => None,
+        });
+        deaths.collect()
+    }
+
+    fn events(&self) -> Vec<&Event> {
+        let events = self.delivered.iter().filter_map(|(_, it)| match it {
+            AppFrame::Event { event, .. } => Some(event),
+            _ => None,
+        });
+        events.collect()
+    }
+
+    fn error(&self) -> Option<ErrorCode> {
+        self.delivered.iter().find_map(|(_, it)| match it {
+            AppFrame::Error(refusal) => Some(refusal.code),
+            _ => None,
+        })
+    }
+
+    fn is_finished(&self) -> bool {
+        matches!(self.delivered.last(), Some((_, AppFrame::Finished(_))))
+    }
+
+    fn is_opened(&self) -> bool {
+        self.delivered.iter().any(|(_, it)| matches!(it, AppFrame::Opened { .. }))
+    }
+
+    /// The summary of a session that is over; facts and frame must tell the same.
+    fn summary(&self) -> Summary {
+        let mut ended = self.facts.iter().filter_map(|fact| match fact {
+            Fact::SessionEnded(ended) => Some(&ended.summary),
+            _ => None,
+        });
+        let summary = ended.next().expect("the session is over");
+        assert!(ended.next().is_none(), "a session ends once");
+        if let Some((_, AppFrame::Finished(told))) = self.delivered.last() {
+            assert_eq!(**told, *summary);
+        }
+        let audio = summary.audio;
+        assert_eq!(
+            audio.bytes_received,
+            audio.bytes_sent + audio.bytes_dropped + audio.bytes_gated,
+            "the contract's equation"
+        );
+        summary.clone()
+    }
+}
+
+impl Deepgram {
+    fn idle_deadline(&self) -> Option<Instant> {
+        self.up.and(self.last_heard).map(|heard| heard + secs(10))
+    }
+
+    fn response_deadline(&self) -> Option<Instant> {
+        self.up.filter(|_| !self.answered).map(|up| up + secs(30))
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        [self.idle_deadline(), self.response_deadline()]
+            .into_iter()
+            .flatten()
+            .min()
+            .filter(|_| !self.mute)
+    }
+}

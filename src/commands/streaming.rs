@@ -1,0 +1,211 @@
+//! One session as `stream` and `demo` run it: play, show what comes, tell how it ended.
+
+use std::pin::pin;
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::select;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::play::{Progress, play};
+use super::screen::Screen;
+use super::source::Source;
+use super::summary::Table;
+use super::transcript::Line;
+use client::{self, Client, Event, Incoming, Refusal, Summary};
+
+/// How a session ended for the person who watched it.
+#[derive(Debug)]
+pub(super) enum End {
+    Finished(Box<Summary>),
+    Refused(Refusal),
+    /// A second Ctrl-C.
+    Quit,
+}
+
+impl End {
+    /// The summary; `None` for a session that was quit.
+    ///
+    /// # Errors
+    /// A session that was refused.
+    pub(super) fn into_summary(self) -> Result<Option<Summary>, client::Error> {
+        match self {
+            Self::Finished(summary) => Ok(Some(*summary)),
+            Self::Refused(refusal) => Err(client::Error::Refused(Box::new(refusal))),
+            Self::Quit => Ok(None),
+        }
+    }
+}
+
+/// What is written of each frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum View {
+    /// Text for people.
+    Text,
+    /// A line of JSON.
+    Json,
+}
+
+/// A session and its screen.
+pub(super) struct Session<W = std::io::Stdout> {
+    screen: Screen<W>,
+    view: View,
+    keepalives: Option<watch::Receiver<u64>>,
+    is_opened: bool,
+    /// Ends the recording early.
+    stop: CancellationToken,
+}
+
+impl<O: std::io::Write> Session<O> {
+    pub(super) fn new(screen: Screen<O>, view: View) -> Self {
+        let stop = CancellationToken::new();
+        Self { screen, view, keepalives: None, is_opened: false, stop }
+    }
+
+    /// Shows each keepalive as somebody who sees them counts it.
+    #[cfg(feature = "emulator")]
+    pub(super) fn with_keepalives(self, keepalives: watch::Receiver<u64>) -> Self {
+        Self { keepalives: Some(keepalives), ..self }
+    }
+
+    /// Plays the source to its end and waits for the session's last frame.
+    pub(super) async fn run<R, W>(
+        mut self,
+        client: Client<R, W>,
+        mut source: Source,
+        speed: f64,
+    ) -> anyhow::Result<End>
+    where
+        R: AsyncRead + Unpin,
+        W: AsyncWrite + Unpin,
+    {
+        let (mut sender, mut receiver) = client.split();
+        let (progress, mut shown) = watch::channel(Progress::START);
+        let mut interrupts = signal(SignalKind::interrupt())?;
+        let stop = self.stop.clone();
+        let mut playing = pin!(play(&mut sender, &mut source, speed, &progress, &stop));
+        let mut played = None;
+        let end = loop {
+            select! {
+                result = &mut playing, if played.is_none() => played = Some(result),
+                incoming = receiver.next() => {
+                    if let Some(end) = self.take(incoming?.ok_or(client::Error::ClosedEarly)?)? {
+                        break end;
+                    }
+                }
+                Some(count) = next_count(&mut self.keepalives) => self.show_keepalive(count)?,
+                Ok(()) = shown.changed() => self.show_progress(*shown.borrow_and_update()),
+                _ = interrupts.recv() => {
+                    if self.stop.is_cancelled() {
+                        break End::Quit;
+                    }
+                    self.stop.cancel();
+                }
+            }
+        };
+        self.show_end(&end)?;
+        played.map_or(Ok(()), of_the_source)?;
+        Ok(end)
+    }
+
+    fn take(&mut self, incoming: Incoming) -> anyhow::Result<Option<End>> {
+        if self.view == View::Json {
+            self.show_json(&incoming)?;
+        }
+        match incoming {
+            Incoming::Opened(_) => self.is_opened = true,
+            Incoming::Message(message) => self.show_message(&message)?,
+            Incoming::Event(event) => self.take_event(&event)?,
+            Incoming::Error(refusal) if self.is_opened => self.show_text(&refusal)?,
+            Incoming::Error(refusal) => return Ok(Some(End::Refused(refusal))),
+            Incoming::Finished(summary) => return Ok(Some(End::Finished(summary))),
+            Incoming::Unknown { .. } => {}
+        }
+        Ok(None)
+    }
+
+    fn take_event(&mut self, event: &Event) -> anyhow::Result<()> {
+        if event.name() == "dead" {
+            // A latched session takes audio and makes nothing of it: do not play to the deaf.
+            self.stop.cancel();
+        }
+        let members = serde_json::Value::Object(event.members.clone());
+        self.show_text(format_args!("event {}: {members}", event.name()))
+    }
+
+    fn show_message(&mut self, message: &[u8]) -> anyhow::Result<()> {
+        match Line::read(message) {
+            Some(line) if self.view == View::Text => Ok(self.screen.transcript(&line)?),
+            _ => Ok(()),
+        }
+    }
+
+    fn show_text(&mut self, line: impl std::fmt::Display) -> anyhow::Result<()> {
+        if self.view == View::Text {
+            self.screen.line(line)?;
+        }
+        Ok(())
+    }
+
+    fn show_keepalive(&mut self, count: u64) -> anyhow::Result<()> {
+        self.show_text(format_args!("keepalive {count}: silence, and the connection lives on"))
+    }
+
+    fn show_progress(&self, progress: Progress) {
+        let keepalives = self.keepalives.as_ref().map(|count| *count.borrow());
+        self.screen.progress(&progress, keepalives);
+    }
+
+    fn show_end(&mut self, end: &End) -> anyhow::Result<()> {
+        self.screen.clear();
+        match end {
+            End::Finished(summary) => self.show_text(format_args!("\n{}", Table(summary))),
+            End::Refused(_) | End::Quit => Ok(()),
+        }
+    }
+
+    fn show_json(&mut self, incoming: &Incoming) -> anyhow::Result<()> {
+        let line = match incoming {
+            Incoming::Opened(opened) => json_line("opened", opened),
+            Incoming::Event(event) => json_line("event", event),
+            Incoming::Error(refusal) => json_line("error", refusal),
+            Incoming::Finished(summary) => json_line("finished", summary),
+            Incoming::Message(message) => match serde_json::from_slice::<&RawValue>(message) {
+                Ok(json) => json_line("message", json),
+                Err(_) => json_line("message", &String::from_utf8_lossy(message)),
+            },
+            Incoming::Unknown { .. } => return Ok(()),
+        };
+        Ok(self.screen.line(line?)?)
+    }
+}
+
+/// The next count; never, once nobody counts any more.
+async fn next_count(keepalives: &mut Option<watch::Receiver<u64>>) -> Option<u64> {
+    let counted = keepalives.as_mut()?;
+    counted.changed().await.ok()?;
+    Some(*counted.borrow_and_update())
+}
+
+/// A send that failed is told better by the session's own end; a source that failed is not.
+fn of_the_source(played: anyhow::Result<()>) -> anyhow::Result<()> {
+    match played {
+        Err(error) if error.is::<client::Error>() => Ok(()),
+        played => played,
+    }
+}
+
+fn json_line(frame: &str, payload: &(impl Serialize + ?Sized)) -> serde_json::Result<String> {
+    #[derive(Serialize)]
+    struct Frame<'a, P: ?Sized> {
+        frame: &'a str,
+        payload: &'a P,
+    }
+    serde_json::to_string(&Frame { frame, payload })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,273 @@
+//! A live session as others may see it: its driver writes, admin pages and metrics read.
+//!
+//! Single-writer atomics instead of a lock for what moves with every frame: the driver pays a few
+//! plain stores per wake-up, and a reader never delays a session. What moves rarely stands under a
+//! lock of the session's own.
+
+mod calls;
+mod recorder;
+pub mod registry;
+
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use session::audio::AudioFormat;
+use session::fact::{ConnectionDied, Fact};
+use session::machine::{ConnectionGlance, Glance};
+use session::trace::TraceContext;
+use session::{Endpoint, SessionId, millis};
+
+pub use calls::Call;
+use calls::Calls;
+pub use calls::Inspection;
+pub use recorder::Entry;
+use recorder::Recorder;
+use session::State;
+
+/// The counters of one live session. All start at zero.
+#[derive(Debug, Default)]
+#[expect(missing_docs, reason = "each is the summary's member of the same name, so far")]
+pub struct Counters {
+    pub connections: AtomicU64,
+    pub keepalives: AtomicU64,
+    /// AUDIO frames read.
+    pub frames: AtomicU64,
+    /// AUDIO frames written.
+    pub frames_sent: AtomicU64,
+    /// Text messages of the application's that were written.
+    pub texts_sent: AtomicU64,
+    pub close_streams_sent: AtomicU64,
+    pub pings_sent: AtomicU64,
+    pub bytes_received: AtomicU64,
+    pub bytes_sent: AtomicU64,
+    pub bytes_dropped: AtomicU64,
+    /// Bytes of audio that are final.
+    pub bytes_finalized: AtomicU64,
+    /// Bytes of audio that never became final.
+    pub bytes_lost: AtomicU64,
+    pub messages: AtomicU64,
+    pub finals: AtomicU64,
+    pub finalizes_sent: AtomicU64,
+    pub finalizes_requested: AtomicU64,
+    /// Finalizes of which nothing is known yet.
+    pub finalizes_in_flight: AtomicU64,
+    pub finalize_errors: AtomicU64,
+    pub finalize_timeouts: AtomicU64,
+    pub finalizes_skipped_dead: AtomicU64,
+    /// Bytes that wait to be sent to Deepgram.
+    pub upstream_queue_bytes: AtomicU64,
+    /// Bytes that wait to be read by the application.
+    pub app_queue_bytes: AtomicU64,
+    /// Bytes on the wire to Deepgram, over all connections.
+    pub wire_bytes_sent: AtomicU64,
+    /// Bytes on the wire from Deepgram, over all connections.
+    pub wire_bytes_received: AtomicU64,
+    /// Milliseconds since OPEN when something was last sent successfully.
+    pub last_send_ms: AtomicU64,
+    /// Milliseconds since OPEN when something was last received.
+    pub last_receive_ms: AtomicU64,
+    /// Bytes of audio sent on the connection that is up; 0 without one.
+    pub cursor_bytes: AtomicU64,
+    /// Up to where that audio has results, in milliseconds.
+    pub result_end_ms: AtomicU64,
+    /// Whether a connection is up.
+    pub is_connected: AtomicBool,
+    /// Whether audio goes in and nothing comes out.
+    pub is_stalled: AtomicBool,
+}
+
+impl Counters {
+    /// Shows a session's counts.
+    pub(super) fn publish(&self, glance: &Glance, opened_at: Instant) {
+        let store = |counter: &AtomicU64, value: u64| counter.store(value, Relaxed);
+        store(&self.connections, u64::from(glance.connections));
+        store(&self.keepalives, glance.keepalives);
+        store(&self.frames, glance.audio.frames);
+        store(&self.frames_sent, glance.written.audio_frames);
+        store(&self.texts_sent, glance.written.texts);
+        store(&self.close_streams_sent, glance.written.close_streams);
+        store(&self.pings_sent, glance.written.pings);
+        store(&self.bytes_received, glance.audio.bytes_received);
+        store(&self.bytes_sent, glance.audio.bytes_sent);
+        store(&self.bytes_dropped, glance.audio.bytes_dropped);
+        store(&self.bytes_finalized, glance.bytes_finalized);
+        store(&self.bytes_lost, glance.bytes_lost);
+        store(&self.messages, glance.messages.received);
+        store(&self.finals, glance.messages.finals);
+        store(&self.finalizes_sent, glance.finalizes.sent);
+        store(&self.finalizes_requested, glance.finalizes_requested);
+        store(&self.finalizes_in_flight, glance.finalizes_in_flight);
+        store(&self.finalize_errors, glance.finalizes.errors);
+        store(&self.finalize_timeouts, glance.finalizes.timeouts);
+        store(&self.finalizes_skipped_dead, glance.finalizes.skipped_dead);
+        store(&self.upstream_queue_bytes, glance.upstream_queue_bytes);
+        self.is_stalled.store(glance.is_stalled, Relaxed);
+        self.is_connected.store(glance.connection.is_some(), Relaxed);
+        self.publish_connection(glance.connection.as_ref(), opened_at);
+    }
+
+    /// The ages keep what the last connection left; the cursor belongs to the one that is up.
+    fn publish_connection(&self, connection: Option<&ConnectionGlance>, opened_at: Instant) {
+        let store = |counter: &AtomicU64, value: u64| counter.store(value, Relaxed);
+        let Some(connection) = connection else {
+            store(&self.cursor_bytes, 0);
+            return store(&self.result_end_ms, 0);
+        };
+        let since_open = |at: Instant| at.duration_since(opened_at).as_millis() as u64;
+        store(&self.last_send_ms, since_open(connection.last_send));
+        store(&self.last_receive_ms, since_open(connection.last_receive));
+        store(&self.cursor_bytes, connection.cursor_bytes);
+        store(&self.result_end_ms, millis(connection.result_end));
+    }
+}
+
+/// One live session: who it is, and what it has done so far.
+#[derive(Debug)]
+pub struct LiveSession {
+    /// Its name.
+    pub id: SessionId,
+    /// Deepgram's endpoint.
+    pub endpoint: Endpoint,
+    /// The encoding of its audio, where that tells time.
+    pub audio: Option<AudioFormat>,
+    /// When the last byte of OPEN was read.
+    pub opened_at: Instant,
+    /// The application's tags, in its order.
+    pub tags: Box<[(String, String)]>,
+    /// Deepgram's model, where the application has named one.
+    pub model: Option<Box<str>>,
+    /// What it has done so far.
+    pub counters: Counters,
+    state: AtomicU8,
+    trace: OnceLock<TraceContext>,
+    story: Mutex<Story>,
+    calls: Calls,
+}
+
+/// What happened to it, in detail; touched a few times per connection.
+#[derive(Debug, Default)]
+struct Story {
+    recorder: Recorder,
+    request_id: Option<Box<str>>,
+    first_death: Option<Box<ConnectionDied>>,
+}
+
+impl LiveSession {
+    /// A session that has just been opened.
+    pub fn new(
+        id: SessionId,
+        endpoint: Endpoint,
+        audio: Option<AudioFormat>,
+        opened_at: Instant,
+        tags: Vec<(String, String)>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            id,
+            endpoint,
+            audio,
+            opened_at,
+            tags: tags.into(),
+            model: None,
+            counters: Counters::default(),
+            state: AtomicU8::new(State::Connecting as u8),
+            trace: OnceLock::new(),
+            story: Mutex::default(),
+            calls: Calls::default(),
+        })
+    }
+
+    /// The same with Deepgram's model, if the application has named one.
+    pub fn with_model(mut self: Arc<Self>, model: Option<String>) -> Arc<Self> {
+        let live = Arc::get_mut(&mut self).expect("nobody else has it so soon");
+        live.model = model.map(Into::into);
+        self
+    }
+
+    /// What it is doing now.
+    pub fn state(&self) -> State {
+        State::ALL[usize::from(self.state.load(Relaxed))]
+    }
+
+    /// Tells what it is doing now; returns what it was doing before. The driver's alone.
+    pub fn set_state(&self, state: State) -> State {
+        State::ALL[usize::from(self.state.swap(state as u8, Relaxed))]
+    }
+
+    /// Its span, where it is traced.
+    pub fn trace(&self) -> Option<TraceContext> {
+        self.trace.get().copied()
+    }
+
+    /// Tells its span. The first call counts.
+    pub fn set_trace(&self, context: TraceContext) {
+        let _ = self.trace.set(context);
+    }
+
+    /// How far Deepgram's latest result is behind the audio that was sent on the connection that is
+    /// up; `None` without one, and where the encoding tells no time.
+    pub fn transcript_lag(&self) -> Option<Duration> {
+        let format = self.audio.filter(|_| self.counters.is_connected.load(Relaxed))?;
+        let sent = format.duration(self.counters.cursor_bytes.load(Relaxed));
+        let end = Duration::from_millis(self.counters.result_end_ms.load(Relaxed));
+        Some(sent.saturating_sub(end))
+    }
+
+    /// Deepgram's `dg-request-id` of the latest connection.
+    pub fn request_id(&self) -> Option<String> {
+        self.story().request_id.as_deref().map(str::to_owned)
+    }
+
+    /// The first death of a connection of its.
+    pub fn first_death(&self) -> Option<ConnectionDied> {
+        self.story().first_death.as_deref().cloned()
+    }
+
+    /// The last things that happened to it, oldest first.
+    pub fn events(&self) -> Vec<Entry> {
+        self.story().recorder.entries()
+    }
+
+    /// Remembers what happened. The driver's alone.
+    pub fn remember(&self, now: Instant, fact: Fact) {
+        let mut story = self.story();
+        match &fact {
+            Fact::Connected(up) => story.request_id = up.request_id.as_deref().map(Into::into),
+            Fact::ConnectionDied(died) => {
+                story.first_death.get_or_insert_with(|| Box::new(died.clone()));
+            }
+            _ => {}
+        }
+        story.recorder.record(now.saturating_duration_since(self.opened_at), fact);
+    }
+
+    /// Tells the session that shutdown has begun and cuts at `deadline`. The first call counts.
+    pub fn begin_drain(&self, deadline: Instant) {
+        self.calls.drain(deadline);
+    }
+
+    /// Asks the session's task for a close look. The answer is an error where too many ask at once
+    /// or the task is gone; it may take for ever where the task hangs, so wait with a deadline.
+    pub fn inspect(&self) -> oneshot::Receiver<Inspection> {
+        self.calls.inspect()
+    }
+
+    /// Nobody will answer for it any more. The driver's alone.
+    pub(super) fn end_calls(&self) {
+        self.calls.end();
+    }
+
+    /// What somebody wants of it; of shutdown, which lasts, only while `wants_drain`. The driver's
+    /// alone.
+    pub(super) fn poll_call(&self, cx: &mut Context<'_>, wants_drain: bool) -> Poll<Call> {
+        self.calls.poll(cx, wants_drain)
+    }
+
+    fn story(&self) -> MutexGuard<'_, Story> {
+        // It is whole after every statement, whatever panicked.
+        self.story.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

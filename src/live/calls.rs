@@ -1,0 +1,105 @@
+//! How others reach a session's task: shutdown, and somebody who wants to look closely.
+//!
+//! Flags and one waker of the session's own, so that a session that is only streaming never touches
+//! a lock that others touch.
+
+use std::sync::atomic::{AtomicBool, Ordering::AcqRel, Ordering::Acquire};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use futures_util::task::AtomicWaker;
+use tokio::sync::oneshot;
+
+use session::machine::{Glance, Timer};
+
+/// Inspections that may wait for one session's answer.
+const WAITING_MAX: usize = 8;
+
+/// A close look at a session: what its counters do not tell.
+#[derive(Clone, Debug)]
+pub struct Inspection {
+    /// When the session answered.
+    pub at: Instant,
+    /// Its counts.
+    pub glance: Glance,
+    /// The timers that run, and when each is due.
+    pub deadlines: Vec<(Timer, Instant)>,
+}
+
+/// What somebody wants of a session.
+#[derive(Debug)]
+pub enum Call {
+    /// Shutdown has begun and cuts at this time.
+    Drain(Instant),
+    /// These want to look at it.
+    Inspect(Vec<oneshot::Sender<Inspection>>),
+}
+
+/// Who waits for an answer.
+#[derive(Debug, Default)]
+struct Inspectors {
+    waiting: Vec<oneshot::Sender<Inspection>>,
+    /// The session's task is gone: nobody will answer any more.
+    is_over: bool,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Calls {
+    deadline: OnceLock<Instant>,
+    is_inspected: AtomicBool,
+    inspectors: Mutex<Inspectors>,
+    waker: AtomicWaker,
+}
+
+impl Calls {
+    pub(super) fn drain(&self, deadline: Instant) {
+        let _ = self.deadline.set(deadline);
+        self.waker.wake();
+    }
+
+    /// The answer comes from the session's task; an error, where too many wait already or the task
+    /// is gone.
+    pub(super) fn inspect(&self) -> oneshot::Receiver<Inspection> {
+        let (answer, answered) = oneshot::channel();
+        let mut inspectors = self.inspectors();
+        if inspectors.waiting.len() < WAITING_MAX && !inspectors.is_over {
+            inspectors.waiting.push(answer);
+        }
+        drop(inspectors);
+        self.is_inspected.store(true, std::sync::atomic::Ordering::Release);
+        self.waker.wake();
+        answered
+    }
+
+    /// The session's task is gone: whoever waits, waits no longer.
+    pub(super) fn end(&self) {
+        let mut inspectors = self.inspectors();
+        inspectors.is_over = true;
+        inspectors.waiting.clear();
+    }
+
+    /// The next call; of shutdown, which lasts, only while `wants_drain`.
+    pub(super) fn poll(&self, cx: &mut Context<'_>, wants_drain: bool) -> Poll<Call> {
+        if let Some(call) = self.take(wants_drain) {
+            return Poll::Ready(call);
+        }
+        self.waker.register(cx.waker());
+        // Again, for what came between the look and the registration.
+        self.take(wants_drain).map_or(Poll::Pending, Poll::Ready)
+    }
+
+    fn take(&self, wants_drain: bool) -> Option<Call> {
+        if wants_drain && let Some(deadline) = self.deadline.get() {
+            return Some(Call::Drain(*deadline));
+        }
+        // A plain load first: it is looked at in every turn, and almost never set.
+        let is_inspected = self.is_inspected.load(Acquire) && self.is_inspected.swap(false, AcqRel);
+        is_inspected.then(|| Call::Inspect(std::mem::take(&mut self.inspectors().waiting)))
+    }
+
+    fn inspectors(&self) -> std::sync::MutexGuard<'_, Inspectors> {
+        // The list is whole after every statement, whatever panicked.
+        self.inspectors.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,5 @@
+//! What joins an application to Deepgram: listening, accepting a session, and driving it.
+
+pub mod driver;
+pub mod listener;
+pub mod reception;

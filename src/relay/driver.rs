@@ -1,0 +1,364 @@
+//! The shell of one session: one task that owns the application's socket, the connection to
+//! Deepgram and the clock, and carries out what the machine decides.
+//!
+//! It decides nothing itself. Each turn hands the machine one input and carries out the effects,
+//! none of which waits: both sockets are polled, never awaited, so a write that blocks is an input
+//! like any other.
+
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::{Sleep, sleep_until};
+
+use crate::ipc::socket::AppSocket;
+use crate::live::registry::Slot;
+use crate::live::{Call, Inspection, LiveSession};
+use crate::upstream::dial::{Dial, Dialed};
+use crate::upstream::link::Link;
+use crate::upstream::timestamps;
+use session::bound::APP_UNWRITTEN_BYTES_MAX;
+use session::fact::{Fact, Observer};
+use session::machine::{Output, Session};
+use session::{AppFrame, AppInput, Endpoint, Outgoing, TimeMap, UpstreamInput};
+
+/// After so many inputs from the sockets in a row the clock is looked at first, so that a flood
+/// cannot starve the timers.
+const STREAK_MAX: u32 = 64;
+
+/// How much audio that was read together is handed on before the sockets are polled again: a TLS
+/// record's worth.
+const BATCH_BYTES_MAX: usize = 16 << 10;
+
+/// One session's task.
+pub struct Driver<S, D: Dial, O> {
+    machine: Session,
+    app: AppSocket<S>,
+    upstream: Upstream<D>,
+    alarm: Alarm,
+    live: Arc<LiveSession>,
+    /// Lets go of who waits for an answer, however the task ends.
+    _answering: Answering,
+    slot: Option<Slot>,
+    observer: O,
+    draining: bool,
+    streak: u32,
+}
+
+/// A session whose task answers calls until this is dropped.
+struct Answering(Arc<LiveSession>);
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        self.0.end_calls();
+    }
+}
+
+/// What happened.
+enum Input {
+    Call(Call),
+    Upstream(UpstreamInput),
+    Timeout,
+    App(AppInput),
+}
+
+impl<S, D, O> Driver<S, D, O>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    D: Dial,
+    O: Observer,
+{
+    /// A session that has its slot; `query` is its encoded parameters.
+    pub fn new(
+        machine: Session,
+        app: AppSocket<S>,
+        dialer: Arc<D>,
+        query: Arc<str>,
+        slot: Slot,
+        observer: O,
+    ) -> Self {
+        let live = slot.session().clone();
+        let upstream = Upstream {
+            dialer,
+            endpoint: live.endpoint,
+            query,
+            line: Line::Down,
+            past_bytes: (0, 0),
+        };
+        Self {
+            machine,
+            app,
+            upstream,
+            alarm: Alarm::default(),
+            _answering: Answering(live.clone()),
+            live,
+            slot: Some(slot),
+            observer,
+            draining: false,
+            streak: 0,
+        }
+    }
+
+    /// Runs the session to its last frame and gives the application's stream back. Boxed: a future
+    /// keeps room for its arguments and for its own variables, so it would hold the driver twice.
+    pub async fn run(mut self: Box<Self>) -> S {
+        loop {
+            self.perform();
+            self.publish();
+            if self.machine.is_closed() {
+                return self.app.into_stream();
+            }
+            let input = poll_fn(|cx| self.poll_input(cx)).await;
+            self.handle(input);
+        }
+    }
+
+    /// Evidence before verdicts: what the sockets already hold comes before the clock.
+    fn poll_input(&mut self, cx: &mut Context<'_>) -> Poll<Input> {
+        if let Poll::Ready(call) = self.live.poll_call(cx, !self.draining) {
+            return Poll::Ready(Input::Call(call));
+        }
+        if self.streak >= STREAK_MAX && self.poll_alarm(cx).is_ready() {
+            return Poll::Ready(Input::Timeout);
+        }
+        if self.app.unwritten_bytes() >= APP_UNWRITTEN_BYTES_MAX
+            && let Poll::Ready(input) = self.app.poll_write(cx)
+        {
+            return Poll::Ready(Input::App(input));
+        }
+        let wants_messages = self.machine.wants_upstream_input();
+        if let Poll::Ready(input) = self.upstream.poll_input(cx, wants_messages) {
+            return Poll::Ready(Input::Upstream(input));
+        }
+        if self.poll_alarm(cx).is_ready() {
+            return Poll::Ready(Input::Timeout);
+        }
+        let input = self.app.poll_input(cx, self.machine.wants_app_input()).map(Input::App);
+        if input.is_pending() {
+            // Both sockets are empty: there is no flood.
+            self.streak = 0;
+        }
+        input
+    }
+
+    fn poll_alarm(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.alarm.poll(cx, self.machine.next_deadline())
+    }
+
+    fn handle(&mut self, input: Input) {
+        let now = clock::now();
+        self.streak =
+            if matches!(input, Input::Timeout) { 0 } else { self.streak.saturating_add(1) };
+        match input {
+            Input::Call(Call::Drain(deadline)) => {
+                self.draining = true;
+                self.machine.handle_drain(now, deadline);
+            }
+            Input::Call(Call::Inspect(inspectors)) => {
+                let answer = self.inspection(now);
+                // Whoever has stopped waiting misses nothing.
+                inspectors.into_iter().for_each(|it| drop(it.send(answer.clone())));
+            }
+            Input::Upstream(input) => self.machine.handle_upstream(now, input),
+            Input::Timeout => self.machine.handle_timeout(now),
+            Input::App(input) => self.handle_app(now, input),
+        }
+    }
+
+    /// Hands on an input and whatever was read along with it, so that it leaves in one write.
+    fn handle_app(&mut self, now: Instant, first: AppInput) {
+        let mut next = Some(first);
+        let mut batch_bytes = 0;
+        while let Some(input) = next {
+            batch_bytes += match &input {
+                AppInput::Audio(audio) => audio.len(),
+                _ => 0,
+            };
+            self.machine.handle_app(now, input);
+            self.perform();
+            let more = batch_bytes < BATCH_BYTES_MAX && self.machine.wants_app_input();
+            next = if more { self.app.next_buffered() } else { None };
+        }
+    }
+
+    fn perform(&mut self) {
+        while let Some(output) = self.machine.poll_output() {
+            match output {
+                Output::Dial => self.upstream.dial(),
+                Output::Send(outgoing) => self.upstream.send(outgoing),
+                Output::HangUp => self.upstream.hang_up(),
+                Output::Deliver(frame) => {
+                    if let AppFrame::Error(refusal) = &frame {
+                        self.observer.refused(refusal);
+                    }
+                    self.app.send(&in_session_time(frame), &self.live);
+                }
+                Output::AbandonApp => self.app.abandon(),
+                Output::Record(fact) => self.record(*fact),
+                Output::Observe(observation) => self.observer.observe(&observation),
+            }
+        }
+    }
+
+    fn record(&mut self, fact: Fact) {
+        if matches!(fact, Fact::SessionEnded(_)) {
+            // What is told of the end is told with the last counts.
+            self.publish();
+        }
+        self.observer.record(&fact);
+        match &fact {
+            Fact::SessionEnded(ended) => self.leave(ended.summary.cut),
+            // Nothing has been sent for a while: most idle sessions stay idle.
+            Fact::KeepaliveSent(_) => self.app.rest(),
+            _ => {}
+        }
+        self.live.remember(clock::now(), fact);
+    }
+
+    fn inspection(&self, now: Instant) -> Inspection {
+        Inspection {
+            at: now,
+            glance: self.machine.glance(),
+            deadlines: self.machine.deadlines().collect(),
+        }
+    }
+
+    /// Frees the slot just before the last frame is written, so that an application that has read it
+    /// can use the name again at once. One that does not read keeps its name until it is let go.
+    fn leave(&mut self, cut: bool) {
+        if let Some(slot) = &self.slot
+            && cut
+        {
+            slot.count_cut();
+        }
+        if !self.app.is_write_blocked() {
+            self.slot = None;
+        }
+    }
+
+    /// Shows the session's counts to admin and metrics.
+    fn publish(&self) {
+        let counters = &self.live.counters;
+        counters.publish(&self.machine.glance(), self.live.opened_at);
+        let (sent, received) = self.upstream.bytes();
+        counters.wire_bytes_sent.store(sent, Relaxed);
+        counters.wire_bytes_received.store(received, Relaxed);
+        counters.app_queue_bytes.store(self.app.unwritten_bytes() as u64, Relaxed);
+        let state = self.machine.state();
+        let before = self.live.set_state(state);
+        if before != state {
+            self.observer.state_changed(before, state);
+        }
+    }
+}
+
+fn in_session_time(frame: AppFrame) -> AppFrame {
+    match frame {
+        AppFrame::Message { text, times } => {
+            let text = timestamps::to_session_time(text, times);
+            AppFrame::Message { text, times: TimeMap::default() }
+        }
+        other => other,
+    }
+}
+
+/// Deepgram's side of a session.
+struct Upstream<D: Dial> {
+    dialer: Arc<D>,
+    endpoint: Endpoint,
+    query: Arc<str>,
+    line: Line<D::Stream>,
+    /// Bytes on the wire of the connections that are over: sent, received.
+    past_bytes: (u64, u64),
+}
+
+type Dialing<S> =
+    Pin<Box<dyn Future<Output = Result<Dialed<S>, session::dial::DialFailure>> + Send>>;
+
+enum Line<S> {
+    Down,
+    Dialing(Dialing<S>),
+    Up(Box<Link<S>>),
+}
+
+impl<D: Dial> Upstream<D> {
+    fn dial(&mut self) {
+        let dial = self.dialer.clone().dial(self.endpoint, self.query.clone());
+        self.line = Line::Dialing(Box::pin(dial));
+    }
+
+    fn send(&mut self, outgoing: Outgoing) {
+        if let Line::Up(link) = &mut self.line {
+            link.send(outgoing);
+        }
+    }
+
+    fn hang_up(&mut self) {
+        self.past_bytes = self.bytes();
+        if let Line::Up(link) = std::mem::replace(&mut self.line, Line::Down) {
+            link.hang_up();
+        }
+    }
+
+    /// Bytes on the wire, over all connections: sent, received.
+    fn bytes(&self) -> (u64, u64) {
+        let (sent, received) = match &self.line {
+            Line::Up(link) => link.bytes(),
+            Line::Down | Line::Dialing(_) => (0, 0),
+        };
+        (self.past_bytes.0 + sent, self.past_bytes.1 + received)
+    }
+
+    fn poll_input(&mut self, cx: &mut Context<'_>, wants_messages: bool) -> Poll<UpstreamInput> {
+        match &mut self.line {
+            Line::Down => Poll::Pending,
+            Line::Up(link) => link.poll_input(cx, wants_messages),
+            Line::Dialing(dial) => dial.as_mut().poll(cx).map(|result| match result {
+                Ok(Dialed { link, request_id, phases }) => {
+                    self.line = Line::Up(Box::new(link));
+                    UpstreamInput::Connected { request_id, phases }
+                }
+                Err(failure) => {
+                    self.line = Line::Down;
+                    UpstreamInput::DialFailed(failure)
+                }
+            }),
+        }
+    }
+}
+
+/// One timer for all deadlines, armed anew only when a deadline comes nearer: with every frame the
+/// keepalive's moves away, and re-arming each time would cost more than the frame itself.
+#[derive(Default)]
+struct Alarm {
+    sleep: Option<Pin<Box<Sleep>>>,
+}
+
+impl Alarm {
+    fn poll(&mut self, cx: &mut Context<'_>, deadline: Option<Instant>) -> Poll<()> {
+        let Some(deadline) = deadline else { return Poll::Pending };
+        let deadline = tokio::time::Instant::from_std(deadline);
+        let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        loop {
+            if sleep.deadline() > deadline {
+                sleep.as_mut().reset(deadline);
+            }
+            if sleep.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            if sleep.deadline() >= deadline {
+                return Poll::Ready(());
+            }
+            // It was armed for a deadline that has moved away since.
+            sleep.as_mut().reset(deadline);
+        }
+    }
+}
+
+#[cfg(test)]
+#[cfg(feature = "emulator")]
+mod tests;

@@ -1,0 +1,351 @@
+//! From an accepted connection to a running session: who may come in, and the OPEN.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use uuid::Uuid;
+
+use super::driver::Driver;
+use crate::drain::Drain;
+use crate::ipc::open::{self, Open};
+use crate::ipc::payload;
+use crate::ipc::socket::{AppSocket, PreOpen};
+use crate::live::LiveSession;
+use crate::live::registry::{Registry, Slot};
+use crate::telemetry::Telemetry;
+use crate::telemetry::event::{
+    AppRejected, Emit, OpenMissed, SessionRejected, TraceparentMalformed,
+};
+use crate::telemetry::label::UnopenedCause;
+use crate::upstream::dial::Dial;
+use session::machine::{Session, draining_refusal};
+use session::{ErrorCode, Refusal, SessionConfig, SessionId};
+
+/// Connections that may wait for their OPEN, beside the session cap (contract, section 1).
+const UNOPENED_EXTRA: usize = 128;
+
+/// After the last frame so much more is read and thrown away, so that an application in the middle
+/// of a write can still read why.
+const LINGER: Duration = Duration::from_secs(1);
+const LINGER_BYTES_MAX: u64 = 1 << 20;
+
+/// How long an application has to take the one frame that refuses it.
+const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The answer to an HTTP request: the compatible dialect is not in this version.
+const HTTP_ANSWER: &[u8] = b"HTTP/1.1 501 Not Implemented\r\n\
+    content-type: application/json\r\ncontent-length: 108\r\nconnection: close\r\n\r\n\
+    {\"err_code\":\"NOT_AVAILABLE\",\"err_msg\":\"This socket speaks the native protocol; \
+    HTTP is not available yet.\"}\n";
+
+/// What every connection of an application needs to become a session.
+#[derive(Debug)]
+pub struct Reception<D> {
+    /// The live sessions.
+    pub registry: Arc<Registry>,
+    /// The way to Deepgram.
+    pub dialer: Arc<D>,
+    /// What an OPEN does not say.
+    pub defaults: SessionConfig,
+    /// From accept to the last byte of OPEN.
+    pub open_timeout: Duration,
+    /// Largest payload of a frame.
+    pub frame_bytes_max: u32,
+    /// Who may come in.
+    pub peers: Peers,
+    /// Metrics and log.
+    pub telemetry: Telemetry,
+    /// Shutdown.
+    pub drain: Drain,
+    /// Counts sessions, and connections that may still become one: what shutdown waits for.
+    pub sessions: TaskTracker,
+    /// Who has not sent OPEN yet.
+    pub unopened: Unopened,
+}
+
+/// User and group of the process at the other end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// Numeric user id.
+    pub uid: u32,
+    /// Numeric id of the primary group.
+    pub gid: u32,
+}
+
+/// Who may open sessions; empty lists let in whoever may open the socket file.
+#[derive(Clone, Debug, Default)]
+pub struct Peers {
+    /// `ipc.allow_uids`.
+    pub uids: Vec<u32>,
+    /// `ipc.allow_gids`.
+    pub gids: Vec<u32>,
+}
+
+impl Peers {
+    /// Whether a peer is on either list. One that the kernel does not name is on neither.
+    pub fn admit(&self, peer: Option<Peer>) -> bool {
+        let anyone = self.uids.is_empty() && self.gids.is_empty();
+        let listed = |it: Peer| self.uids.contains(&it.uid) || self.gids.contains(&it.gid);
+        anyone || peer.is_some_and(listed)
+    }
+}
+
+/// Connections that have not sent OPEN. At the bound the oldest is closed, so that silent ones
+/// cannot lock anybody out.
+#[derive(Debug)]
+pub struct Unopened {
+    connections_max: usize,
+    waiting: Mutex<(u64, BTreeMap<u64, CancellationToken>)>,
+}
+
+impl Unopened {
+    /// Room for as many as there may be sessions, and some more.
+    pub fn new(sessions_max: usize) -> Self {
+        Self { connections_max: sessions_max + UNOPENED_EXTRA, waiting: Mutex::default() }
+    }
+
+    fn enter(&self) -> Waiting<'_> {
+        let evicted = CancellationToken::new();
+        let mut waiting = self.lock();
+        waiting.0 += 1;
+        let ticket = waiting.0;
+        waiting.1.insert(ticket, evicted.clone());
+        let too_many = waiting.1.len() > self.connections_max;
+        drop(waiting);
+        if too_many {
+            self.evict_oldest();
+        }
+        Waiting { unopened: self, ticket, evicted }
+    }
+
+    /// Closes the connection that has been silent for longest.
+    pub fn evict_oldest(&self) {
+        if let Some((_, oldest)) = self.lock().1.pop_first() {
+            oldest.cancel();
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, (u64, BTreeMap<u64, CancellationToken>)> {
+        // The map is whole after every statement, whatever panicked.
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A connection's place among the unopened.
+struct Waiting<'a> {
+    unopened: &'a Unopened,
+    ticket: u64,
+    evicted: CancellationToken,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.unopened.lock().1.remove(&self.ticket);
+    }
+}
+
+/// Why a connection becomes no session.
+enum Turned {
+    /// It is told so, and this counts as a refused connection.
+    Away(Refusal),
+    /// It is told so, and this counts as a refused session.
+    Down(Refusal),
+    /// It is closed without a word.
+    Silent(UnopenedCause),
+    /// It spoke HTTP.
+    Http,
+}
+
+impl<D: Dial> Reception<D> {
+    /// Serves one connection to its end.
+    pub async fn serve<S>(&self, stream: S, peer: Option<Peer>)
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let _active = self.telemetry.app_connection();
+        // Once shutdown has begun nothing can become a session, so it waits for no such connection.
+        let session = self.drain.deadline().is_none().then(|| self.sessions.token());
+        let mut socket = AppSocket::new(stream, self.frame_bytes_max);
+        let stream = match self.receive(&mut socket, peer).await {
+            Ok((open, slot)) => Some(self.session(socket, open, slot).await),
+            Err(turned) => self.turn(socket.into_stream(), turned).await,
+        };
+        drop(session);
+        if let Some(stream) = stream {
+            linger(stream).await;
+        }
+    }
+
+    /// The contract's order of refusals: peer, draining, cap, then what OPEN says.
+    async fn receive<S>(
+        &self,
+        socket: &mut AppSocket<S>,
+        peer: Option<Peer>,
+    ) -> Result<(Open, Slot), Turned>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        if !self.peers.admit(peer) {
+            return Err(Turned::Away(not_allowed(peer)));
+        }
+        let payload = self.await_open(socket).await?;
+        if self.registry.is_full() {
+            return Err(Turned::Down(self.registry.too_many()));
+        }
+        let opened_at = clock::now();
+        let open = open::parse(&payload).map_err(Turned::Down)?;
+        let id = open.session_id.clone().unwrap_or_else(generated_id);
+        let live = LiveSession::new(id, open.endpoint, open.audio, opened_at, open.tags.clone());
+        let slot =
+            self.registry.claim(live.with_model(open.model.clone())).map_err(Turned::Down)?;
+        socket.opened(open.endpoint);
+        Ok((open, slot))
+    }
+
+    async fn await_open<S>(&self, socket: &mut AppSocket<S>) -> Result<Bytes, Turned>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let waiting = self.unopened.enter();
+        tokio::select! {
+            biased;
+            () = self.drain.begun() => Err(Turned::Away(draining_refusal())),
+            opened = socket.read_open() => opened.map_err(|it| match it {
+                PreOpen::Refused(refusal) => Turned::Away(refusal),
+                PreOpen::Left => Turned::Silent(UnopenedCause::Left),
+                PreOpen::Http => Turned::Http,
+            }),
+            () = waiting.evicted.cancelled() => Err(Turned::Silent(UnopenedCause::Evicted)),
+            () = sleep(self.open_timeout) => Err(Turned::Silent(UnopenedCause::Timeout)),
+        }
+    }
+
+    /// Runs a session; gives the application's stream back.
+    async fn session<S>(&self, socket: AppSocket<S>, open: Open, slot: Slot) -> S
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let live = slot.session().clone();
+        let observer = self.telemetry.session_within(live.clone(), open.traceparent);
+        if open.traceparent_malformed {
+            observer.span().in_scope(|| TraceparentMalformed.emit(&self.telemetry));
+        }
+        if let Some(deadline) = self.drain.deadline() {
+            live.begin_drain(deadline);
+        }
+        let config = self.config_of(&open);
+        let machine = Session::new(live.id.clone(), config, live.opened_at, seed());
+        let query = Arc::from(open.query);
+        let driver = Driver::new(machine, socket, self.dialer.clone(), query, slot, observer);
+        // Not instrumented with the session's span, which would be entered at every frame: whatever
+        // is told of a session is told by its observer, under that span.
+        Box::new(driver).run().await
+    }
+
+    fn config_of(&self, open: &Open) -> SessionConfig {
+        SessionConfig {
+            endpoint: open.endpoint,
+            audio: open.audio,
+            keepalive_interval: open.keepalive_interval.unwrap_or(self.defaults.keepalive_interval),
+            ..self.defaults.clone()
+        }
+    }
+
+    /// Gives the stream back where the application was told something.
+    async fn turn<S>(&self, mut stream: S, turned: Turned) -> Option<S>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let answer = match turned {
+            Turned::Away(refusal) => {
+                AppRejected { refusal: &refusal }.emit(&self.telemetry);
+                payload::refusal(refusal)
+            }
+            Turned::Down(refusal) => {
+                SessionRejected { refusal: &refusal }.emit(&self.telemetry);
+                payload::refusal(refusal)
+            }
+            Turned::Http => {
+                let refusal = Refusal::new(ErrorCode::BadFrame, "HTTP is not available yet");
+                AppRejected { refusal: &refusal }.emit(&self.telemetry);
+                Bytes::from_static(HTTP_ANSWER)
+            }
+            Turned::Silent(cause) => {
+                OpenMissed { cause }.emit(&self.telemetry);
+                return None;
+            }
+        };
+        let written = timeout(REFUSAL_TIMEOUT, stream.write_all(&answer)).await;
+        matches!(written, Ok(Ok(()))).then_some(stream)
+    }
+}
+
+/// After its last frame the sidecar shuts its writing side and reads on for a little.
+async fn linger<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) {
+    if stream.shutdown().await.is_err() {
+        return;
+    }
+    let mut rest = stream.take(LINGER_BYTES_MAX);
+    let _ = timeout(LINGER, tokio::io::copy(&mut rest, &mut tokio::io::sink())).await;
+}
+
+fn not_allowed(peer: Option<Peer>) -> Refusal {
+    let who = peer.map_or_else(
+        || "a peer without credentials".to_owned(),
+        |peer| format!("uid {}, gid {}", peer.uid, peer.gid),
+    );
+    Refusal::new(
+        ErrorCode::PeerNotAllowed,
+        format!("{who} may not open sessions; add it to ipc.allow_uids or ipc.allow_gids"),
+    )
+}
+
+fn generated_id() -> SessionId {
+    SessionId::parse(&Uuid::now_v7().to_string()).expect("a UUID is 36 of 0-9 a-f -")
+}
+
+/// Seeds the dial jitter: sessions that are refused together must not return together.
+fn seed() -> u64 {
+    Uuid::new_v4().as_u64_pair().0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_http_answer_is_as_long_as_it_says() {
+        let text = std::str::from_utf8(HTTP_ANSWER).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains(&format!("content-length: {}", body.len())), "{}", body.len());
+    }
+
+    #[test]
+    fn lists_admit_by_user_or_group() {
+        let peer = Some(Peer { uid: 7, gid: 8 });
+        assert!(Peers::default().admit(None));
+        assert!(Peers { uids: vec![7], gids: vec![] }.admit(peer));
+        assert!(Peers { uids: vec![1], gids: vec![8] }.admit(peer));
+        assert!(!Peers { uids: vec![8], gids: vec![7] }.admit(peer));
+        assert!(!Peers { uids: vec![7], gids: vec![] }.admit(None));
+    }
+
+    #[test]
+    fn at_the_bound_the_oldest_silent_connection_goes() {
+        let unopened = Unopened { connections_max: 2, waiting: Mutex::default() };
+        let first = unopened.enter();
+        let second = unopened.enter();
+        assert!(!first.evicted.is_cancelled());
+        let _third = unopened.enter();
+        assert!(first.evicted.is_cancelled() && !second.evicted.is_cancelled());
+        drop(second);
+        let _fourth = unopened.enter();
+        assert_eq!(unopened.lock().1.len(), 2);
+    }
+}

@@ -1,0 +1,112 @@
+//! Sessions: how many, how they end, and what was done for them.
+
+use prometheus::{Histogram, IntCounter, IntGauge};
+
+use crate::telemetry::family::{Children, Families, bounds};
+use crate::telemetry::label::RejectReason;
+use session::State;
+use session::fact::EndCause;
+use session::summary::Outcome;
+
+/// Sessions, and their totals as histograms observed at their ends.
+///
+/// `opened = sum(ended) + cancelled + sum(active)` holds whenever nothing is just moving.
+#[derive(Debug)]
+pub(crate) struct SessionMetrics {
+    pub(crate) active: Children<State, IntGauge>,
+    pub(crate) limit: IntGauge,
+    pub(crate) opened: IntCounter,
+    pub(crate) rejected: Children<RejectReason, IntCounter>,
+    pub(crate) ended: Children<Outcome, IntCounter>,
+    pub(crate) aborted: Children<EndCause, IntCounter>,
+    pub(crate) cancelled: IntCounter,
+    pub(crate) parked: IntCounter,
+    pub(crate) resumed: IntCounter,
+    pub(crate) duration: Children<Outcome, Histogram>,
+    pub(crate) keepalives: Histogram,
+    pub(crate) send_gap_max: Children<Outcome, Histogram>,
+    pub(crate) finalize_errors: Histogram,
+    pub(crate) audio: Histogram,
+    pub(crate) drain: Histogram,
+    pub(crate) series: IntGauge,
+    pub(crate) series_omitted: IntGauge,
+    pub(crate) series_refused: IntCounter,
+}
+
+impl SessionMetrics {
+    pub(crate) fn register(families: &Families<'_>) -> Self {
+        Self {
+            active: families.gauges("sessions_active", "Live sessions, by state.", &["state"]),
+            limit: families.gauge("sessions_limit", "Sessions that have room: ipc.max_sessions."),
+            opened: families.counter("sessions_opened_total", "Sessions accepted."),
+            rejected: families.counters(
+                "sessions_rejected_total",
+                "OPENs refused, by reason.",
+                &["reason"],
+            ),
+            ended: families.counters(
+                "sessions_ended_total",
+                "Sessions ended, by outcome; each exactly once.",
+                &["outcome"],
+            ),
+            aborted: families.counters(
+                "sessions_aborted_total",
+                "Sessions that the application's side aborted, by cause.",
+                &["cause"],
+            ),
+            cancelled: families.counter(
+                "sessions_cancelled_total",
+                "Sessions whose task ended without their books: a forced exit, or a bug.",
+            ),
+            parked: families.counter(
+                "sessions_parked_total",
+                "Connections closed because keepalive.max_idle was spent.",
+            ),
+            resumed: families.counter("sessions_resumed_total", "Parked sessions that resumed."),
+            duration: families.histograms(
+                "session_duration_seconds",
+                "Time from OPEN to the session's end, by outcome.",
+                &["outcome"],
+                bounds::LIFE,
+            ),
+            keepalives: families.histogram(
+                "session_keepalives",
+                "KeepAlives written per session, observed at its end.",
+                bounds::COUNT,
+            ),
+            send_gap_max: families.histograms(
+                "session_max_send_gap_seconds",
+                "Longest silence towards Deepgram per session, by outcome.",
+                &["outcome"],
+                bounds::GAP,
+            ),
+            finalize_errors: families.histogram(
+                "session_finalize_errors",
+                "Finalizes failed or unanswered per session, observed at its end.",
+                bounds::FEW,
+            ),
+            audio: families.histogram(
+                "session_audio_seconds",
+                "Audio received per session, observed at its end, where the encoding tells time.",
+                bounds::LIFE,
+            ),
+            drain: families.histogram(
+                "session_drain_seconds",
+                "Time from shutdown's begin to a session's end.",
+                bounds::DRAIN,
+            ),
+            series: families.gauge(
+                "session_series",
+                "Sessions on /metrics/sessions: live ones, and ended ones that linger.",
+            ),
+            series_omitted: families.gauge(
+                "session_series_omitted",
+                "Live sessions that /metrics/sessions leaves out: metrics.per_session_max is reached.",
+            ),
+            series_refused: families.counter(
+                "session_series_refused_total",
+                "Sessions accepted while /metrics/sessions was full.",
+            ),
+        }
+    }
+}

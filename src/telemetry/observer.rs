@@ -1,0 +1,215 @@
+//! One session's telemetry: the facts of its life, and a guard for a life cut short.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
+
+use tracing::{Span, error_span};
+
+use super::Telemetry;
+use super::event::{
+    Answered, Died, Emit, FlightRecorded, FrameRefused, Observed, SessionCancelled, SessionClosed,
+    SessionOpened,
+};
+use super::sessions::Seat;
+use super::trace::SessionTrace;
+use crate::live::LiveSession;
+use session::State;
+use session::fact::{ConnectionDied, Fact, Observer, SessionEnded};
+use session::trace::TraceContext;
+use session::{Observation, Refusal, millis};
+
+/// Tells what happens in one session.
+///
+/// Dropped without [`Fact::SessionEnded`], because its task was cancelled, it still settles the
+/// gauges and writes a line.
+#[derive(Debug)]
+pub struct SessionTelemetry {
+    telemetry: Telemetry,
+    live: Arc<LiveSession>,
+    /// Its place in the table that scrapes read.
+    seat: Seat,
+    span: Span,
+    trace: SessionTrace,
+    is_connected: AtomicBool,
+    is_stalled: AtomicBool,
+    is_ended: AtomicBool,
+}
+
+impl SessionTelemetry {
+    pub(super) fn open(
+        telemetry: Telemetry,
+        live: Arc<LiveSession>,
+        app: Option<TraceContext>,
+    ) -> Self {
+        let trace = SessionTrace::begin(telemetry.tracers.as_ref(), &live, app);
+        if let Some(own) = trace.context() {
+            live.set_trace(own);
+        }
+        let span = session_span(&live, trace.context(), app);
+        let seat = telemetry.sessions.seat(live.clone());
+        span.in_scope(|| SessionOpened { is_listed: seat.is_listed() }.emit(&telemetry));
+        Self {
+            telemetry,
+            live,
+            seat,
+            span,
+            trace,
+            is_connected: AtomicBool::new(false),
+            is_stalled: AtomicBool::new(false),
+            is_ended: AtomicBool::new(false),
+        }
+    }
+
+    /// The session's span, to instrument its tasks with: its fields stand on each of their lines.
+    pub fn span(&self) -> &Span {
+        &self.span
+    }
+
+    fn emit(&self, fact: &Fact) {
+        let telemetry = &self.telemetry;
+        match fact {
+            Fact::DialFailed(fact) => fact.emit(telemetry),
+            Fact::Connected(fact) => fact.emit(telemetry),
+            Fact::KeepaliveSent(fact) => fact.emit(telemetry),
+            Fact::KeepaliveBlocked(fact) => fact.emit(telemetry),
+            Fact::KeepaliveGap(fact) => fact.emit(telemetry),
+            Fact::FinalizeAnswered(fact) => {
+                Answered { fact, trace_id: self.trace_id() }.emit(telemetry);
+            }
+            Fact::FinalizeTimedOut(fact) => fact.emit(telemetry),
+            Fact::FinalizeFailed(fact) => fact.emit(telemetry),
+            Fact::FinalizeSkipped(fact) => fact.emit(telemetry),
+            Fact::StreamClosing(fact) => fact.emit(telemetry),
+            Fact::CloseReceived(fact) => fact.emit(telemetry),
+            Fact::ConnectionClosed(fact) => fact.emit(telemetry),
+            Fact::ConnectionDied(fact) => self.emit_death(fact),
+            Fact::LateEvidence(fact) => fact.emit(telemetry),
+            Fact::TimerLate(fact) => fact.emit(telemetry),
+            Fact::TranscriptStalled(fact) => fact.emit(telemetry),
+            Fact::StallEnded(fact) => fact.emit(telemetry),
+            Fact::SessionParked(fact) => fact.emit(telemetry),
+            Fact::SessionResumed(fact) => fact.emit(telemetry),
+            Fact::AudioLost(fact) => fact.emit(telemetry),
+            Fact::AppStalled(fact) => fact.emit(telemetry),
+            Fact::BinaryDropped(fact) => fact.emit(telemetry),
+            Fact::SessionEnded(fact) => self.emit_end(fact),
+        }
+    }
+
+    /// Follows what the gauges need: a connection that is up, a stall that lasts.
+    fn track(&self, fact: &Fact) {
+        match fact {
+            Fact::Connected(_) => self.connected(),
+            Fact::ConnectionDied(_) | Fact::ConnectionClosed(_) | Fact::SessionEnded(_) => {
+                self.disconnected();
+            }
+            Fact::TranscriptStalled(_) => self.is_stalled.store(true, Relaxed),
+            Fact::StallEnded(_) => self.is_stalled.store(false, Relaxed),
+            _ => {}
+        }
+        if is_anomaly(fact) {
+            self.seat.list_anomaly();
+        }
+    }
+
+    fn connected(&self) {
+        if !self.is_connected.swap(true, Relaxed) {
+            self.telemetry.metrics.upstream.connections_active.inc();
+        }
+    }
+
+    fn disconnected(&self) {
+        if self.is_connected.swap(false, Relaxed) {
+            self.telemetry.metrics.upstream.connections_active.dec();
+        }
+    }
+
+    /// The trace that the session is exported in, if it is: what exemplars may point at.
+    pub(super) fn trace_id(&self) -> Option<u128> {
+        self.trace.exported()
+    }
+
+    /// Since OPEN.
+    fn age(&self) -> Duration {
+        clock::now().saturating_duration_since(self.live.opened_at)
+    }
+
+    fn emit_death(&self, fact: &ConnectionDied) {
+        Died { fact, trace_id: self.trace_id() }.emit(&self.telemetry);
+        self.telemetry.deaths.record(self.live.clone(), fact.clone());
+        let class = fact.death.class;
+        FlightRecorded { events: &self.live.events(), class }.emit(&self.telemetry);
+    }
+
+    fn emit_end(&self, ended: &SessionEnded) {
+        self.is_ended.store(true, Relaxed);
+        self.seat.settle(&self.telemetry.metrics);
+        let (first_death, request_id) = (self.live.first_death(), self.live.request_id());
+        let (first_death, request_id) = (first_death.as_ref(), request_id.as_deref());
+        SessionClosed { ended, first_death, request_id }.emit(&self.telemetry);
+        self.trace.end(self.age(), ended);
+        self.seat.leave(ended);
+    }
+}
+
+/// What makes a session worth series of its own although the page is full.
+fn is_anomaly(fact: &Fact) -> bool {
+    matches!(fact, Fact::ConnectionDied(_) | Fact::TranscriptStalled(_) | Fact::KeepaliveGap(_))
+}
+
+impl Observer for SessionTelemetry {
+    fn record(&self, fact: &Fact) {
+        self.track(fact);
+        self.trace.tell(&self.live, self.age(), fact);
+        self.span.in_scope(|| self.emit(fact));
+    }
+
+    fn observe(&self, observation: &Observation) {
+        if let Observation::Segment(segment) = observation {
+            self.trace.tell_segment(self.age(), segment);
+        }
+        Observed { observation, trace_id: self.trace_id() }.emit(&self.telemetry);
+    }
+
+    fn refused(&self, refusal: &Refusal) {
+        self.span.in_scope(|| FrameRefused { refusal }.emit(&self.telemetry));
+    }
+
+    fn state_changed(&self, from: State, to: State) {
+        self.telemetry.set_state(from, to);
+    }
+}
+
+impl Drop for SessionTelemetry {
+    fn drop(&mut self) {
+        let state = self.live.state();
+        self.telemetry.set_state(state, State::Ended);
+        self.disconnected();
+        if self.is_stalled.load(Relaxed) {
+            self.telemetry.metrics.transcript.stalled.dec();
+        }
+        self.seat.settle(&self.telemetry.metrics);
+        if !self.is_ended.load(Relaxed) {
+            let lived = self.age();
+            self.trace.cancel(lived);
+            let cancelled = SessionCancelled { state, duration_ms: millis(lived) };
+            self.span.in_scope(|| cancelled.emit(&self.telemetry));
+        }
+    }
+}
+
+/// At level ERROR, so that a line of any level that is let through carries these fields.
+fn session_span(live: &LiveSession, own: Option<TraceContext>, app: Option<TraceContext>) -> Span {
+    let tags: serde_json::Map<_, _> =
+        live.tags.iter().map(|(key, value)| (key.clone(), value.clone().into())).collect();
+    let tags = serde_json::Value::Object(tags).to_string();
+    error_span!(
+        "session",
+        session_id = live.id.as_str(),
+        trace_id = own.or(app).map(|it| it.trace_id_text()),
+        span_id = own.map(|it| it.span_id_text()),
+        endpoint = live.endpoint.path(),
+        tags,
+    )
+}

@@ -1,0 +1,70 @@
+//! What a session's own span carries.
+
+use opentelemetry::{KeyValue, Value};
+
+use super::span::{Failure, count, millis_value};
+use crate::live::LiveSession;
+use session::fact::SessionEnded;
+use session::summary::Outcome;
+
+/// Who the session is, told at its beginning.
+pub(super) fn attributes(live: &LiveSession) -> Vec<KeyValue> {
+    let tags = live.tags.iter();
+    let tags = tags.map(|(key, value)| KeyValue::new(format!("stt.tag.{key}"), value.clone()));
+    let id = KeyValue::new("session.id", live.id.as_str().to_owned());
+    let endpoint = KeyValue::new("deepgram.endpoint", live.endpoint.path());
+    let model = live.model.as_deref();
+    let model = model.map(|model| KeyValue::new("deepgram.model", model.to_owned()));
+    [id, endpoint].into_iter().chain(model).chain(tags).collect()
+}
+
+/// Its books, told at its end, and what failed in it.
+pub(super) fn totals(ended: &SessionEnded) -> (Vec<KeyValue>, Option<Failure>) {
+    let summary = &ended.summary;
+    let mut attributes = vec![
+        KeyValue::new("stt.outcome", summary.outcome.as_str()),
+        KeyValue::new("stt.cut", summary.cut),
+        KeyValue::new("stt.connections", count(summary.connections.into())),
+        KeyValue::new("stt.keepalives", count(summary.keepalives)),
+        KeyValue::new("stt.send_gap_max_ms", millis_value(ended.send_gap_max)),
+        KeyValue::new("stt.audio.received_bytes", count(summary.audio.bytes_received)),
+        KeyValue::new("stt.audio.sent_bytes", count(summary.audio.bytes_sent)),
+        KeyValue::new("stt.audio.dropped_bytes", count(summary.audio.bytes_dropped)),
+        KeyValue::new("stt.audio.lost_ms", count(summary.lost_ms)),
+        KeyValue::new("stt.messages", count(summary.messages.received)),
+        KeyValue::new("stt.finals", count(summary.messages.finals)),
+        KeyValue::new("stt.finalizes", count(ended.finalizes_requested)),
+        KeyValue::new("stt.finalize_errors", count(summary.finalizes.errors)),
+        KeyValue::new("stt.finalize_timeouts", count(summary.finalizes.timeouts)),
+    ];
+    let mut add = |key, value: Option<Value>| {
+        attributes.extend(value.map(|value| KeyValue::new(key, value)));
+    };
+    add("stt.audio.duration_ms", ended.audio.map(millis_value));
+    add("stt.cause", ended.cause.map(|cause| cause.as_str().into()));
+    let death = summary.death.as_ref();
+    add("deepgram.death.reason", death.map(|death| death.reason.as_str().into()));
+    add("deepgram.death.trigger", death.map(|death| death.trigger.as_str().into()));
+    add("deepgram.death.class", death.map(|death| death.class.as_str().into()));
+    (attributes, failure(ended))
+}
+
+/// A death that was not recovered from, or no connection at all.
+fn failure(ended: &SessionEnded) -> Option<Failure> {
+    let summary = &ended.summary;
+    match &summary.death {
+        Some(death) if summary.recoveries == 0 => {
+            Some(Failure::new(death.reason.as_str(), death.detail.clone()))
+        }
+        None if summary.outcome == Outcome::ConnectFailed => {
+            Some(Failure::new(summary.outcome.as_str(), "no connection to Deepgram"))
+        }
+        _ => None,
+    }
+}
+
+/// What is told of a session whose books were never closed.
+pub(super) fn cancelled() -> (Vec<KeyValue>, Option<Failure>) {
+    let outcome = vec![KeyValue::new("stt.outcome", "cancelled")];
+    (outcome, Some(Failure::new("cancelled", "the session's task was cancelled")))
+}
