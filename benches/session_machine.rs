@@ -15,7 +15,7 @@ use criterion::{Criterion, Throughput};
 
 use deepgram_sidecar::upstream::message::kind_of;
 use session::machine::Session;
-use session::{AppInput, MessageKind, UpstreamInput, Written};
+use session::{AppInput, ConnectionId, MessageKind, UpstreamInput, Written};
 
 const PAYLOADS: [usize; 2] = [640, 3_200];
 
@@ -32,7 +32,7 @@ fn audio_frame(criterion: &mut Criterion) {
                 now += Duration::from_micros(100);
                 session.handle_app(now, AppInput::Audio(black_box(&audio).clone()));
                 carry_out(&mut session);
-                session.handle_upstream(now, UpstreamInput::Written(written));
+                session.handle_upstream(now, ConnectionId::FIRST, UpstreamInput::Written(written));
                 carry_out(&mut session)
             });
         });
@@ -56,7 +56,11 @@ fn message(criterion: &mut Criterion) {
         bencher.iter(|| {
             now += Duration::from_micros(100);
             let text = black_box(&text).clone();
-            session.handle_upstream(now, UpstreamInput::Message { text, kind });
+            session.handle_upstream(
+                now,
+                ConnectionId::FIRST,
+                UpstreamInput::Message { text, kind },
+            );
             carry_out(&mut session);
             session.handle_app(now, AppInput::WriteDrained);
             carry_out(&mut session)

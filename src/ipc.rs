@@ -3,6 +3,7 @@
 //! It knows nothing of Deepgram: it turns bytes into [`session`]'s vocabulary and back. The
 //! contract is `docs/ipc-protocol.md`.
 
+pub mod app;
 pub mod open;
 pub mod payload;
 pub mod socket;

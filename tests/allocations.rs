@@ -22,7 +22,7 @@ use http::HeaderValue;
 use path::{Nobody, Path};
 use protocol::frame::{self, AppFrameType, Decoder, Header};
 use session::fact::Observer;
-use session::{AppInput, Endpoint, MessageKind, Observation, UpstreamInput, Written};
+use session::{AppInput, ConnectionId, Endpoint, MessageKind, Observation, UpstreamInput, Written};
 use tokio::net::UnixStream;
 
 const PAYLOADS: [usize; 2] = [640, 3_200];
@@ -87,7 +87,7 @@ fn an_audio_frame_through_the_machine_allocates_nothing() {
             now += Duration::from_millis(1);
             session.handle_app(now, AppInput::Audio(audio.clone()));
             while session.poll_output().is_some() {}
-            session.handle_upstream(now, UpstreamInput::Written(written));
+            session.handle_upstream(now, ConnectionId::FIRST, UpstreamInput::Written(written));
             while session.poll_output().is_some() {}
             assert!(session.next_deadline().is_some() && session.wants_app_input());
         });

@@ -12,6 +12,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_util::io::poll_read_buf;
 
+use super::app::App;
 use super::payload::{self, bad_frame};
 use crate::live::LiveSession;
 use protocol::frame::{AppFrameType, Decoder, Frame, Header};
@@ -118,92 +119,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AppSocket<S> {
         self.stage = Stage::Open(endpoint);
     }
 
-    /// What happens next on this socket. Reads only while `wants_input`.
-    pub fn poll_input(&mut self, cx: &mut Context<'_>, wants_input: bool) -> Poll<AppInput> {
-        if let Poll::Ready(input) = self.poll_write(cx) {
-            return Poll::Ready(input);
-        }
-        loop {
-            if !wants_input {
-                return Poll::Pending;
-            }
-            if let Some(input) = self.next_buffered() {
-                return Poll::Ready(input);
-            }
-            if self.reader == Reader::Eof {
-                return Poll::Pending;
-            }
-            match ready!(self.poll_read(cx)) {
-                Ok(0) => return Poll::Ready(self.end_of_input(AppInput::Eof)),
-                Ok(_) => {}
-                // A reset takes both directions; the next read tells the other one.
-                Err(_) if self.writer != Writer::Gone => {
-                    self.abandon();
-                    return Poll::Ready(AppInput::WriteFailed);
-                }
-                Err(_) => return Poll::Ready(self.end_of_input(AppInput::Eof)),
-            }
-        }
-    }
-
-    /// The next frame that has been read already.
-    pub fn next_buffered(&mut self) -> Option<AppInput> {
-        match self.reader {
-            Reader::Open => match self.decode_input() {
-                Ok(input) => input,
-                Err(refusal) => {
-                    self.reader = Reader::Deaf;
-                    Some(AppInput::Breach(Box::new(refusal)))
-                }
-            },
-            Reader::Deaf | Reader::Eof => {
-                self.inbound.clear();
-                None
-            }
-        }
-    }
-
-    /// Hands a frame in for writing.
-    pub fn send(&mut self, frame: &AppFrame, session: &LiveSession) {
-        if self.writer != Writer::Gone {
-            payload::write(frame, session, &mut self.outbound);
-            if self.writer == Writer::Drained {
-                self.writer = Writer::Pending;
-            }
-        }
-    }
-
-    /// Whether the kernel has refused some of what waits to be written.
-    pub fn is_write_blocked(&self) -> bool {
-        self.writer == Writer::Blocked
-    }
-
-    /// Bytes that wait to be written.
-    pub fn unwritten_bytes(&self) -> usize {
-        self.outbound.len()
-    }
-
-    /// Throws away what waits to be written: the application does not read.
-    pub fn abandon(&mut self) {
-        self.outbound = BytesMut::new();
-        self.writer = Writer::Gone;
-    }
-
-    /// Gives back what steady streaming keeps: the application has been silent for a while.
-    pub fn rest(&mut self) {
-        if self.inbound.is_empty() {
-            self.inbound = BytesMut::new();
-        }
-        if self.outbound.is_empty() {
-            self.outbound = BytesMut::new();
-        }
-    }
-
-    /// The stream, once the session is over.
-    pub fn into_stream(self) -> S {
-        self.stream
-    }
-
     fn end_of_input(&mut self, input: AppInput) -> AppInput {
         self.reader = Reader::Eof;
         self.inbound = BytesMut::new();
@@ -247,8 +162,49 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AppSocket<S> {
         Ok(Some(input))
     }
 
-    /// Writes what waits, and tells when that stops, goes on, or is done.
-    pub fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<AppInput> {
+    fn write_pending(&mut self, before: usize) -> Poll<AppInput> {
+        match self.writer {
+            Writer::Blocked if self.outbound.len() < before => Poll::Ready(AppInput::WriteProgress),
+            Writer::Blocked => Poll::Pending,
+            _ => {
+                self.writer = Writer::Blocked;
+                Poll::Ready(AppInput::WriteBlocked)
+            }
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> App for AppSocket<S> {
+    type Stream = S;
+
+    fn poll_input(&mut self, cx: &mut Context<'_>, wants_input: bool) -> Poll<AppInput> {
+        if let Poll::Ready(input) = self.poll_write(cx) {
+            return Poll::Ready(input);
+        }
+        loop {
+            if !wants_input {
+                return Poll::Pending;
+            }
+            if let Some(input) = self.next_buffered() {
+                return Poll::Ready(input);
+            }
+            if self.reader == Reader::Eof {
+                return Poll::Pending;
+            }
+            match ready!(self.poll_read(cx)) {
+                Ok(0) => return Poll::Ready(self.end_of_input(AppInput::Eof)),
+                Ok(_) => {}
+                // A reset takes both directions; the next read tells the other one.
+                Err(_) if self.writer != Writer::Gone => {
+                    self.abandon();
+                    return Poll::Ready(AppInput::WriteFailed);
+                }
+                Err(_) => return Poll::Ready(self.end_of_input(AppInput::Eof)),
+            }
+        }
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<AppInput> {
         if !matches!(self.writer, Writer::Pending | Writer::Blocked) {
             return Poll::Pending;
         }
@@ -270,15 +226,55 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AppSocket<S> {
         Poll::Ready(AppInput::WriteDrained)
     }
 
-    fn write_pending(&mut self, before: usize) -> Poll<AppInput> {
-        match self.writer {
-            Writer::Blocked if self.outbound.len() < before => Poll::Ready(AppInput::WriteProgress),
-            Writer::Blocked => Poll::Pending,
-            _ => {
-                self.writer = Writer::Blocked;
-                Poll::Ready(AppInput::WriteBlocked)
+    fn next_buffered(&mut self) -> Option<AppInput> {
+        match self.reader {
+            Reader::Open => match self.decode_input() {
+                Ok(input) => input,
+                Err(refusal) => {
+                    self.reader = Reader::Deaf;
+                    Some(AppInput::Breach(Box::new(refusal)))
+                }
+            },
+            Reader::Deaf | Reader::Eof => {
+                self.inbound.clear();
+                None
             }
         }
+    }
+
+    fn send(&mut self, frame: &AppFrame, session: &LiveSession) {
+        if self.writer != Writer::Gone {
+            payload::write(frame, session, &mut self.outbound);
+            if self.writer == Writer::Drained {
+                self.writer = Writer::Pending;
+            }
+        }
+    }
+
+    fn abandon(&mut self) {
+        self.outbound = BytesMut::new();
+        self.writer = Writer::Gone;
+    }
+
+    fn rest(&mut self) {
+        if self.inbound.is_empty() {
+            self.inbound = BytesMut::new();
+        }
+        if self.outbound.is_empty() {
+            self.outbound = BytesMut::new();
+        }
+    }
+
+    fn is_write_blocked(&self) -> bool {
+        self.writer == Writer::Blocked
+    }
+
+    fn unwritten_bytes(&self) -> usize {
+        self.outbound.len()
+    }
+
+    fn into_stream(self) -> S {
+        self.stream
     }
 }
 

@@ -1,30 +1,27 @@
-//! The shell of one session: one task that owns the application's socket, the connection to
-//! Deepgram and the clock, and carries out what the machine decides.
+//! The shell of one session: one task that owns the application's socket, the links to Deepgram and
+//! the clock, and carries out what the machine decides.
 //!
 //! It decides nothing itself. Each turn hands the machine one input and carries out the effects,
 //! none of which waits: both sockets are polled, never awaited, so a write that blocks is an input
 //! like any other.
 
-use std::future::{Future, poll_fn};
-use std::pin::Pin;
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::{Sleep, sleep_until};
-
-use crate::ipc::socket::AppSocket;
+use super::alarm::Alarm;
+use super::links::Links;
+use crate::ipc::app::App;
 use crate::live::registry::Slot;
 use crate::live::{Call, Inspection, LiveSession};
-use crate::upstream::dial::{Dial, Dialed};
-use crate::upstream::link::Link;
+use crate::upstream::dial::Dial;
 use crate::upstream::timestamps;
 use session::bound::APP_UNWRITTEN_BYTES_MAX;
 use session::fact::{Fact, Observer};
 use session::machine::{Output, Session};
-use session::{AppFrame, AppInput, Endpoint, Outgoing, TimeMap, UpstreamInput};
+use session::{AppFrame, AppInput, ConnectionId, TimeMap, UpstreamInput};
 
 /// After so many inputs from the sockets in a row the clock is looked at first, so that a flood
 /// cannot starve the timers.
@@ -35,10 +32,10 @@ const STREAK_MAX: u32 = 64;
 const BATCH_BYTES_MAX: usize = 16 << 10;
 
 /// One session's task.
-pub struct Driver<S, D: Dial, O> {
+pub struct Driver<A, D: Dial, O> {
     machine: Session,
-    app: AppSocket<S>,
-    upstream: Upstream<D>,
+    app: A,
+    links: Links<D>,
     alarm: Alarm,
     live: Arc<LiveSession>,
     /// Lets go of who waits for an answer, however the task ends.
@@ -61,38 +58,32 @@ impl Drop for Answering {
 /// What happened.
 enum Input {
     Call(Call),
-    Upstream(UpstreamInput),
+    Upstream(ConnectionId, UpstreamInput),
     Timeout,
     App(AppInput),
 }
 
-impl<S, D, O> Driver<S, D, O>
+impl<A, D, O> Driver<A, D, O>
 where
-    S: AsyncRead + AsyncWrite + Unpin,
+    A: App,
     D: Dial,
     O: Observer,
 {
     /// A session that has its slot; `query` is its encoded parameters.
     pub fn new(
         machine: Session,
-        app: AppSocket<S>,
+        app: A,
         dialer: Arc<D>,
         query: Arc<str>,
         slot: Slot,
         observer: O,
     ) -> Self {
         let live = slot.session().clone();
-        let upstream = Upstream {
-            dialer,
-            endpoint: live.endpoint,
-            query,
-            line: Line::Down,
-            past_bytes: (0, 0),
-        };
+        let links = Links::new(dialer, live.endpoint, query);
         Self {
             machine,
             app,
-            upstream,
+            links,
             alarm: Alarm::default(),
             _answering: Answering(live.clone()),
             live,
@@ -105,7 +96,7 @@ where
 
     /// Runs the session to its last frame and gives the application's stream back. Boxed: a future
     /// keeps room for its arguments and for its own variables, so it would hold the driver twice.
-    pub async fn run(mut self: Box<Self>) -> S {
+    pub async fn run(mut self: Box<Self>) -> A::Stream {
         loop {
             self.perform();
             self.publish();
@@ -131,18 +122,15 @@ where
             return Poll::Ready(Input::App(input));
         }
         let wants_messages = self.machine.wants_upstream_input();
-        if let Poll::Ready(input) = self.upstream.poll_input(cx, wants_messages) {
-            return Poll::Ready(Input::Upstream(input));
+        if let Poll::Ready((id, input)) = self.links.poll_input(cx, wants_messages) {
+            return Poll::Ready(Input::Upstream(id, input));
         }
-        if self.poll_alarm(cx).is_ready() {
-            return Poll::Ready(Input::Timeout);
+        if let Poll::Ready(input) = self.app.poll_input(cx, self.machine.wants_app_input()) {
+            return Poll::Ready(Input::App(input));
         }
-        let input = self.app.poll_input(cx, self.machine.wants_app_input()).map(Input::App);
-        if input.is_pending() {
-            // Both sockets are empty: there is no flood.
-            self.streak = 0;
-        }
-        input
+        // Both sockets are empty: there is no flood.
+        self.streak = 0;
+        self.poll_alarm(cx).map(|()| Input::Timeout)
     }
 
     fn poll_alarm(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -163,7 +151,7 @@ where
                 // Whoever has stopped waiting misses nothing.
                 inspectors.into_iter().for_each(|it| drop(it.send(answer.clone())));
             }
-            Input::Upstream(input) => self.machine.handle_upstream(now, input),
+            Input::Upstream(id, input) => self.machine.handle_upstream(now, id, input),
             Input::Timeout => self.machine.handle_timeout(now),
             Input::App(input) => self.handle_app(now, input),
         }
@@ -188,9 +176,9 @@ where
     fn perform(&mut self) {
         while let Some(output) = self.machine.poll_output() {
             match output {
-                Output::Dial => self.upstream.dial(),
-                Output::Send(outgoing) => self.upstream.send(outgoing),
-                Output::HangUp => self.upstream.hang_up(),
+                Output::Dial(id) => self.links.dial(id),
+                Output::Send(id, outgoing) => self.links.send(id, outgoing),
+                Output::HangUp(id) => self.links.hang_up(id),
                 Output::Deliver(frame) => {
                     if let AppFrame::Error(refusal) = &frame {
                         self.observer.refused(refusal);
@@ -244,7 +232,7 @@ where
     fn publish(&self) {
         let counters = &self.live.counters;
         counters.publish(&self.machine.glance(), self.live.opened_at);
-        let (sent, received) = self.upstream.bytes();
+        let (sent, received) = self.links.bytes();
         counters.wire_bytes_sent.store(sent, Relaxed);
         counters.wire_bytes_received.store(received, Relaxed);
         counters.app_queue_bytes.store(self.app.unwritten_bytes() as u64, Relaxed);
@@ -263,99 +251,6 @@ fn in_session_time(frame: AppFrame) -> AppFrame {
             AppFrame::Message { text, times: TimeMap::default() }
         }
         other => other,
-    }
-}
-
-/// Deepgram's side of a session.
-struct Upstream<D: Dial> {
-    dialer: Arc<D>,
-    endpoint: Endpoint,
-    query: Arc<str>,
-    line: Line<D::Stream>,
-    /// Bytes on the wire of the connections that are over: sent, received.
-    past_bytes: (u64, u64),
-}
-
-type Dialing<S> =
-    Pin<Box<dyn Future<Output = Result<Dialed<S>, session::dial::DialFailure>> + Send>>;
-
-enum Line<S> {
-    Down,
-    Dialing(Dialing<S>),
-    Up(Box<Link<S>>),
-}
-
-impl<D: Dial> Upstream<D> {
-    fn dial(&mut self) {
-        let dial = self.dialer.clone().dial(self.endpoint, self.query.clone());
-        self.line = Line::Dialing(Box::pin(dial));
-    }
-
-    fn send(&mut self, outgoing: Outgoing) {
-        if let Line::Up(link) = &mut self.line {
-            link.send(outgoing);
-        }
-    }
-
-    fn hang_up(&mut self) {
-        self.past_bytes = self.bytes();
-        if let Line::Up(link) = std::mem::replace(&mut self.line, Line::Down) {
-            link.hang_up();
-        }
-    }
-
-    /// Bytes on the wire, over all connections: sent, received.
-    fn bytes(&self) -> (u64, u64) {
-        let (sent, received) = match &self.line {
-            Line::Up(link) => link.bytes(),
-            Line::Down | Line::Dialing(_) => (0, 0),
-        };
-        (self.past_bytes.0 + sent, self.past_bytes.1 + received)
-    }
-
-    fn poll_input(&mut self, cx: &mut Context<'_>, wants_messages: bool) -> Poll<UpstreamInput> {
-        match &mut self.line {
-            Line::Down => Poll::Pending,
-            Line::Up(link) => link.poll_input(cx, wants_messages),
-            Line::Dialing(dial) => dial.as_mut().poll(cx).map(|result| match result {
-                Ok(Dialed { link, request_id, phases }) => {
-                    self.line = Line::Up(Box::new(link));
-                    UpstreamInput::Connected { request_id, phases }
-                }
-                Err(failure) => {
-                    self.line = Line::Down;
-                    UpstreamInput::DialFailed(failure)
-                }
-            }),
-        }
-    }
-}
-
-/// One timer for all deadlines, armed anew only when a deadline comes nearer: with every frame the
-/// keepalive's moves away, and re-arming each time would cost more than the frame itself.
-#[derive(Default)]
-struct Alarm {
-    sleep: Option<Pin<Box<Sleep>>>,
-}
-
-impl Alarm {
-    fn poll(&mut self, cx: &mut Context<'_>, deadline: Option<Instant>) -> Poll<()> {
-        let Some(deadline) = deadline else { return Poll::Pending };
-        let deadline = tokio::time::Instant::from_std(deadline);
-        let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
-        loop {
-            if sleep.deadline() > deadline {
-                sleep.as_mut().reset(deadline);
-            }
-            if sleep.as_mut().poll(cx).is_pending() {
-                return Poll::Pending;
-            }
-            if sleep.deadline() >= deadline {
-                return Poll::Ready(());
-            }
-            // It was armed for a deadline that has moved away since.
-            sleep.as_mut().reset(deadline);
-        }
     }
 }
 

@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use super::driver::Driver;
 use crate::drain::Drain;
+use crate::ipc::app::App;
 use crate::ipc::open::{self, Open};
 use crate::ipc::payload;
 use crate::ipc::socket::{AppSocket, PreOpen};

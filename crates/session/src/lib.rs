@@ -103,3 +103,22 @@ pub fn bounded(mut detail: String) -> String {
 pub fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
+
+/// Which of a session's connections to Deepgram, from 1, in the order in which they were dialled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ConnectionId(u32);
+
+impl ConnectionId {
+    /// The connection that a session dials when it is opened.
+    pub const FIRST: Self = Self(1);
+
+    /// The connection of this number.
+    pub fn new(number: u32) -> Self {
+        Self(number)
+    }
+
+    /// Its number, as applications and operators are told it.
+    pub fn number(self) -> u32 {
+        self.0
+    }
+}

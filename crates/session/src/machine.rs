@@ -14,53 +14,47 @@
 
 mod app;
 mod backlog;
+mod books;
 mod connection;
+mod connections;
 mod ending;
-mod finalize;
 mod glance;
-mod keepalive;
 mod ledger;
-mod liveness;
-mod message;
-mod redial;
 mod segment;
-mod stall;
 #[cfg(test)]
 mod tests;
 mod timer;
-mod written;
+mod upstream;
 
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::death::Death;
 use super::fact::{Drops, EndCause, Fact};
 use super::summary::{FinalizeSummary, MessageSummary};
 use super::{
-    AppFrame, Event, Observation, Outgoing, Refusal, SessionConfig, SessionId, Side, State,
+    AppFrame, ConnectionId, Event, Observation, Outgoing, Refusal, SessionConfig, SessionId, State,
     Written, millis,
 };
 
 use backlog::Backlog;
-use connection::Connection;
-use ledger::Ledger;
-use redial::Redial;
-use segment::SegmentStart;
-use timer::Timers;
+use books::Books;
+use connection::{Connection, Context, State as ConnectionState};
+use connections::Connections;
+use timer::SessionTimers;
 
 pub use ending::draining_refusal;
 pub use glance::{ConnectionGlance, Glance};
-pub use timer::Timer;
+pub use timer::{ConnectionTimer, SessionTimer, Timer};
 
 /// An effect that the driver carries out.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Output {
     /// Dial Deepgram; answer with `Connected` or `DialFailed`.
-    Dial,
-    /// Send this to Deepgram; answer with `Written` once the kernel has all that was sent.
-    Send(Outgoing),
-    /// Drop the connection, or the dial under way.
-    HangUp,
+    Dial(ConnectionId),
+    /// Send this on a connection; answer with `Written` once the kernel has all that was sent on it.
+    Send(ConnectionId, Outgoing),
+    /// Drop a connection, or the dial under way.
+    HangUp(ConnectionId),
     /// Write this to the application; answer with `WriteDrained` once the kernel has it.
     Deliver(AppFrame),
     /// The application does not read: throw away what waits for it.
@@ -77,48 +71,48 @@ pub struct Session {
     id: SessionId,
     config: SessionConfig,
     opened_at: Instant,
+    /// Feeds the jitter between attempts to dial.
+    seed: u64,
     phase: Phase,
     intent: Option<Intent>,
     app: App,
-    connection: Option<Connection>,
-    connections: u32,
+    connections: Connections,
     backlog: Backlog,
-    redial: Redial,
-    timers: Timers,
-    ledger: Ledger,
-    counts: Counts,
-    segment: SegmentStart,
+    timers: SessionTimers,
+    books: Books,
+    /// Connections that were up.
+    connections_up: u32,
     first_death: Option<Death>,
+    /// When the application's own messages were last written, on a connection that is over.
     idle_since: Instant,
-    /// When the session's first audio was sent, until its first result.
-    first_audio: FirstAudio,
-    closing_since: Option<Instant>,
     draining_since: Option<Instant>,
-    outputs: VecDeque<Output>,
 }
 
-/// The wait for a session's first result.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum FirstAudio {
-    NotSent,
-    SentAt(Instant),
-    Answered,
-}
-
-/// What the session is waiting for.
+/// Where the session is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// A connection.
-    Dialing,
-    /// Whatever comes: the connection is up.
-    Open,
-    /// Deepgram's close, after CloseStream.
-    Closing(Closing),
-    /// Audio: the keepalive budget is spent.
+    /// What the application sends is for this connection, whatever that is doing. It is among the
+    /// session's connections.
+    Served(ConnectionId),
+    /// The keepalive budget is spent: audio opens another connection.
     Parked,
-    /// The application's end: the connection is dead.
+    /// The connection is dead: the application's end is awaited.
     Latched,
-    /// The application to read its last frame.
+    /// The application has to read its last frame.
+    Ending,
+}
+
+/// What the application's input meets with: the phase, and the serving connection's state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Route {
+    /// It waits for a connection.
+    Dialing,
+    /// It goes out on this connection.
+    Open(ConnectionId),
+    /// CloseStream is on its way.
+    Closing(Closing),
+    Parked,
+    Latched,
     Ending,
 }
 
@@ -178,29 +172,22 @@ struct Counts {
 impl Session {
     /// A session whose OPEN was read at `now`; it dials at once. `seed` feeds the dial jitter.
     pub fn new(id: SessionId, config: SessionConfig, now: Instant, seed: u64) -> Self {
-        let ledger = Ledger::new(config.audio);
-        let counts = Counts::default();
         let mut session = Self {
             id,
             backlog: Backlog::new(&config),
-            redial: Redial::new(config.connect_attempts, now, seed),
-            segment: SegmentStart::new(now, ledger.summary(), &counts),
-            ledger,
+            books: Books::new(&config, now),
             config,
             opened_at: now,
-            phase: Phase::Dialing,
+            seed,
+            phase: Phase::Parked,
             intent: None,
             app: App::default(),
-            connection: None,
-            connections: 0,
-            timers: Timers::default(),
-            counts,
+            connections: Connections::default(),
+            timers: SessionTimers::default(),
+            connections_up: 0,
             first_death: None,
             idle_since: now,
-            first_audio: FirstAudio::NotSent,
-            closing_since: None,
             draining_since: None,
-            outputs: VecDeque::new(),
         };
         session.arm_segment(now);
         session.dial(now);
@@ -209,18 +196,12 @@ impl Session {
 
     /// The next effect to carry out, in order.
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+        self.books.outputs.pop_front()
     }
 
     /// When [`Session::handle_timeout`] is due.
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.timers.next()
-    }
-
-    /// When one of the timers is due.
-    #[cfg(test)]
-    fn deadline(&self, timer: Timer) -> Option<Instant> {
-        self.timers.get(timer)
+        [self.timers.next(), self.connections.next_deadline()].into_iter().flatten().min()
     }
 
     /// Whether the session is over and its last frame written.
@@ -230,15 +211,15 @@ impl Session {
 
     /// Whether the application's socket may be read: the back-pressure of a slow Deepgram.
     pub fn wants_app_input(&self) -> bool {
-        let room = match self.phase {
-            Phase::Dialing | Phase::Parked | Phase::Closing(Closing::Park) => {
+        let room = match self.route() {
+            Route::Dialing | Route::Parked | Route::Closing(Closing::Park) => {
                 !self.backlog.is_full()
             }
             // What has waited goes first.
-            Phase::Open if !self.backlog.is_empty() => false,
-            Phase::Open => self.connection.as_ref().is_some_and(|it| !it.is_write_blocked()),
-            Phase::Closing(Closing::End) | Phase::Latched => true,
-            Phase::Ending => false,
+            Route::Open(_) if !self.backlog.is_empty() => false,
+            Route::Open(id) => self.connections.get(id).is_some_and(|it| !it.is_write_blocked()),
+            Route::Closing(Closing::End) | Route::Latched => true,
+            Route::Ending => false,
         };
         room && !self.app.eof
     }
@@ -250,26 +231,30 @@ impl Session {
 
     /// What the session is doing.
     pub fn state(&self) -> State {
-        match self.phase {
-            Phase::Dialing => State::Connecting,
-            Phase::Open if self.connection.as_ref().is_some_and(|it| !it.finalizes.is_empty()) => {
+        match self.route() {
+            Route::Dialing => State::Connecting,
+            Route::Open(id) if self.connections.get(id).is_some_and(Connection::is_finalizing) => {
                 State::Finalizing
             }
-            Phase::Open => State::Open,
-            Phase::Closing(_) => State::Closing,
-            Phase::Parked => State::Parked,
-            Phase::Latched => State::Dead,
-            Phase::Ending => State::Ended,
+            Route::Open(_) => State::Open,
+            Route::Closing(_) => State::Closing,
+            Route::Parked => State::Parked,
+            Route::Latched => State::Dead,
+            Route::Ending => State::Ended,
         }
     }
 
-    /// A deadline may have come. All that are due are handled, in [`Timer::ALL`]'s order.
+    /// A deadline may have come. All that are due are handled: shutdown's first, then those of the
+    /// connections, each in [`ConnectionTimer`]'s order, then the rest.
     pub fn handle_timeout(&mut self, now: Instant) {
-        for timer in Timer::ALL {
-            if let Some(deadline) = self.timers.take_due(timer, now) {
-                self.handle_timer(timer, now, now.duration_since(deadline));
+        self.handle_due(now, SessionTimer::Drain);
+        for id in self.connections.ids().into_iter().flatten() {
+            while let Some(Some(event)) = self.with(now, id, Connection::handle_timeout) {
+                self.handle_connection(now, id, event);
             }
         }
+        self.handle_due(now, SessionTimer::AppWrite);
+        self.handle_due(now, SessionTimer::Segment);
     }
 
     /// Shutdown has begun; it cuts at `deadline`.
@@ -277,44 +262,65 @@ impl Session {
         self.drain(now, deadline);
     }
 
-    fn handle_timer(&mut self, timer: Timer, now: Instant, lateness: Duration) {
+    fn handle_due(&mut self, now: Instant, timer: SessionTimer) {
+        let Some(deadline) = self.timers.take_due(timer, now) else { return };
         match timer {
-            Timer::Drain => self.drain_deadline(now),
-            Timer::Close => self.close_deadline(now),
-            Timer::Write => self.write_deadline(now, lateness),
-            Timer::Pong => self.pong_deadline(now, lateness),
-            Timer::AppWrite => self.app_write_deadline(now),
-            Timer::Finalize => self.finalize_deadline(now),
-            Timer::Keepalive => self.keepalive_due(now, lateness),
-            Timer::Ping => self.ping_due(now),
-            Timer::Prime => self.prime_due(now),
-            Timer::Park => self.park(now),
-            Timer::Redial => self.attempt_dial(now),
-            Timer::Segment => self.end_segment(now),
+            SessionTimer::Drain => self.drain_deadline(now),
+            SessionTimer::AppWrite => self.app_write_deadline(now, now.duration_since(deadline)),
+            SessionTimer::Segment => self.end_segment(now),
         }
     }
 
-    /// Begins a dial: its first attempt.
+    /// What the application's input meets with.
+    fn route(&self) -> Route {
+        match self.phase {
+            Phase::Served(id) => match self.serving(id).state() {
+                ConnectionState::Dialing => Route::Dialing,
+                ConnectionState::Open => Route::Open(id),
+                ConnectionState::Closing(closing, _) => Route::Closing(closing),
+            },
+            Phase::Parked => Route::Parked,
+            Phase::Latched => Route::Latched,
+            Phase::Ending => Route::Ending,
+        }
+    }
+
+    fn serving(&self, id: ConnectionId) -> &Connection {
+        self.connections.get(id).expect("a connection that serves is held")
+    }
+
+    /// The connection that audio goes to, where there is one and it is up.
+    fn current(&self) -> Option<&Connection> {
+        let Phase::Served(id) = self.phase else { return None };
+        Some(self.serving(id)).filter(|it| it.is_up())
+    }
+
+    /// Lets a connection that is held do something.
+    fn with<T>(
+        &mut self,
+        now: Instant,
+        id: ConnectionId,
+        act: impl FnOnce(&mut Connection, &mut Context<'_>) -> T,
+    ) -> Option<T> {
+        let is_reading = self.wants_upstream_input();
+        let connection = self.connections.get_mut(id)?;
+        let mut cx = Context { now, config: &self.config, books: &mut self.books, is_reading };
+        Some(act(connection, &mut cx))
+    }
+
+    /// Dials a connection for what the application sends.
     fn dial(&mut self, now: Instant) {
-        self.phase = Phase::Dialing;
-        self.redial.restart(now);
-        self.attempt_dial(now);
+        let id = self.connections.next_id();
+        let seed = self.seed.wrapping_add(u64::from(id.number() - 1));
+        let is_reading = self.wants_upstream_input();
+        let mut cx = Context { now, config: &self.config, books: &mut self.books, is_reading };
+        self.connections.insert(Connection::dial(&mut cx, id, seed));
+        self.phase = Phase::Served(id);
     }
 
-    fn attempt_dial(&mut self, now: Instant) {
-        self.redial.begin_attempt(now);
-        self.outputs.push_back(Output::Dial);
-    }
-
-    /// Gives Deepgram a message; the connection must be up.
-    fn send(&mut self, now: Instant, outgoing: Outgoing) {
-        let Some(connection) = &mut self.connection else { return };
-        connection.unwritten.add(&outgoing);
-        connection.unwritten_bytes += outgoing.payload_len() as u64;
-        if self.timers.get(Timer::Write).is_none() {
-            self.timers.set(Timer::Write, now + self.config.write_timeout);
-        }
-        self.outputs.push_back(Output::Send(outgoing));
+    /// Gives Deepgram a message.
+    fn send(&mut self, now: Instant, id: ConnectionId, outgoing: Outgoing) {
+        self.with(now, id, |connection, cx| connection.send(cx, outgoing));
     }
 
     /// Gives the application a frame.
@@ -327,9 +333,9 @@ impl Session {
         }
         if !self.app.unwritten {
             self.app.unwritten = true;
-            self.timers.set(Timer::AppWrite, now + self.config.app_stall_timeout);
+            self.timers.set(SessionTimer::AppWrite, now + self.config.app_stall_timeout);
         }
-        self.outputs.push_back(Output::Deliver(frame));
+        self.books.push(Output::Deliver(frame));
     }
 
     fn deliver_event(&mut self, now: Instant, event: Event) {
@@ -344,20 +350,7 @@ impl Session {
     }
 
     fn record(&mut self, fact: Fact) {
-        self.counts.finalizes_settled += fact.finalizes_settled();
-        self.outputs.push_back(Output::Record(Box::new(fact)));
-    }
-
-    fn observe(&mut self, observation: Observation) {
-        self.outputs.push_back(Output::Observe(observation));
-    }
-
-    /// Tells for how long a socket refused what was written to it.
-    fn unblocked(&mut self, now: Instant, side: Side, since: Option<Instant>) {
-        if let Some(since) = since {
-            let duration = now.duration_since(since);
-            self.observe(Observation::Unblocked { side, duration });
-        }
+        self.books.record(fact);
     }
 }
 

@@ -18,15 +18,18 @@ use super::*;
 use crate::config::Config;
 use crate::daemon::session_defaults;
 use crate::drain::Drain;
+use crate::ipc::socket::AppSocket;
 use crate::live::registry::Registry;
 use crate::relay::reception::{Peers, Reception, Unopened};
-use crate::telemetry::Telemetry;
+use crate::telemetry::{SessionTelemetry, Telemetry};
+use crate::upstream::dial::Dialed;
+use crate::upstream::link::Link;
 use crate::upstream::meter::{Meter, Metered};
 use crate::upstream::upgrade::{Ask, upgrade};
 use client::{Client, Incoming, OpenRequest, Summary};
 use emulator::{Emulator, Script, Settings, position};
-use session::SessionId;
 use session::dial::{DialFailure, DialPhases};
+use session::{Endpoint, SessionId, State};
 
 /// 100 ms of 16 kHz linear16.
 const FRAME_SAMPLES: usize = 1_600;
@@ -291,8 +294,50 @@ async fn a_flood_of_messages_does_not_pile_up() {
     session.abort_all();
 }
 
+/// The whole process stood still for longer than an application may leave its socket unread, and the
+/// application has read meanwhile: its socket is looked at before its deadline.
+#[tokio::test(start_paused = true)]
+async fn an_application_that_has_read_is_not_judged_by_a_pause_of_ours() {
+    // More than the pipe takes, less than makes the driver write before all else.
+    const MESSAGES: usize = 4;
+    let message = format!(r#"{{"type":"Results","x":"{}"}}"#, "a".repeat(8 << 10));
+    let (ours, theirs) = tokio::io::duplex(4 << 20);
+    let mut deepgram = WebSocketStream::from_raw_socket(theirs, Role::Server, None).await;
+    for _ in 0..MESSAGES {
+        deepgram.send(Message::text(message.clone())).await.unwrap();
+    }
+    let (app, app_end) = tokio::io::duplex(16 << 10);
+    let (live, driver) = driver(app_end, Flooded(Mutex::new(Some(ours))));
+    // Polled by hand, so that it stands still while the clock moves and the application reads.
+    let mut session = std::pin::pin!(driver.run());
+    let mut cx = Context::from_waker(std::task::Waker::noop());
+    while live.counters.app_queue_bytes.load(Relaxed) == 0 {
+        assert!(session.as_mut().poll(&mut cx).is_pending());
+    }
+    let mut client = Client::over(app);
+    client.opened().await.unwrap();
+    let patience = Config::default().session.app_stall_timeout;
+    tokio::time::advance(patience + Duration::from_millis(500)).await;
+    for _ in 0..MESSAGES {
+        // One turn writes, or gives the application up.
+        assert!(session.as_mut().poll(&mut cx).is_pending());
+        assert_eq!(live.state(), State::Open, "the application was given up");
+        let Some(Incoming::Message(text)) = client.next().await.unwrap() else { panic!() };
+        assert_eq!(text.len(), message.len());
+    }
+}
+
 /// A session of a driver alone.
 fn driven<D: Dial>(app: DuplexStream, dialer: D) -> (Arc<LiveSession>, JoinSet<DuplexStream>) {
+    let (live, driver) = driver(app, dialer);
+    let mut session = JoinSet::new();
+    session.spawn(driver.run());
+    (live, session)
+}
+
+type PipeDriver<D> = Driver<AppSocket<DuplexStream>, D, SessionTelemetry>;
+
+fn driver<D: Dial>(app: DuplexStream, dialer: D) -> (Arc<LiveSession>, Box<PipeDriver<D>>) {
     let (id, now) = (SessionId::parse("s").unwrap(), clock::now());
     let live = LiveSession::new(id.clone(), Endpoint::V1Listen, None, now, Vec::new());
     let slot = Registry::new(1).claim(live.clone()).unwrap();
@@ -301,9 +346,7 @@ fn driven<D: Dial>(app: DuplexStream, dialer: D) -> (Arc<LiveSession>, JoinSet<D
     let machine = Session::new(id, session_defaults(&Config::default()), now, 7);
     let observer = Telemetry::default().session(live.clone());
     let driver = Driver::new(machine, socket, Arc::new(dialer), "".into(), slot, observer);
-    let mut session = JoinSet::new();
-    session.spawn(Box::new(driver).run());
-    (live, session)
+    (live, Box::new(driver))
 }
 
 /// One stream that is upgraded already.

@@ -1,11 +1,13 @@
 //! What the application does to the session.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::{Closing, Intent, Output, Phase, Session, Timer};
-use crate::fact::{AppStalled, EndCause, Fact, FinalizeSkipped, SkipCause};
+use super::connection::Connection;
+use super::timer::SessionTimer;
+use super::{Closing, Intent, Output, Phase, Route, Session};
+use crate::fact::{AppStalled, EndCause, Fact, SkipCause};
 use crate::{AppInput, ErrorCode, LossCause, Observation, Outgoing, Refusal, Side};
 
 impl Session {
@@ -27,76 +29,64 @@ impl Session {
     }
 
     fn app_audio(&mut self, now: Instant, audio: Bytes) {
-        self.ledger.receive(audio.len() as u64);
+        self.books.ledger.receive(audio.len() as u64);
         if audio.is_empty() {
-            self.counts.drops.empty_frames += 1;
-            return self.ledger.drop_empty();
+            self.books.counts.drops.empty_frames += 1;
+            return self.books.ledger.drop_empty();
         }
-        match self.phase {
+        match self.route() {
             _ if self.intent.is_some() => self.drop_audio(&audio, LossCause::AfterFinish),
-            Phase::Open => {
-                self.timers.clear(Timer::Prime);
-                self.send(now, Outgoing::Audio(audio));
-            }
-            Phase::Dialing | Phase::Closing(_) => self.backlog.push(Outgoing::Audio(audio)),
-            Phase::Parked => {
+            Route::Open(id) => self.send(now, id, Outgoing::Audio(audio)),
+            Route::Dialing | Route::Closing(_) => self.backlog.push(Outgoing::Audio(audio)),
+            Route::Parked => {
                 self.backlog.push(Outgoing::Audio(audio));
                 self.dial(now);
             }
-            Phase::Latched | Phase::Ending => self.drop_audio(&audio, LossCause::Dead),
+            Route::Latched | Route::Ending => self.drop_audio(&audio, LossCause::Dead),
         }
     }
 
     fn drop_audio(&mut self, audio: &Bytes, cause: LossCause) {
-        self.ledger.drop_frames(1, audio.len() as u64, cause);
+        self.books.ledger.drop_frames(1, audio.len() as u64, cause);
     }
 
     fn app_text(&mut self, now: Instant, text: Bytes) {
-        match self.phase {
-            _ if self.intent.is_some() => self.counts.drops.texts += 1,
-            Phase::Open => self.send(now, Outgoing::Text(text)),
-            Phase::Dialing | Phase::Closing(_) => self.backlog.push(Outgoing::Text(text)),
+        match self.route() {
+            _ if self.intent.is_some() => self.books.counts.drops.texts += 1,
+            Route::Open(id) => self.send(now, id, Outgoing::Text(text)),
+            Route::Dialing | Route::Closing(_) => self.backlog.push(Outgoing::Text(text)),
             // It is kept for the connection that the next audio opens, or that it opens itself when
             // there is no room for that audio.
-            Phase::Parked => {
+            Route::Parked => {
                 self.backlog.push(Outgoing::Text(text));
                 if self.backlog.is_full() {
                     self.dial(now);
                 }
             }
-            Phase::Latched | Phase::Ending => self.counts.drops.texts += 1,
+            Route::Latched | Route::Ending => self.books.counts.drops.texts += 1,
         }
     }
 
     /// It changes nothing in this build; after FINISH it is counted like the other frames.
     fn app_update(&mut self) {
         if self.intent.is_some() {
-            self.counts.drops.updates += 1;
+            self.books.counts.drops.updates += 1;
         }
     }
 
     fn app_finalize(&mut self, now: Instant, channel: Option<u64>) {
-        self.counts.finalizes_requested += 1;
-        match self.phase {
-            Phase::Latched => self.skip_finalizes(1, SkipCause::Dead),
-            _ if self.intent.is_some() => self.skip_finalizes(1, SkipCause::Superseded),
-            Phase::Open => self.send(now, Outgoing::Finalize { channel }),
-            Phase::Dialing => self.backlog.push(Outgoing::Finalize { channel }),
+        self.books.counts.finalizes_requested += 1;
+        match self.route() {
+            Route::Latched => self.books.skip_finalizes(1, SkipCause::Dead),
+            _ if self.intent.is_some() => self.books.skip_finalizes(1, SkipCause::Superseded),
+            Route::Open(id) => self.send(now, id, Outgoing::Finalize { channel }),
+            Route::Dialing => self.backlog.push(Outgoing::Finalize { channel }),
             // Closing the stream has flushed it, and nothing has been sent since.
-            Phase::Parked | Phase::Ending => self.skip_finalizes(1, SkipCause::Superseded),
-            Phase::Closing(_) if self.backlog.has_audio() => {
+            Route::Parked | Route::Ending => self.books.skip_finalizes(1, SkipCause::Superseded),
+            Route::Closing(_) if self.backlog.has_audio() => {
                 self.backlog.push(Outgoing::Finalize { channel });
             }
-            Phase::Closing(_) => self.skip_finalizes(1, SkipCause::Superseded),
-        }
-    }
-
-    pub(super) fn skip_finalizes(&mut self, count: u64, cause: SkipCause) {
-        if count > 0 {
-            self.record(Fact::FinalizeSkipped(FinalizeSkipped { count, cause }));
-        }
-        if cause == SkipCause::Dead {
-            self.counts.finalizes.skipped_dead += count;
+            Route::Closing(_) => self.books.skip_finalizes(1, SkipCause::Superseded),
         }
     }
 
@@ -119,7 +109,7 @@ impl Session {
 
     fn app_eof(&mut self, now: Instant) {
         self.app.eof = true;
-        if self.phase == Phase::Dialing && !self.app.opened && self.intent.is_none() {
+        if self.route() == Route::Dialing && !self.app.opened && self.intent.is_none() {
             self.deliver_error(now, left_while_dialing());
         }
         self.app_left(now);
@@ -135,62 +125,65 @@ impl Session {
 
     pub(super) fn abandon_app(&mut self, now: Instant) {
         self.app_gone(now);
-        self.outputs.push_back(Output::AbandonApp);
+        self.books.push(Output::AbandonApp);
     }
 
     fn app_gone(&mut self, now: Instant) {
         let blocked_since = self.app.blocked_since.take();
-        self.unblocked(now, Side::App, blocked_since);
+        self.books.unblocked(now, Side::App, blocked_since);
         self.app.message_since = None;
         self.app.gone = true;
         self.app.unwritten = false;
-        self.timers.clear(Timer::AppWrite);
+        self.timers.clear(SessionTimer::AppWrite);
     }
 
     /// Takes the next step towards the end that [`Intent`] asks for.
     fn pursue_intent(&mut self, now: Instant) {
         let abort = matches!(self.intent, Some(Intent::Abort(_)));
-        match self.phase {
-            Phase::Open => self.close_when_sent(now),
-            Phase::Dialing if abort => self.end_unconnected(now, LossCause::AppGone),
+        match self.route() {
+            Route::Open(id) => self.close_when_sent(now, id),
+            Route::Dialing if abort => self.end_unconnected(now, LossCause::AppGone),
             // CloseStream is out. If audio waits for the next connection, that one is still dialled.
-            Phase::Closing(Closing::Park) if abort || !self.backlog.has_audio() => {
-                self.phase = Phase::Closing(Closing::End);
+            Route::Closing(Closing::Park) if abort || !self.backlog.has_audio() => {
+                self.close_for_good();
             }
-            Phase::Dialing | Phase::Closing(_) | Phase::Ending => {}
-            Phase::Parked | Phase::Latched => self.end(now),
+            Route::Dialing | Route::Closing(_) | Route::Ending => {}
+            Route::Parked | Route::Latched => self.end(now),
         }
     }
 
     fn app_write_blocked(&mut self, now: Instant) {
         self.app.blocked_since.get_or_insert(now);
-        // A pong that we do not read proves nothing.
-        self.timers.clear(Timer::Pong);
-        self.timers.clear(Timer::Ping);
+        self.connections.iter_mut().for_each(Connection::pause_verdicts);
     }
 
     fn app_write_progress(&mut self, now: Instant) {
         if self.app.unwritten {
-            self.timers.set(Timer::AppWrite, now + self.config.app_stall_timeout);
+            self.timers.set(SessionTimer::AppWrite, now + self.config.app_stall_timeout);
         }
     }
 
     fn app_write_drained(&mut self, now: Instant) {
         self.app.unwritten = false;
-        self.timers.clear(Timer::AppWrite);
+        self.timers.clear(SessionTimer::AppWrite);
         if let Some(since) = self.app.message_since.take() {
             let latency = now.duration_since(since);
-            self.observe(Observation::Delivered { latency });
+            self.books.observe(Observation::Delivered { latency });
         }
         let blocked_since = self.app.blocked_since.take();
         if blocked_since.is_some() {
-            self.unblocked(now, Side::App, blocked_since);
-            self.resume_verdicts(now);
+            self.books.unblocked(now, Side::App, blocked_since);
+            for id in self.connections.ids().into_iter().flatten() {
+                self.with(now, id, Connection::resume_verdicts);
+            }
         }
     }
 
-    /// The application has left its socket unread for too long.
-    pub(super) fn app_write_deadline(&mut self, now: Instant) {
+    /// The application has left its socket unread for too long; or we did not look.
+    pub(super) fn app_write_deadline(&mut self, now: Instant, lateness: Duration) {
+        if self.books.is_too_late(lateness) {
+            return self.timers.set(SessionTimer::AppWrite, now + self.config.app_stall_timeout);
+        }
         self.abandon_app(now);
         if self.phase == Phase::Ending {
             return;

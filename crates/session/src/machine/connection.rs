@@ -1,232 +1,270 @@
-//! What Deepgram's side does to the session.
+//! One connection to Deepgram as a machine of its own, from the dial to its end.
+//!
+//! It has its own timers, its own place in the audio and its own evidence of life. It decides what
+//! is sent on it beside the application's own messages, and when it is dead. What that means for
+//! the session is told as [`Event`]s; which connection audio goes to is the session's to say.
+
+mod dialing;
+mod ending;
+mod finalize;
+mod keepalive;
+mod liveness;
+mod message;
+mod stall;
+mod stream;
+mod writing;
 
 use std::time::{Duration, Instant};
 
-use super::backlog::ENTRY_BYTES;
-use super::finalize::Finalizes;
-use super::stall::Stall;
-use super::{Closing, Output, Phase, Session, Timer};
+use bytes::Bytes;
+
+use super::books::Books;
+use super::timer::{ConnectionTimer as Timer, ConnectionTimers};
+use super::{Closing, Output};
+use crate::audio::AudioFormat;
 use crate::death::{Reason, Trigger};
 use crate::dial::{DialFailure, DialPhases};
-use crate::fact::{
-    BinaryDropped, CloseReceived, Connected, DgCode, DialFailed, Fact, LateEvidence, SessionResumed,
-};
-use crate::{AppFrame, Event, UpstreamInput, Written, millis};
+use crate::fact::{BinaryDropped, Fact};
+use crate::{ConnectionId, MessageKind, Outgoing, SessionConfig, TimeMap, UpstreamInput, Written};
 
-/// How much of what has waited for a connection is sent at a time.
-const BACKLOG_BATCH_BYTES: usize = 64 << 10;
+use dialing::Dial;
+use finalize::Finalizes;
+use stall::Stall;
+use stream::Stream;
 
-/// RFC 6455's names for a close frame without a code, and for an end without a close frame.
-const NO_CODE: u16 = 1005;
-const NO_FRAME: u16 = 1006;
+pub(super) use ending::StreamEnd;
 
-/// One connection to Deepgram that is up.
+/// What a connection may see and touch of its session while it handles one input.
+pub(super) struct Context<'a> {
+    pub(super) now: Instant,
+    pub(super) config: &'a SessionConfig,
+    pub(super) books: &'a mut Books,
+    /// Whether Deepgram is being read: what a slow application keeps us from reading is no evidence.
+    pub(super) is_reading: bool,
+}
+
+/// What a connection tells its session.
+#[derive(Debug)]
+pub(super) enum Event {
+    /// It is up.
+    Up { request_id: Option<String>, phases: DialPhases },
+    /// No attempt to dial has succeeded, and none is left.
+    GaveUp { failure: DialFailure, attempts: u32 },
+    /// Deepgram said something; `times` is what its times mean.
+    Message { text: Bytes, kind: MessageKind, times: TimeMap },
+    /// The kernel has all that was sent. Audio that goes unanswered for this long has stalled.
+    Written { stalled: Option<Duration> },
+    /// Nothing but keepalives was sent for the whole of the keepalive's budget.
+    Idle,
+    /// Deepgram closed as it was asked to.
+    Closed,
+    /// Deepgram has not closed in time.
+    TimedOut,
+    /// It is dead.
+    Died { reason: Reason, trigger: Trigger, detail: String },
+}
+
+/// One connection to Deepgram.
 #[derive(Debug)]
 pub(super) struct Connection {
-    /// Which of the session's connections, from 1.
-    pub(super) number: u32,
+    pub(super) id: ConnectionId,
+    state: State,
+    timers: ConnectionTimers,
+    dial: Dial,
     pub(super) up_since: Instant,
     pub(super) last_send: Instant,
     pub(super) last_receive: Instant,
+    /// When the application's own messages were last written.
+    pub(super) active_at: Instant,
     /// What was sent and is not known to be with the kernel.
-    pub(super) unwritten: Written,
+    unwritten: Written,
     /// Its bytes.
-    pub(super) unwritten_bytes: u64,
+    unwritten_bytes: u64,
     /// Since when the kernel has refused some of it: the application is not read meanwhile.
-    pub(super) blocked_since: Option<Instant>,
+    blocked_since: Option<Instant>,
     /// When the oldest ping without a pong was written.
-    pub(super) ping_written_at: Option<Instant>,
-    /// Up to where the audio of this connection has results, in its time.
-    pub(super) result_end: Duration,
-    pub(super) audio_sent: bool,
-    pub(super) answered: bool,
+    ping_written_at: Option<Instant>,
+    stream: Stream,
+    audio_sent: bool,
+    answered: bool,
     /// CloseStream is with the kernel.
-    pub(super) close_written: bool,
-    pub(super) metadata_received: bool,
+    close_written: bool,
+    metadata_received: bool,
     /// A keepalive is unwritten: how much later than due it was asked for.
-    pub(super) keepalive_lateness: Option<Duration>,
-    /// Our own silence, bytes asked for; it shifts Deepgram's clock against the session's.
-    pub(super) silence_bytes: u64,
-    pub(super) finalizes: Finalizes,
-    /// Finalizes whose answer came while they were still among the unwritten.
-    pub(super) finalizes_answered_early: u64,
-    pub(super) stall: Stall,
+    keepalive_lateness: Option<Duration>,
+    finalizes: Finalizes,
+    stall: Stall,
+}
+
+/// Where in its life a connection is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// Dialling, or waiting for the next attempt.
+    Dialing,
+    /// Up.
+    Open,
+    /// CloseStream was asked for at this time; Deepgram's close is due.
+    Closing(Closing, Instant),
 }
 
 impl Connection {
-    fn new(number: u32, now: Instant) -> Self {
+    /// A connection that is to be had; its first attempt begins at once. `seed` feeds the jitter
+    /// between attempts.
+    pub(super) fn dial(cx: &mut Context<'_>, id: ConnectionId, seed: u64) -> Self {
+        let now = cx.now;
+        cx.books.push(Output::Dial(id));
         Self {
-            number,
+            id,
+            state: State::Dialing,
+            timers: ConnectionTimers::default(),
+            dial: Dial::new(cx.config.connect_attempts, now, seed),
             up_since: now,
             last_send: now,
             last_receive: now,
+            active_at: now,
             unwritten: Written::default(),
             unwritten_bytes: 0,
             blocked_since: None,
             ping_written_at: None,
-            result_end: Duration::ZERO,
+            stream: Stream::default(),
             audio_sent: false,
             answered: false,
             close_written: false,
             metadata_received: false,
             keepalive_lateness: None,
-            silence_bytes: 0,
             finalizes: Finalizes::default(),
-            finalizes_answered_early: 0,
             stall: Stall::default(),
         }
+    }
+
+    pub(super) fn state(&self) -> State {
+        self.state
+    }
+
+    pub(super) fn is_up(&self) -> bool {
+        self.state != State::Dialing
     }
 
     pub(super) fn is_write_blocked(&self) -> bool {
         self.blocked_since.is_some()
     }
-}
 
-impl Session {
+    pub(super) fn is_finalizing(&self) -> bool {
+        self.finalizes.is_waiting()
+    }
+
+    pub(super) fn is_stalled(&self) -> bool {
+        self.stall.is_told()
+    }
+
+    pub(super) fn unwritten(&self) -> &Written {
+        &self.unwritten
+    }
+
+    pub(super) fn unwritten_bytes(&self) -> u64 {
+        self.unwritten_bytes
+    }
+
+    pub(super) fn stream(&self) -> &Stream {
+        &self.stream
+    }
+
+    /// How far the latest result is behind the audio that was sent.
+    pub(super) fn lag(&self, format: Option<AudioFormat>) -> Option<Duration> {
+        self.stream.lag(format, self.stream.result_end())
+    }
+
+    /// When [`Connection::handle_timeout`] is due.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    pub(super) fn deadline(&self, timer: Timer) -> Option<Instant> {
+        self.timers.get(timer)
+    }
+
     /// Something happened on Deepgram's side.
-    pub fn handle_upstream(&mut self, now: Instant, input: UpstreamInput) {
+    pub(super) fn handle(&mut self, cx: &mut Context<'_>, input: UpstreamInput) -> Option<Event> {
+        match self.state {
+            State::Dialing => self.handle_dial(cx, input),
+            State::Open | State::Closing(..) => self.handle_up(cx, input),
+        }
+    }
+
+    fn handle_dial(&mut self, cx: &mut Context<'_>, input: UpstreamInput) -> Option<Event> {
         match input {
             UpstreamInput::Connected { request_id, phases } => {
-                self.connected(now, request_id, phases);
+                Some(self.connected(cx, request_id, phases))
             }
-            UpstreamInput::DialFailed(failure) => self.dial_failed(now, failure),
-            UpstreamInput::Message { text, kind } => self.message(now, text, kind),
+            UpstreamInput::DialFailed(failure) => self.dial_failed(cx, failure),
+            // Nothing can be said on a connection that is not up.
+            _ => None,
+        }
+    }
+
+    fn handle_up(&mut self, cx: &mut Context<'_>, input: UpstreamInput) -> Option<Event> {
+        match input {
+            // It is up already.
+            UpstreamInput::Connected { .. } | UpstreamInput::DialFailed(_) => None,
+            UpstreamInput::Message { text, kind } => Some(self.message(cx, text, kind)),
             UpstreamInput::Binary { length } => {
-                self.received(now);
-                self.record(Fact::BinaryDropped(BinaryDropped { bytes: length }));
+                self.received(cx);
+                cx.books.record(Fact::BinaryDropped(BinaryDropped { bytes: length }));
+                None
             }
-            UpstreamInput::Ping => self.received(now),
-            UpstreamInput::Pong => self.pong_received(now),
-            UpstreamInput::Written(written) => self.written(now, written),
-            UpstreamInput::WriteBlocked => {
-                if let Some(connection) = &mut self.connection {
-                    connection.blocked_since.get_or_insert(now);
-                }
-            }
-            UpstreamInput::WriteProgress => self.write_progress(now),
+            UpstreamInput::Ping => self.received(cx),
+            UpstreamInput::Pong => self.pong_received(cx),
+            UpstreamInput::Written(written) => Some(self.written(cx, written)),
+            UpstreamInput::WriteBlocked => self.write_blocked(cx),
+            UpstreamInput::WriteProgress => self.write_progress(cx),
             UpstreamInput::Closed { code, reason, dg_code, detail } => {
-                self.close_received(code.unwrap_or(NO_CODE), dg_code);
-                self.closed(now, code, reason, detail);
+                self.close_received(cx, code, dg_code);
+                Some(self.closed(code, reason, detail))
             }
             UpstreamInput::Failed { reason, trigger, detail } => {
-                self.failed(now, reason, trigger, detail);
+                Some(self.failed(cx, reason, trigger, detail))
             }
         }
     }
 
-    fn connected(&mut self, now: Instant, request_id: Option<String>, phases: DialPhases) {
-        if self.phase != Phase::Dialing {
-            return self.outputs.push_back(Output::HangUp);
-        }
-        self.connections += 1;
-        self.connection = Some(Connection::new(self.connections, now));
-        self.phase = Phase::Open;
-        self.record(Fact::Connected(Connected {
-            connection: self.connections,
-            attempt: self.redial.attempt(),
-            phases,
-            waited: self.redial.waited(now),
-            buffered: self.config.audio.map(|it| it.duration(self.backlog.audio_bytes())),
-            request_id: request_id.clone(),
-        }));
-        if self.app.opened {
-            let idle = now.duration_since(self.idle_since);
-            self.record(Fact::SessionResumed(SessionResumed { idle }));
-            self.deliver_event(now, Event::Resumed { idle_ms: millis(idle) });
-        } else {
-            self.app.opened = true;
-            self.deliver(now, AppFrame::Opened { request_id });
-        }
-        self.idle_since = now;
-        self.start_connection(now);
+    /// A deadline may have come. Stops at the first that the session must hear of; the others are
+    /// handled by another call.
+    pub(super) fn handle_timeout(&mut self, cx: &mut Context<'_>) -> Option<Event> {
+        Timer::ALL.into_iter().find_map(|timer| {
+            let deadline = self.timers.take_due(timer, cx.now)?;
+            self.handle_timer(cx, timer, cx.now.duration_since(deadline))
+        })
     }
 
-    /// Sends what has waited, then CloseStream if the end has been asked for.
-    fn start_connection(&mut self, now: Instant) {
-        self.arm_keepalive(now);
-        self.arm_ping(now);
-        self.arm_priming(now);
-        self.send_backlog(now);
-    }
-
-    /// Sends the next batch of what has waited; each `Written` asks for another. In one go it would
-    /// be copied whole into the connection's buffer, which would keep that size ever after.
-    pub(super) fn send_backlog(&mut self, now: Instant) {
-        let mut batch_bytes = 0;
-        while batch_bytes < BACKLOG_BATCH_BYTES
-            && let Some(outgoing) = self.backlog.pop()
-        {
-            batch_bytes += outgoing.payload_len() + ENTRY_BYTES;
-            self.send(now, outgoing);
-        }
-        if self.intent.is_some() {
-            self.close_when_sent(now);
+    fn handle_timer(
+        &mut self,
+        cx: &mut Context<'_>,
+        timer: Timer,
+        lateness: Duration,
+    ) -> Option<Event> {
+        match timer {
+            Timer::Close => self.close_deadline(cx),
+            Timer::Write => self.write_deadline(cx, lateness),
+            Timer::Pong => self.pong_deadline(cx, lateness),
+            Timer::Finalize => self.finalize_deadline(cx),
+            Timer::Park => Some(Event::Idle),
+            Timer::Keepalive => self.keepalive_due(cx, lateness),
+            Timer::Ping => self.ping_due(cx),
+            Timer::Prime => self.prime_due(cx),
+            Timer::Redial => self.attempt(cx),
         }
     }
 
-    /// Sends CloseStream, behind whatever has waited for the connection.
-    pub(super) fn close_when_sent(&mut self, now: Instant) {
-        if self.backlog.is_empty() {
-            self.close_stream(now, Closing::End);
+    /// Gives Deepgram a message; the connection must be up.
+    pub(super) fn send(&mut self, cx: &mut Context<'_>, outgoing: Outgoing) {
+        if matches!(outgoing, Outgoing::Audio(_)) {
+            self.timers.clear(Timer::Prime);
         }
-    }
-
-    fn dial_failed(&mut self, now: Instant, failure: DialFailure) {
-        if self.phase != Phase::Dialing {
-            return;
+        self.unwritten.add(&outgoing);
+        self.unwritten_bytes += outgoing.payload_len() as u64;
+        if !self.timers.is_running(Timer::Write) {
+            self.timers.set(Timer::Write, cx.now + cx.config.write_timeout);
         }
-        let attempt = self.redial.attempt();
-        let retry_in = if failure.is_retryable() { self.redial.next_delay() } else { None };
-        let duration = self.redial.attempted(now);
-        let fact = DialFailed { attempt, failure: failure.clone(), duration, retry_in };
-        self.record(Fact::DialFailed(fact));
-        match retry_in {
-            Some(delay) => self.timers.set(Timer::Redial, now + delay),
-            None => self.connect_failed(now, failure, attempt),
-        }
-    }
-
-    /// Any sign of life.
-    pub(super) fn received(&mut self, now: Instant) {
-        if let Some(connection) = &mut self.connection {
-            connection.last_receive = now;
-            self.timers.clear(Timer::Pong);
-            self.arm_ping(now);
-        }
-    }
-
-    fn close_received(&mut self, code: u16, dg_code: DgCode) {
-        if self.connection.is_some() {
-            self.record(Fact::CloseReceived(CloseReceived { code, dg_code }));
-        }
-    }
-
-    fn closed(&mut self, now: Instant, code: Option<u16>, reason: Reason, detail: String) {
-        match &self.connection {
-            Some(it) if it.close_written && matches!(code, None | Some(1000)) => {
-                self.closed_clean(now)
-            }
-            Some(it) if it.metadata_received => self.closed_clean(now),
-            Some(_) => self.die(now, reason, Trigger::Read, detail),
-            None => self.late_evidence(reason, Trigger::Read, detail),
-        }
-    }
-
-    fn failed(&mut self, now: Instant, reason: Reason, trigger: Trigger, detail: String) {
-        let by_peer = matches!(reason, Reason::EofWithoutClose | Reason::ConnectionReset);
-        if by_peer && trigger == Trigger::Read {
-            self.close_received(NO_FRAME, DgCode::None);
-        }
-        match &self.connection {
-            Some(it) if it.metadata_received => self.closed_clean(now),
-            Some(_) => self.die(now, reason, trigger, detail),
-            None => self.late_evidence(reason, trigger, detail),
-        }
-    }
-
-    fn late_evidence(&mut self, reason: Reason, trigger: Trigger, detail: String) {
-        if self.first_death.is_some() && self.phase != Phase::Ending {
-            self.record(Fact::LateEvidence(LateEvidence { reason, trigger, detail }));
-        }
+        cx.books.push(Output::Send(self.id, outgoing));
     }
 }

@@ -1,162 +1,71 @@
-//! How a connection and a session end: by CloseStream, by death, by shutdown.
+//! How a session ends: by its application, by a death, by shutdown.
 
 use std::time::Instant;
 
-use super::ledger::{Loss, StreamEnd};
-use super::{Closing, Connection, Intent, Output, Phase, Session, Timer};
-use crate::death::{Death, Reason, Trigger};
+use super::connection::{Connection, StreamEnd};
+use super::timer::SessionTimer;
+use super::{Closing, Intent, Output, Phase, Route, Session};
+use crate::death::{Reason, Trigger};
 use crate::dial::DialFailure;
-use crate::fact::{
-    AudioLost, ConnectionClosed, ConnectionDied, ConnectionEnd, EndCause, Fact, FinalizeFailed,
-    FinalizeSkipped, SessionEnded, SessionParked, SkipCause, Stage, StallOutcome, StreamClosing,
-};
+use crate::fact::{EndCause, Fact, SessionEnded, SessionParked, SkipCause};
 use crate::summary::{DeathSummary, Outcome, Summary};
 use crate::{
-    AppFrame, ConnectRefusal, ErrorCode, Event, LossCause, Outgoing, Refusal, Side, millis,
+    AppFrame, ConnectRefusal, ConnectionId, ErrorCode, Event, LossCause, Outgoing, Refusal, millis,
 };
 
 impl Session {
-    /// Asks Deepgram to flush and close. The connection must be up.
-    pub(super) fn close_stream(&mut self, now: Instant, closing: Closing) {
-        self.phase = Phase::Closing(closing);
-        self.closing_since = Some(now);
-        self.record(Fact::StreamClosing(StreamClosing { to_park: closing == Closing::Park }));
-        for timer in [Timer::Keepalive, Timer::Park, Timer::Ping, Timer::Pong, Timer::Prime] {
-            self.timers.clear(timer);
-        }
-        self.timers.set(Timer::Close, now + self.config.finish_timeout);
-        self.send(now, Outgoing::CloseStream);
+    /// Asks Deepgram to flush and close an open connection.
+    pub(super) fn close_stream(&mut self, now: Instant, id: ConnectionId, closing: Closing) {
+        self.with(now, id, |connection, cx| connection.close(cx, closing));
+    }
+
+    /// The close that was to park the session is to end it.
+    pub(super) fn close_for_good(&mut self) {
+        self.connections.iter_mut().for_each(Connection::close_for_good);
     }
 
     /// Deepgram has closed as it was asked to.
-    pub(super) fn closed_clean(&mut self, now: Instant) {
-        self.drop_connection(now, StreamEnd::Flushed, SkipCause::Superseded);
-        match self.phase {
-            Phase::Closing(Closing::Park) if self.backlog.has_audio() => self.dial(now),
-            Phase::Closing(Closing::Park) if self.backlog.is_full() => self.dial(now),
-            Phase::Closing(Closing::Park) if self.intent.is_none() => self.parked(now),
+    pub(super) fn closed(&mut self, now: Instant, id: ConnectionId) {
+        let route = self.route();
+        self.let_go(now, id, StreamEnd::Flushed);
+        match route {
+            Route::Closing(Closing::Park) if self.backlog.has_audio() => self.dial(now),
+            Route::Closing(Closing::Park) if self.backlog.is_full() => self.dial(now),
+            Route::Closing(Closing::Park) if self.intent.is_none() => self.park(now),
             _ => self.end(now),
         }
     }
 
-    fn parked(&mut self, now: Instant) {
+    fn park(&mut self, now: Instant) {
         self.phase = Phase::Parked;
         let idle = now.duration_since(self.idle_since);
         self.record(Fact::SessionParked(SessionParked { idle }));
         self.deliver_event(now, Event::Parked { idle_ms: millis(idle) });
     }
 
-    /// Deepgram has not closed in time.
-    pub(super) fn close_deadline(&mut self, now: Instant) {
-        if !self.wants_upstream_input() {
-            // Its close may lie unread behind what the application does not take.
-            return self.timers.set(Timer::Close, now + self.config.finish_timeout);
-        }
-        if self.phase == Phase::Closing(Closing::Park) {
-            // Nothing was in flight but the close itself, so parking has cost no words.
-            return self.closed_clean(now);
-        }
-        let end = StreamEnd::Lost(LossCause::FinishTimeout);
-        self.drop_connection(now, end, SkipCause::Superseded);
+    /// Deepgram has not closed in time, and is waited for no longer.
+    pub(super) fn finish_timed_out(&mut self, now: Instant) {
         self.end_as(now, self.outcome_or(Outcome::TimedOut), false);
     }
 
-    /// The connection died: told at once, never taken back, the first reason stands.
-    pub(super) fn die(&mut self, now: Instant, reason: Reason, trigger: Trigger, detail: String) {
-        if !matches!(self.phase, Phase::Closing(_)) {
-            self.end_gap(now);
-        }
-        let Some(connection) = &self.connection else { return };
-        let death = Death {
-            reason,
-            trigger,
-            class: reason.class(),
-            detail,
-            send_age_ms: millis(now.duration_since(connection.last_send)),
-            receive_age_ms: millis(now.duration_since(connection.last_receive)),
-            connection: connection.number,
-        };
-        let age = now.duration_since(connection.up_since);
-        let stage = self.stage(now, connection);
-        self.record(Fact::ConnectionDied(ConnectionDied { death: death.clone(), age, stage }));
-        if trigger == Trigger::FinalizeWrite {
-            self.fail_unwritten_finalizes();
-        }
-        self.drop_connection(now, StreamEnd::Lost(LossCause::Dead), SkipCause::Dead);
+    /// A connection died: told at once, never taken back, the first reason stands.
+    pub(super) fn die(
+        &mut self,
+        now: Instant,
+        id: ConnectionId,
+        reason: Reason,
+        trigger: Trigger,
+        detail: String,
+    ) {
+        let died = self.with(now, id, |it, cx| it.die(cx, reason, trigger, detail));
+        let Some(death) = died else { return };
+        self.forget(id);
         self.deliver_event(now, Event::Dead(death.clone()));
         self.first_death.get_or_insert(death);
         self.drop_backlog(LossCause::Dead);
         match self.intent {
             Some(_) => self.end_as(now, self.outcome_or(Outcome::Dead), false),
             None => self.phase = Phase::Latched,
-        }
-    }
-
-    fn stage(&self, now: Instant, connection: &Connection) -> Stage {
-        let streaming = now.duration_since(connection.last_send) < self.config.keepalive_interval
-            && now.duration_since(self.idle_since) < self.config.keepalive_interval;
-        match self.phase {
-            Phase::Closing(_) => Stage::Closing,
-            _ if !connection.finalizes.is_empty() => Stage::Finalizing,
-            _ if !connection.audio_sent => Stage::AwaitingAudio,
-            _ if !connection.answered => Stage::AwaitingResult,
-            _ if streaming => Stage::Streaming,
-            _ => Stage::Idle,
-        }
-    }
-
-    /// Finalizes that could not be written on a live connection are errors, and nothing else is.
-    fn fail_unwritten_finalizes(&mut self) {
-        let Some(connection) = &mut self.connection else { return };
-        let count = std::mem::take(&mut connection.unwritten.finalizes);
-        if count > 0 {
-            self.counts.finalizes.errors += count;
-            self.record(Fact::FinalizeFailed(FinalizeFailed { count }));
-        }
-    }
-
-    /// Lets go of the connection and closes its books.
-    fn drop_connection(&mut self, now: Instant, end: StreamEnd, skip: SkipCause) {
-        let is_death = skip == SkipCause::Dead;
-        self.end_stall(now, if is_death { StallOutcome::Died } else { StallOutcome::Ended });
-        let Some(mut connection) = self.connection.take() else { return };
-        self.unblocked(now, Side::Upstream, connection.blocked_since);
-        if !is_death {
-            self.record_close(now, &connection, end);
-        }
-        self.closing_since = None;
-        self.timers.clear_all(&Timer::OF_CONNECTION);
-        self.outputs.push_back(Output::HangUp);
-        self.skip_finalizes(connection.unwritten.finalizes, skip);
-        self.supersede_answers(connection.finalizes.give_up(), skip);
-        let cause = match end {
-            StreamEnd::Flushed => LossCause::Dead,
-            StreamEnd::Lost(cause) => cause,
-        };
-        let (frames, bytes) = (connection.unwritten.audio_frames, connection.unwritten.audio_bytes);
-        self.ledger.drop_frames(frames, bytes, cause);
-        self.ledger.end_stream(end);
-        self.record_loss(cause);
-    }
-
-    fn record_close(&mut self, now: Instant, connection: &Connection, end: StreamEnd) {
-        self.record(Fact::ConnectionClosed(ConnectionClosed {
-            connection: connection.number,
-            age: now.duration_since(connection.up_since),
-            closing: self.closing_since.map(|since| now.duration_since(since)),
-            end: match end {
-                StreamEnd::Flushed => ConnectionEnd::Flushed,
-                StreamEnd::Lost(LossCause::FinishTimeout) => ConnectionEnd::TimedOut,
-                StreamEnd::Lost(_) => ConnectionEnd::Cut,
-            },
-        }));
-    }
-
-    /// Finalizes that were written and will get no answer: skipped in the metrics, and in the
-    /// summary still `sent`.
-    fn supersede_answers(&mut self, count: u64, cause: SkipCause) {
-        if count > 0 {
-            self.record(Fact::FinalizeSkipped(FinalizeSkipped { count, cause }));
         }
     }
 
@@ -170,7 +79,7 @@ impl Session {
                     bytes += audio.len() as u64;
                 }
                 Outgoing::Finalize { .. } => finalizes += 1,
-                Outgoing::Text(_) => self.counts.drops.texts += 1,
+                Outgoing::Text(_) => self.books.counts.drops.texts += 1,
                 Outgoing::Silence(_)
                 | Outgoing::KeepAlive
                 | Outgoing::CloseStream
@@ -178,23 +87,22 @@ impl Session {
             }
         }
         let dead = self.first_death.is_some();
-        self.skip_finalizes(finalizes, if dead { SkipCause::Dead } else { SkipCause::Superseded });
-        self.ledger.drop_frames(frames, bytes, cause);
-        self.record_loss(cause);
+        let skip = if dead { SkipCause::Dead } else { SkipCause::Superseded };
+        self.books.skip_finalizes(finalizes, skip);
+        self.books.ledger.drop_frames(frames, bytes, cause);
+        self.books.record_loss(cause);
         (frames, bytes)
     }
 
-    /// Tells what has been lost since this was last told: once for each ending, not for each frame.
-    fn record_loss(&mut self, cause: LossCause) {
-        let Loss { frames, bytes, .. } = self.ledger.take_untold(cause);
-        if bytes > 0 {
-            let duration = self.ledger.duration(bytes);
-            self.record(Fact::AudioLost(AudioLost { frames, bytes, duration, cause }));
-        }
-    }
-
     /// No connection could be had.
-    pub(super) fn connect_failed(&mut self, now: Instant, failure: DialFailure, attempts: u32) {
+    pub(super) fn connect_failed(
+        &mut self,
+        now: Instant,
+        id: ConnectionId,
+        failure: DialFailure,
+        attempts: u32,
+    ) {
+        self.books.push(Output::HangUp(id));
         self.deliver_error(now, refusal_of(failure, attempts));
         if self.app.opened {
             self.intent = Some(Intent::Abort(EndCause::ResumeFailed));
@@ -204,8 +112,7 @@ impl Session {
 
     /// Ends a session that is dialling.
     pub(super) fn end_unconnected(&mut self, now: Instant, cause: LossCause) {
-        self.timers.clear(Timer::Redial);
-        self.outputs.push_back(Output::HangUp);
+        self.let_all_go(now, cause);
         self.drop_backlog(cause);
         match (self.app.opened, self.intent) {
             (false, None | Some(Intent::Finish)) => {
@@ -217,7 +124,7 @@ impl Session {
 
     /// Shutdown: what can still be flushed is, until the deadline.
     pub(super) fn drain(&mut self, now: Instant, deadline: Instant) {
-        self.timers.set(Timer::Drain, deadline);
+        self.timers.set(SessionTimer::Drain, deadline);
         self.draining_since.get_or_insert(now);
         if self.phase == Phase::Ending {
             return;
@@ -228,14 +135,12 @@ impl Session {
             return;
         }
         self.intent = Some(Intent::Drain);
-        match self.phase {
-            Phase::Open => self.close_when_sent(now),
-            Phase::Dialing if !self.backlog.has_audio() => self.drain_deadline(now),
-            Phase::Closing(Closing::Park) if !self.backlog.has_audio() => {
-                self.phase = Phase::Closing(Closing::End);
-            }
-            Phase::Dialing | Phase::Closing(_) | Phase::Ending => {}
-            Phase::Parked | Phase::Latched => self.end(now),
+        match self.route() {
+            Route::Open(id) => self.close_when_sent(now, id),
+            Route::Dialing if !self.backlog.has_audio() => self.drain_deadline(now),
+            Route::Closing(Closing::Park) if !self.backlog.has_audio() => self.close_for_good(),
+            Route::Dialing | Route::Closing(_) | Route::Ending => {}
+            Route::Parked | Route::Latched => self.end(now),
         }
     }
 
@@ -245,16 +150,10 @@ impl Session {
             return self.abandon_app(now);
         }
         let cause = LossCause::DrainDeadline;
-        let was_dialing = self.phase == Phase::Dialing;
-        let mut unsent = self.connection.as_ref().map_or((0, 0), |connection| {
-            (connection.unwritten.audio_frames, connection.unwritten.audio_bytes)
-        });
-        self.drop_connection(now, StreamEnd::Lost(cause), SkipCause::Superseded);
+        let mut unsent = self.unwritten_audio();
+        self.let_all_go(now, cause);
         let kept = self.drop_backlog(cause);
         unsent = (unsent.0 + kept.0, unsent.1 + kept.1);
-        if was_dialing {
-            self.outputs.push_back(Output::HangUp);
-        }
         if unsent.0 > 0 {
             let (frames, bytes) = unsent;
             self.deliver_event(now, Event::AudioDropped { frames, bytes, cause });
@@ -267,6 +166,21 @@ impl Session {
             _ => Outcome::Drained,
         };
         self.end_as(now, outcome, self.app.opened || unsent.0 > 0);
+    }
+
+    /// Frames and bytes of audio that were sent and are not known to be with the kernel.
+    fn unwritten_audio(&self) -> (u64, u64) {
+        self.connections
+            .iter()
+            .map(Connection::unwritten)
+            .fold((0, 0), |(frames, bytes), it| (frames + it.audio_frames, bytes + it.audio_bytes))
+    }
+
+    /// Lets go of every connection, up or not. The phase must move on.
+    fn let_all_go(&mut self, now: Instant, cause: LossCause) {
+        for id in self.connections.ids().into_iter().flatten() {
+            self.let_go(now, id, StreamEnd::Lost(cause));
+        }
     }
 
     /// Ends the session as its first terminal fact says.
@@ -290,12 +204,10 @@ impl Session {
 
     fn end_as(&mut self, now: Instant, outcome: Outcome, cut: bool) {
         self.drop_backlog(LossCause::AppGone);
-        LossCause::ALL.into_iter().for_each(|cause| self.record_loss(cause));
-        self.timers.clear_all(&Timer::OF_CONNECTION);
-        self.timers.clear(Timer::Redial);
-        self.end_segment(now);
-        self.timers.clear(Timer::Segment);
+        LossCause::ALL.into_iter().for_each(|cause| self.books.record_loss(cause));
         self.phase = Phase::Ending;
+        self.end_segment(now);
+        self.timers.clear(SessionTimer::Segment);
         let summary = self.summary(now, outcome, cut);
         let cause = match self.intent {
             Some(Intent::Abort(cause)) if outcome == Outcome::Aborted => Some(cause),
@@ -304,11 +216,11 @@ impl Session {
         self.record(Fact::SessionEnded(Box::new(SessionEnded {
             summary: summary.clone(),
             cause,
-            send_gap_max: self.counts.send_gap_max,
+            send_gap_max: self.books.counts.send_gap_max,
             audio: self.config.audio.map(|it| it.duration(summary.audio.bytes_received)),
             drained_for: self.draining_since.map(|since| now.duration_since(since)),
-            finalizes_requested: self.counts.finalizes_requested,
-            drops: self.counts.drops,
+            finalizes_requested: self.books.counts.finalizes_requested,
+            drops: self.books.counts.drops,
         })));
         if self.app.opened {
             self.deliver(now, AppFrame::Finished(Box::new(summary)));
@@ -327,13 +239,13 @@ impl Session {
                 detail: death.detail.clone(),
             }),
             duration_ms: millis(now.duration_since(self.opened_at)),
-            connections: self.connections,
-            audio: self.ledger.summary(),
-            keepalives: self.counts.keepalives,
-            finalizes: self.counts.finalizes,
-            messages: self.counts.messages,
+            connections: self.connections_up,
+            audio: self.books.ledger.summary(),
+            keepalives: self.books.counts.keepalives,
+            finalizes: self.books.counts.finalizes,
+            messages: self.books.counts.messages,
             recoveries: 0,
-            lost_ms: millis(self.ledger.duration(self.ledger.lost_bytes())),
+            lost_ms: millis(self.books.ledger.duration(self.books.ledger.lost_bytes())),
             vad: None,
         }
     }

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Session, Timer};
+use super::books::Books;
+use super::connection::Connection;
+use super::{ConnectionTimer, Session, SessionTimer, Timer};
 use crate::Written;
 use crate::summary::{AudioSummary, FinalizeSummary, MessageSummary};
 
@@ -57,33 +59,50 @@ pub struct ConnectionGlance {
 impl Session {
     /// What the session has done so far.
     pub fn glance(&self) -> Glance {
+        let Books { counts, ledger, .. } = &self.books;
+        let current = self.current();
+        let unwritten: u64 = self.connections.iter().map(Connection::unwritten_bytes).sum();
         Glance {
-            connections: self.connections,
-            keepalives: self.counts.keepalives,
-            audio: self.ledger.summary(),
-            finalizes: self.counts.finalizes,
-            written: self.counts.written,
-            messages: self.counts.messages,
-            bytes_finalized: self.ledger.finalized_bytes(),
-            bytes_lost: self.ledger.lost_bytes(),
-            finalizes_requested: self.counts.finalizes_requested,
-            finalizes_in_flight: self.counts.finalizes_in_flight(),
-            upstream_queue_bytes: self.backlog.bytes()
-                + self.connection.as_ref().map_or(0, |it| it.unwritten_bytes),
-            is_stalled: self.connection.as_ref().is_some_and(|it| it.stall.is_told()),
-            connection: self.connection.as_ref().map(|it| ConnectionGlance {
-                number: it.number,
-                up_since: it.up_since,
-                last_send: it.last_send,
-                last_receive: it.last_receive,
-                cursor_bytes: self.ledger.stream_bytes() + it.silence_bytes,
-                result_end: it.result_end,
-            }),
+            connections: self.connections_up,
+            keepalives: counts.keepalives,
+            audio: ledger.summary(),
+            finalizes: counts.finalizes,
+            written: counts.written,
+            messages: counts.messages,
+            bytes_finalized: ledger.finalized_bytes(),
+            bytes_lost: ledger.lost_bytes(),
+            finalizes_requested: counts.finalizes_requested,
+            finalizes_in_flight: counts.finalizes_in_flight(),
+            upstream_queue_bytes: self.backlog.bytes() + unwritten,
+            is_stalled: current.is_some_and(Connection::is_stalled),
+            connection: current.map(Connection::glance),
         }
     }
 
     /// The timers that run and when each is due, for the admin page.
     pub fn deadlines(&self) -> impl Iterator<Item = (Timer, Instant)> {
-        Timer::ALL.into_iter().filter_map(|timer| Some((timer, self.timers.get(timer)?)))
+        let own = SessionTimer::ALL
+            .into_iter()
+            .filter_map(|timer| Some((Timer::Session(timer), self.timers.get(timer)?)));
+        own.chain(self.connections.iter().flat_map(Connection::deadlines))
+    }
+}
+
+impl Connection {
+    fn glance(&self) -> ConnectionGlance {
+        ConnectionGlance {
+            number: self.id.number(),
+            up_since: self.up_since,
+            last_send: self.last_send,
+            last_receive: self.last_receive,
+            cursor_bytes: self.stream().cursor(),
+            result_end: self.stream().result_end(),
+        }
+    }
+
+    fn deadlines(&self) -> impl Iterator<Item = (Timer, Instant)> {
+        ConnectionTimer::ALL
+            .into_iter()
+            .filter_map(|timer| Some((Timer::Connection(timer), self.deadline(timer)?)))
     }
 }

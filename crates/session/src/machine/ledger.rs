@@ -9,9 +9,6 @@ use crate::LossCause;
 use crate::audio::AudioFormat;
 use crate::summary::AudioSummary;
 
-/// Most channels whose results are told apart.
-const CHANNELS_MAX: usize = 64;
-
 /// The books of one session. Bytes of the application's audio throughout.
 #[derive(Debug)]
 pub(super) struct Ledger {
@@ -24,7 +21,6 @@ pub(super) struct Ledger {
     bytes_dropped: u64,
     finalized: u64,
     lost: [Loss; LossCause::ALL.len()],
-    stream: Stream,
 }
 
 /// Audio that was given up.
@@ -39,24 +35,6 @@ pub(super) struct Loss {
     told_bytes: u64,
 }
 
-/// The part that starts anew with each connection.
-#[derive(Debug, Default)]
-struct Stream {
-    sent: u64,
-    finalized: u64,
-    /// Up to where each channel is final, in bytes of all channels.
-    channel_ends: Vec<u64>,
-}
-
-/// How a connection's audio ended.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum StreamEnd {
-    /// Deepgram flushed all of it.
-    Flushed,
-    /// What was not final is lost.
-    Lost(LossCause),
-}
-
 impl Ledger {
     pub(super) fn new(format: Option<AudioFormat>) -> Self {
         Self {
@@ -69,7 +47,6 @@ impl Ledger {
             bytes_dropped: 0,
             finalized: 0,
             lost: [Loss::default(); LossCause::ALL.len()],
-            stream: Stream::default(),
         }
     }
 
@@ -83,7 +60,6 @@ impl Ledger {
     pub(super) fn send(&mut self, frames: u64, bytes: u64) {
         self.frames_sent += frames;
         self.bytes_sent += bytes;
-        self.stream.sent += bytes;
     }
 
     /// An empty frame has nothing to send.
@@ -99,31 +75,14 @@ impl Ledger {
         self.lost[cause as usize].bytes += bytes;
     }
 
-    /// A channel's text is final up to `end` of this connection's audio.
-    pub(super) fn finalize(&mut self, end: Duration, channel: u32, channels: u32) {
-        let Some(format) = self.format else { return };
-        let channels = (channels as usize).clamp(1, CHANNELS_MAX);
-        let ends = &mut self.stream.channel_ends;
-        if ends.len() < channels {
-            ends.resize(channels, 0);
-        }
-        if let Some(slot) = ends.get_mut(channel as usize) {
-            *slot = (*slot).max(format.bytes(end));
-        }
-        let all = ends.iter().min().copied().unwrap_or(0);
-        self.finalize_to(all.min(self.stream.sent));
+    /// Text is final for so many bytes more.
+    pub(super) fn finalize(&mut self, bytes: u64) {
+        self.finalized += bytes;
     }
 
-    /// The connection is over.
-    pub(super) fn end_stream(&mut self, end: StreamEnd) {
-        match end {
-            StreamEnd::Flushed => self.finalize_to(self.stream.sent),
-            StreamEnd::Lost(cause) => {
-                let open = self.stream.sent - self.stream.finalized;
-                self.lost[cause as usize].bytes += open;
-            }
-        }
-        self.stream = Stream::default();
+    /// Bytes that were sent will never become final.
+    pub(super) fn lose(&mut self, bytes: u64, cause: LossCause) {
+        self.lost[cause as usize].bytes += bytes;
     }
 
     /// What was lost to a cause since this was last asked.
@@ -138,20 +97,9 @@ impl Ledger {
         untold
     }
 
-    fn finalize_to(&mut self, bytes: u64) {
-        let more = bytes.saturating_sub(self.stream.finalized);
-        self.stream.finalized += more;
-        self.finalized += more;
-    }
-
     /// How long so many bytes play; zero where the encoding does not tell.
     pub(super) fn duration(&self, bytes: u64) -> Duration {
         self.format.map_or(Duration::ZERO, |format| format.duration(bytes))
-    }
-
-    /// Bytes sent on the connection that is up.
-    pub(super) fn stream_bytes(&self) -> u64 {
-        self.stream.sent
     }
 
     pub(super) fn finalized_bytes(&self) -> u64 {
@@ -173,10 +121,15 @@ impl Ledger {
         }
     }
 
-    /// Whether both books balance, given what waits to be sent.
+    /// Whether both books balance, given what waits to be sent and what was sent and is not final.
     #[cfg(test)]
-    pub(super) fn is_balanced(&self, frames_waiting: u64, bytes_waiting: u64) -> bool {
-        let in_flight = self.stream.sent - self.stream.finalized + bytes_waiting;
+    pub(super) fn is_balanced(
+        &self,
+        frames_waiting: u64,
+        bytes_waiting: u64,
+        bytes_in_flight: u64,
+    ) -> bool {
+        let in_flight = bytes_in_flight + bytes_waiting;
         self.frames_received == self.frames_sent + self.frames_dropped + frames_waiting
             && self.bytes_received == self.bytes_sent + self.bytes_dropped + bytes_waiting
             && self.bytes_received == self.finalized + in_flight + self.lost_bytes()

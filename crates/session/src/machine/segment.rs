@@ -3,7 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Counts, Session, Timer};
+use super::timer::SessionTimer;
+use super::{Counts, Session};
 use crate::summary::AudioSummary;
 use crate::{Observation, Segment};
 
@@ -38,25 +39,25 @@ impl SegmentStart {
 impl Session {
     /// Tells what happened since the last time, and begins the next stretch.
     pub(super) fn end_segment(&mut self, now: Instant) {
-        let audio = self.ledger.summary();
-        let next = SegmentStart::new(now, audio, &self.counts);
-        let start = std::mem::replace(&mut self.segment, next);
+        let audio = self.books.ledger.summary();
+        let next = SegmentStart::new(now, audio, &self.books.counts);
+        let start = std::mem::replace(&mut self.books.segment, next);
         let segment = Segment {
             duration: now.duration_since(start.at),
             bytes_received: audio.bytes_received - start.audio.bytes_received,
             bytes_sent: audio.bytes_sent - start.audio.bytes_sent,
             audio: self.config.audio,
-            keepalives: self.counts.keepalives - start.keepalives,
-            messages: self.counts.messages.received - start.messages,
-            finals: self.counts.messages.finals - start.finals,
+            keepalives: self.books.counts.keepalives - start.keepalives,
+            messages: self.books.counts.messages.received - start.messages,
+            finals: self.books.counts.messages.finals - start.finals,
             send_gap_max: start.send_gap_max,
-            lag: self.lag(),
+            lag: self.current().and_then(|it| it.lag(self.config.audio)),
         };
-        self.observe(Observation::Segment(Box::new(segment)));
+        self.books.observe(Observation::Segment(Box::new(segment)));
         self.arm_segment(now);
     }
 
     pub(super) fn arm_segment(&mut self, now: Instant) {
-        self.timers.set(Timer::Segment, now + LENGTH);
+        self.timers.set(SessionTimer::Segment, now + LENGTH);
     }
 }

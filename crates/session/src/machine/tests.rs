@@ -66,6 +66,8 @@ struct World {
     now: Instant,
     session: Session,
     deepgram: Deepgram,
+    /// The one that was dialled last.
+    connection: ConnectionId,
     /// Whether the kernel takes what is sent to Deepgram, and to the application.
     upstream_writes: bool,
     app_writes: bool,
@@ -102,6 +104,7 @@ impl World {
             now: start,
             session: Session::new(id, config, start, 7),
             deepgram: Deepgram { answers_finalize: true, closes: true, ..Deepgram::default() },
+            connection: ConnectionId::FIRST,
             upstream_writes: true,
             app_writes: true,
             unwritten: Written::default(),
@@ -139,7 +142,7 @@ impl World {
     }
 
     fn upstream(&mut self, input: UpstreamInput) {
-        self.session.handle_upstream(self.now, input);
+        self.session.handle_upstream(self.now, self.connection, input);
         self.settle();
     }
 
@@ -185,7 +188,11 @@ impl World {
             self.perform();
             if self.upstream_writes && self.unwritten != Written::default() {
                 let written = std::mem::take(&mut self.unwritten);
-                self.session.handle_upstream(self.now, UpstreamInput::Written(written));
+                self.session.handle_upstream(
+                    self.now,
+                    self.connection,
+                    UpstreamInput::Written(written),
+                );
                 self.answer(written);
             } else if self.app_writes && self.session.app.unwritten {
                 self.session.handle_app(self.now, AppInput::WriteDrained);
@@ -201,12 +208,17 @@ impl World {
         while let Some(output) = self.session.poll_output() {
             let at = self.now - self.start;
             match output {
-                Output::Dial => self.dials += 1,
-                Output::Send(outgoing) => {
+                Output::Dial(connection) => {
+                    self.dials += 1;
+                    self.connection = connection;
+                }
+                Output::Send(connection, outgoing) => {
+                    assert_eq!(connection, self.connection, "sent on a connection that is over");
                     self.unwritten.add(&outgoing);
                     self.sent.push((at, outgoing));
                 }
-                Output::HangUp => {
+                Output::HangUp(connection) => {
+                    assert_eq!(connection, self.connection, "hung up on another connection");
                     self.hang_ups += 1;
                     self.deepgram.up = None;
                     self.unwritten = Written::default();
@@ -236,7 +248,7 @@ impl World {
             self.result(false, false);
         }
         if written.pings > 0 {
-            self.session.handle_upstream(self.now, UpstreamInput::Pong);
+            self.session.handle_upstream(self.now, self.connection, UpstreamInput::Pong);
         }
         if written.finalizes > 0 && self.deepgram.answers_finalize {
             self.result(true, true);
@@ -249,7 +261,7 @@ impl World {
             let dg_code = DgCode::None;
             let closed =
                 UpstreamInput::Closed { code: Some(1000), reason, dg_code, detail: String::new() };
-            self.session.handle_upstream(self.now, closed);
+            self.session.handle_upstream(self.now, self.connection, closed);
         }
     }
 
@@ -261,7 +273,11 @@ impl World {
     fn say(&mut self, kind: MessageKind) {
         self.deepgram.answered = true;
         let text = Bytes::from_static(b"{}");
-        self.session.handle_upstream(self.now, UpstreamInput::Message { text, kind });
+        self.session.handle_upstream(
+            self.now,
+            self.connection,
+            UpstreamInput::Message { text, kind },
+        );
         self.perform();
     }
 
@@ -305,23 +321,28 @@ impl World {
 
     fn check_books(&self) {
         let (mut frames, mut bytes) = self.session.backlog.audio();
-        if let Some(connection) = &self.session.connection {
-            frames += connection.unwritten.audio_frames;
-            bytes += connection.unwritten.audio_bytes;
+        let mut in_flight = 0;
+        for connection in self.session.connections.iter() {
+            frames += connection.unwritten().audio_frames;
+            bytes += connection.unwritten().audio_bytes;
+            in_flight += connection.stream().in_flight();
         }
-        assert!(self.session.ledger.is_balanced(frames, bytes), "{:?}", self.session.ledger);
+        let ledger = &self.session.books.ledger;
+        assert!(ledger.is_balanced(frames, bytes, in_flight), "{ledger:?}");
     }
 
     /// No state may wait for what cannot come.
     fn check_clocks(&self) {
         let session = &self.session;
-        let unwritten = session.connection.as_ref().map(|it| it.unwritten).unwrap_or_default();
-        if session.phase == Phase::Open && unwritten == Written::default() {
-            assert!(session.deadline(Timer::Keepalive).is_some(), "the keepalive clock is gone");
+        if let Route::Open(id) = session.route() {
+            let connection = session.serving(id);
+            let is_written = *connection.unwritten() == Written::default();
+            let keepalive = connection.deadline(ConnectionTimer::Keepalive);
+            assert!(!is_written || keepalive.is_some(), "the keepalive clock is gone");
         }
         let heard = session.wants_app_input() || session.next_deadline().is_some();
-        let waits = session.phase == Phase::Dialing || session.is_closed();
-        assert!(heard || waits || session.app.eof, "deaf in {:?}", session.phase);
+        let waits = session.route() == Route::Dialing || session.is_closed();
+        assert!(heard || waits || session.app.eof, "deaf in {:?}", session.route());
     }
 
     fn keepalives(&self) -> Vec<u64> {

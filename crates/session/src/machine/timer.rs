@@ -1,20 +1,48 @@
-//! The session's deadlines as a table, so that the next one is a single `min`.
+//! Deadlines as tables, so that the next one is a single `min`: one table for the session, and one
+//! for each of its connections, which ends with it.
 
+use std::marker::PhantomData;
 use std::time::Instant;
 
-/// What a deadline is for. The order is that in which deadlines that passed together are handled.
+/// What a deadline is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Timer {
+    /// One of the session's.
+    Session(SessionTimer),
+    /// One of a connection's.
+    Connection(ConnectionTimer),
+}
+
+impl Timer {
+    /// The word on the admin pages.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Session(timer) => timer.as_str(),
+            Self::Connection(timer) => timer.as_str(),
+        }
+    }
+}
+
+/// The session's own deadlines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SessionTimer {
     /// Shutdown cuts what is left.
     Drain,
+    /// The application must have read some of what waits for it.
+    AppWrite,
+    /// A stretch of the session's life is over.
+    Segment,
+}
+
+/// A connection's deadlines. The order is that in which deadlines that passed together are handled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnectionTimer {
     /// Deepgram must have closed after CloseStream.
     Close,
     /// The kernel must have taken some of what waits for Deepgram.
     Write,
     /// Something must have been received since the ping.
     Pong,
-    /// The application must have read some of what waits for it.
-    AppWrite,
     /// The oldest Finalize must have been answered.
     Finalize,
     /// The keepalive budget is spent.
@@ -27,79 +55,97 @@ pub enum Timer {
     Prime,
     /// The next dial attempt begins.
     Redial,
-    /// A stretch of the session's life is over.
-    Segment,
 }
 
-impl Timer {
-    /// Every timer, in the order in which they are handled.
-    pub const ALL: [Self; 12] = [
-        Self::Drain,
+impl SessionTimer {
+    pub(super) const ALL: [Self; 3] = [Self::Drain, Self::AppWrite, Self::Segment];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Drain => "drain",
+            Self::AppWrite => "app_write",
+            Self::Segment => "segment",
+        }
+    }
+}
+
+impl ConnectionTimer {
+    pub(super) const ALL: [Self; 9] = [
         Self::Close,
         Self::Write,
         Self::Pong,
-        Self::AppWrite,
         Self::Finalize,
         Self::Park,
         Self::Keepalive,
         Self::Ping,
         Self::Prime,
         Self::Redial,
-        Self::Segment,
     ];
 
-    /// The word on the admin pages.
-    pub fn as_str(self) -> &'static str {
+    fn as_str(self) -> &'static str {
         match self {
-            Self::Drain => "drain",
             Self::Close => "close",
             Self::Write => "write",
             Self::Pong => "pong",
-            Self::AppWrite => "app_write",
             Self::Finalize => "finalize",
             Self::Park => "park",
             Self::Keepalive => "keepalive",
             Self::Ping => "ping",
             Self::Prime => "prime",
             Self::Redial => "redial",
-            Self::Segment => "segment",
         }
     }
-
-    /// The timers of a connection, which end with it.
-    pub(super) const OF_CONNECTION: [Self; 8] = [
-        Self::Close,
-        Self::Write,
-        Self::Pong,
-        Self::Finalize,
-        Self::Keepalive,
-        Self::Ping,
-        Self::Prime,
-        Self::Park,
-    ];
 }
+
+/// A kind of timer that has a table.
+pub(super) trait Kind: Copy {
+    /// Its place in the table.
+    fn place(self) -> usize;
+}
+
+impl Kind for SessionTimer {
+    fn place(self) -> usize {
+        self as usize
+    }
+}
+
+impl Kind for ConnectionTimer {
+    fn place(self) -> usize {
+        self as usize
+    }
+}
+
+pub(super) type SessionTimers = Timers<SessionTimer, { SessionTimer::ALL.len() }>;
+pub(super) type ConnectionTimers = Timers<ConnectionTimer, { ConnectionTimer::ALL.len() }>;
 
 /// When each timer is due, if it runs.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Timers {
-    deadlines: [Option<Instant>; Timer::ALL.len()],
+#[derive(Clone, Debug)]
+pub(super) struct Timers<K, const N: usize> {
+    deadlines: [Option<Instant>; N],
+    kind: PhantomData<K>,
 }
 
-impl Timers {
-    pub(super) fn set(&mut self, timer: Timer, deadline: Instant) {
-        self.deadlines[timer as usize] = Some(deadline);
+impl<K, const N: usize> Default for Timers<K, N> {
+    fn default() -> Self {
+        Self { deadlines: [None; N], kind: PhantomData }
+    }
+}
+
+impl<K: Kind, const N: usize> Timers<K, N> {
+    pub(super) fn set(&mut self, timer: K, deadline: Instant) {
+        self.deadlines[timer.place()] = Some(deadline);
     }
 
-    pub(super) fn clear(&mut self, timer: Timer) {
-        self.deadlines[timer as usize] = None;
+    pub(super) fn clear(&mut self, timer: K) {
+        self.deadlines[timer.place()] = None;
     }
 
-    pub(super) fn clear_all(&mut self, timers: &[Timer]) {
-        timers.iter().for_each(|timer| self.clear(*timer));
+    pub(super) fn get(&self, timer: K) -> Option<Instant> {
+        self.deadlines[timer.place()]
     }
 
-    pub(super) fn get(&self, timer: Timer) -> Option<Instant> {
-        self.deadlines[timer as usize]
+    pub(super) fn is_running(&self, timer: K) -> bool {
+        self.get(timer).is_some()
     }
 
     pub(super) fn next(&self) -> Option<Instant> {
@@ -107,7 +153,7 @@ impl Timers {
     }
 
     /// Stops the timer and gives its deadline, if that has come.
-    pub(super) fn take_due(&mut self, timer: Timer, now: Instant) -> Option<Instant> {
-        self.deadlines[timer as usize].take_if(|deadline| *deadline <= now)
+    pub(super) fn take_due(&mut self, timer: K, now: Instant) -> Option<Instant> {
+        self.deadlines[timer.place()].take_if(|deadline| *deadline <= now)
     }
 }

@@ -130,3 +130,20 @@ fn an_application_that_pauses_is_not_a_deepgram_that_hangs() {
     }
     assert!(world.events().iter().all(|it| !matches!(it, Event::Stalled { .. })));
 }
+
+#[test]
+fn a_late_look_at_the_application_is_not_evidence_against_it() {
+    let mut world = World::connected(config());
+    world.deepgram.mute = true;
+    world.app_writes = false;
+    world.message(MessageKind::Other);
+    world.app(AppInput::WriteBlocked);
+    world.now += secs(32);
+    world.timeout();
+    assert_eq!(world.session.state(), State::Open, "we were late, so it has its time anew");
+    assert!(world.facts.iter().any(|it| matches!(it, Fact::TimerLate(_))));
+    world.advance(secs(29));
+    assert_eq!(world.session.state(), State::Open);
+    world.advance(secs(1));
+    assert!(world.facts.iter().any(|it| matches!(it, Fact::AppStalled(_))));
+}

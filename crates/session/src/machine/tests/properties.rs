@@ -103,7 +103,7 @@ fn run(world: &mut World, step: Step) {
             world.now += Duration::from_millis(ms);
             world.timeout();
         }
-        Step::Connect if world.session.phase == Phase::Dialing => world.connect(),
+        Step::Connect if world.session.route() == Route::Dialing => world.connect(),
         Step::Connect => {}
         Step::UpstreamWrites(works) => {
             world.upstream_writes = works;
@@ -158,11 +158,11 @@ proptest! {
         world.settle();
         world.app(AppInput::WriteFailed);
         world.app(AppInput::Eof);
-        if world.session.phase == Phase::Dialing {
+        if world.session.route() == Route::Dialing {
             world.connect();
         }
         world.advance(secs(60));
-        prop_assert!(world.session.is_closed(), "{:?}", world.session.phase);
+        prop_assert!(world.session.is_closed(), "{:?}", world.session.route());
         world.summary();
         prop_assert_eq!(world.session.glance().finalizes_in_flight, 0, "each is settled by one fact");
         let count = |is_it: fn(&Fact) -> bool| world.facts.iter().filter(|it| is_it(it)).count();

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::Session;
+use super::{Connection, Context};
 use crate::fact::{Fact, StallEnded, StallOutcome};
 
 /// A pause between two writes of audio counts as audio up to this long: the longest chunk that
@@ -57,12 +57,11 @@ impl Stall {
     }
 }
 
-impl Session {
+impl Connection {
     /// The wait for Deepgram's word is over: if it had become a stall, that is told.
-    pub(super) fn end_stall(&mut self, now: Instant, outcome: StallOutcome) {
-        let ended = self.connection.as_mut().and_then(|it| it.stall.end(now));
-        if let Some(silent) = ended {
-            self.record(Fact::StallEnded(StallEnded { silent, outcome }));
+    pub(super) fn end_stall(&mut self, cx: &mut Context<'_>, outcome: StallOutcome) {
+        if let Some(silent) = self.stall.end(cx.now) {
+            cx.books.record(Fact::StallEnded(StallEnded { silent, outcome }));
         }
     }
 }

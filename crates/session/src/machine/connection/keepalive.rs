@@ -1,0 +1,73 @@
+//! When a keepalive is due, when its budget is spent, and how a fresh connection is primed.
+//!
+//! The machine is the only sender of keepalives. The deadline is exact: the interval after the
+//! last message that the kernel took, from the moment the connection is up.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::{Connection, Context, Event, State, Timer};
+use crate::fact::{Fact, KeepaliveBlocked};
+use crate::{Outgoing, Written};
+
+/// How much priming silence goes out at a time, at the pace of real time.
+const PRIME_STEP: Duration = Duration::from_millis(100);
+
+impl Connection {
+    /// Starts the keepalive clock anew. None is sent after CloseStream.
+    pub(super) fn arm_keepalive(&mut self, cx: &mut Context<'_>) {
+        if self.state == State::Open {
+            self.timers.set(Timer::Keepalive, cx.now + cx.config.keepalive_interval);
+            if !self.timers.is_running(Timer::Park) {
+                self.arm_parking(cx);
+            }
+        }
+    }
+
+    /// Starts the keepalive budget anew.
+    pub(super) fn arm_parking(&mut self, cx: &mut Context<'_>) {
+        if let (State::Open, Some(max_idle)) = (self.state, cx.config.keepalive_max_idle) {
+            self.timers.set(Timer::Park, self.active_at + max_idle);
+        }
+    }
+
+    pub(super) fn keepalive_due(
+        &mut self,
+        cx: &mut Context<'_>,
+        lateness: Duration,
+    ) -> Option<Event> {
+        if self.unwritten.is_activity() {
+            // What waits will start the clock anew when it goes out, and if it does not, the write
+            // deadline speaks. A keepalive behind it could help neither.
+            cx.books.record(Fact::KeepaliveBlocked(KeepaliveBlocked));
+        } else {
+            self.keepalive_lateness = Some(lateness);
+            self.send(cx, Outgoing::KeepAlive);
+        }
+        None
+    }
+
+    /// Begins priming, if that is configured and the encoding says what silence is. Audio ends it.
+    pub(in crate::machine) fn prime(&mut self, cx: &mut Context<'_>) {
+        if cx.config.prime_silence > Duration::ZERO && cx.config.audio.is_some() {
+            self.timers.set(Timer::Prime, cx.now);
+        }
+    }
+
+    pub(super) fn prime_due(&mut self, cx: &mut Context<'_>) -> Option<Event> {
+        let format = cx.config.audio?;
+        let left = format.bytes(cx.config.prime_silence).saturating_sub(self.stream.silence());
+        let step = left.min(format.bytes(PRIME_STEP));
+        if step == 0 {
+            return None;
+        }
+        self.timers.set(Timer::Prime, cx.now + PRIME_STEP);
+        if self.unwritten == Written::default() {
+            self.stream.send_silence(step);
+            let length = usize::try_from(step).expect("a step is 100 ms of audio");
+            self.send(cx, Outgoing::Silence(Bytes::from(vec![format.silence; length])));
+        }
+        None
+    }
+}

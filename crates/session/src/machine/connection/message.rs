@@ -1,0 +1,75 @@
+//! What Deepgram says: in the books, as figures, and on its way to the application.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::{Connection, Context, Event, Timer};
+use crate::fact::StallOutcome;
+use crate::{MessageKind, Observation, TimeMap};
+
+impl Connection {
+    pub(super) fn message(
+        &mut self,
+        cx: &mut Context<'_>,
+        text: Bytes,
+        kind: MessageKind,
+    ) -> Event {
+        self.received(cx);
+        self.end_stall(cx, StallOutcome::Recovered);
+        self.answered = true;
+        self.timers.clear(Timer::Prime);
+        cx.books.counts.messages.received += 1;
+        self.observe(cx, kind);
+        self.account(cx, kind);
+        Event::Message { text, kind, times: self.times(cx) }
+    }
+
+    /// What the connection's times mean now.
+    fn times(&self, cx: &Context<'_>) -> TimeMap {
+        let silence = self.stream.silence();
+        TimeMap { lead: cx.config.audio.map_or(Duration::ZERO, |it| it.duration(silence)) }
+    }
+
+    /// Tells how late a message is, before it enters the books.
+    fn observe(&mut self, cx: &mut Context<'_>, kind: MessageKind) {
+        let mut observed = (None, None);
+        if let MessageKind::Results { end, .. } | MessageKind::TurnInfo { end, .. } = kind {
+            self.stream.result(end);
+            let lag = self.stream.lag(cx.config.audio, end);
+            observed = (lag, cx.books.first_audio.answer(cx.now));
+        }
+        let (lag, first_result) = observed;
+        cx.books.observe(Observation::Message { kind, lag, first_result });
+    }
+
+    /// Enters a message into the books.
+    fn account(&mut self, cx: &mut Context<'_>, kind: MessageKind) {
+        match kind {
+            MessageKind::Results { is_final, from_finalize, end, channel, channels } => {
+                if is_final {
+                    self.finalize(cx, end, channel, channels);
+                }
+                if from_finalize {
+                    self.finalize_answered(cx);
+                }
+            }
+            MessageKind::TurnInfo { end_of_turn: true, end } => self.finalize(cx, end, 0, 1),
+            MessageKind::Metadata => self.metadata_received |= self.close_written,
+            MessageKind::TurnInfo { end_of_turn: false, .. }
+            | MessageKind::SpeechStarted
+            | MessageKind::UtteranceEnd
+            | MessageKind::Error
+            | MessageKind::Other => {}
+        }
+    }
+
+    /// Text is final up to `end`.
+    fn finalize(&mut self, cx: &mut Context<'_>, end: Duration, channel: u32, channels: u32) {
+        cx.books.counts.messages.finals += 1;
+        if let Some(format) = cx.config.audio {
+            let bytes = self.stream.finalize(format, end, channel, channels);
+            cx.books.ledger.finalize(bytes);
+        }
+    }
+}

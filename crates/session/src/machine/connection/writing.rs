@@ -1,0 +1,93 @@
+//! What the kernel has taken: what that means for the clocks, the books and the figures.
+
+use std::time::{Duration, Instant};
+
+use super::super::books::FirstAudio;
+use super::{Connection, Context, Event, State, Timer};
+use crate::fact::{Fact, GapLevel, KeepaliveGap, KeepaliveSent};
+use crate::{Observation, Side, Written};
+
+/// A pause between two sends from which on it is worth measuring; streaming has none.
+const GAP_NOTICED: Duration = Duration::from_millis(500);
+
+impl Connection {
+    /// The kernel has all that was sent.
+    pub(super) fn written(&mut self, cx: &mut Context<'_>, written: Written) -> Event {
+        self.unwritten = Written::default();
+        self.unwritten_bytes = 0;
+        cx.books.unblocked(cx.now, Side::Upstream, self.blocked_since.take());
+        self.timers.clear(Timer::Write);
+        cx.books.counts.written.merge(&written);
+        cx.books.ledger.send(written.audio_frames, written.audio_bytes);
+        self.stream.send(written.audio_bytes);
+        self.pings_written(cx, written.pings);
+        self.finalizes_written(cx, written.finalizes);
+        self.keepalives_written(cx, written.keepalives);
+        if written.is_activity() {
+            self.sent(cx);
+        }
+        if written.audio_frames + written.texts + written.finalizes > 0 {
+            self.active_at = cx.now;
+            self.arm_parking(cx);
+        }
+        self.close_written |= written.close_streams > 0;
+        let stalled = if written.audio_frames > 0 { self.audio_written(cx) } else { None };
+        Event::Written { stalled }
+    }
+
+    /// A text or binary message is with the kernel: the keepalive clock starts anew.
+    fn sent(&mut self, cx: &mut Context<'_>) {
+        self.end_gap(cx);
+        self.last_send = cx.now;
+        self.arm_keepalive(cx);
+    }
+
+    /// The silence since the last send is over, by a send or by the connection's death.
+    pub(super) fn end_gap(&mut self, cx: &mut Context<'_>) {
+        let gap = cx.now.duration_since(self.last_send);
+        cx.books.counts.send_gap_max = cx.books.counts.send_gap_max.max(gap);
+        cx.books.segment.send_gap_max = cx.books.segment.send_gap_max.max(gap);
+        if gap >= GAP_NOTICED {
+            cx.books.observe(Observation::SendGap { gap });
+        }
+        if let Some(level) = GapLevel::of(gap) {
+            cx.books.record(Fact::KeepaliveGap(KeepaliveGap { gap, level }));
+        }
+    }
+
+    fn keepalives_written(&mut self, cx: &mut Context<'_>, count: u64) {
+        let lateness = self.keepalive_lateness.take().unwrap_or_default();
+        cx.books.counts.keepalives += count;
+        if count > 0 {
+            let endpoint = cx.config.endpoint;
+            cx.books.record(Fact::KeepaliveSent(KeepaliveSent { endpoint, lateness }));
+        }
+    }
+
+    /// Tells for how long nothing has come out if that is a stall.
+    fn audio_written(&mut self, cx: &mut Context<'_>) -> Option<Duration> {
+        self.audio_sent = true;
+        if cx.books.first_audio == FirstAudio::NotSent {
+            cx.books.first_audio = FirstAudio::SentAt(cx.now);
+        }
+        let is_watched = self.state == State::Open && cx.is_reading;
+        if is_watched { self.stall.audio_written(cx.now, cx.config.stall_after) } else { None }
+    }
+
+    pub(super) fn write_blocked(&mut self, cx: &mut Context<'_>) -> Option<Event> {
+        self.blocked_since.get_or_insert(cx.now);
+        None
+    }
+
+    pub(super) fn write_progress(&mut self, cx: &mut Context<'_>) -> Option<Event> {
+        if self.timers.is_running(Timer::Write) {
+            self.timers.set(Timer::Write, cx.now + cx.config.write_timeout);
+        }
+        None
+    }
+
+    /// Since the last send, for its books at its end.
+    pub(super) fn send_age(&self, now: Instant) -> Duration {
+        now.duration_since(self.last_send)
+    }
+}
