@@ -1,7 +1,7 @@
 //! An application's socket: frames in, frames out, and the state of both buffers.
 //!
-//! It never waits: reading and writing are polled by the session's driver, in its own task, so a
-//! write that blocks stops nothing else.
+//! It never awaits: reading and writing are polled by the session's driver, in its own task, so a
+//! blocked write stops nothing else.
 
 use std::future::poll_fn;
 use std::mem::MaybeUninit;
@@ -17,24 +17,23 @@ use crate::live::LiveSession;
 use protocol::frame::{AppFrameType, Decoder, Frame, Header};
 use session::{AppFrame, AppInput, Endpoint, ErrorCode, Refusal};
 
-/// Room for a read between frames. It is on the stack, so that a session which waits for its
-/// application holds no buffer; what has come is copied out, which costs less than a page fault.
+/// Size of a read between frames. It is on the stack, so that an idle session holds no buffer; the
+/// data is copied out, which costs less than a page fault.
 const READ_BYTES: usize = 16 << 10;
 
-/// Most room made at once for the rest of a frame, so that memory follows what has really come.
+/// Maximum memory reserved at once for the rest of a frame, so that it tracks what really arrived.
 const READ_BYTES_MAX: usize = 64 << 10;
 
-/// A written buffer that has grown beyond this is given back.
+/// A drained buffer larger than this is freed.
 const WRITE_BYTES_KEPT: usize = 16 << 10;
 
 /// Why an application's connection ended before its OPEN was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PreOpen {
-    /// It broke the contract; it is to be told so.
+    /// It broke the contract, and gets an ERROR.
     Refused(Refusal),
-    /// It left.
     Left,
-    /// Its first byte begins an HTTP request.
+    /// Its first byte starts an HTTP request.
     Http,
 }
 
@@ -51,34 +50,33 @@ pub struct AppSocket<S> {
     writer: Writer,
 }
 
-/// How far the application is.
+/// The application's stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
-    /// Its OPEN has not come.
     BeforeOpen,
-    /// It may say anything that its endpoint knows.
+    /// It may send anything that its endpoint supports.
     Open(Endpoint),
-    /// After FINISH: what it says is dropped, so its payloads are not judged.
+    /// After FINISH: its input is dropped, so payloads are not checked.
     Finished(Endpoint),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reader {
     Open,
-    /// It broke the contract: what it says is thrown away, and only its leaving is noticed.
+    /// It broke the contract: its input is discarded, and only a disconnect matters.
     Deaf,
     Eof,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Writer {
-    /// All that was handed in is with the kernel, and that has been told.
+    /// Everything has been written to the kernel, and this was reported.
     Drained,
-    /// Something waits that has not been tried yet.
+    /// Something is waiting that has not been tried yet.
     Pending,
-    /// The kernel refused some of it, and that has been told.
+    /// The kernel refused some of it, and this was reported.
     Blocked,
-    /// Nothing can be written any more.
+    /// Nothing more can be written.
     Gone,
 }
 
@@ -113,7 +111,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AppSocket<S> {
         }
     }
 
-    /// OPEN was accepted: from now on frames are the session's.
+    /// OPEN was accepted: from now on frames belong to the session.
     pub fn opened(&mut self, endpoint: Endpoint) {
         self.stage = Stage::Open(endpoint);
     }
@@ -136,7 +134,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AppSocket<S> {
             match ready!(self.poll_read(cx)) {
                 Ok(0) => return Poll::Ready(self.end_of_input(AppInput::Eof)),
                 Ok(_) => {}
-                // A reset takes both directions; the next read tells the other one.
+                // A reset affects both directions; the next read reports the other one.
                 Err(_) if self.writer != Writer::Gone => {
                     self.abandon();
                     return Poll::Ready(AppInput::WriteFailed);
@@ -146,7 +144,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AppSocket<S> {
         }
     }
 
-    /// The next frame that has been read already.
+    /// The next frame that has already been read.
     pub fn next_buffered(&mut self) -> Option<AppInput> {
         match self.reader {
             Reader::Open => match self.decode_input() {
@@ -163,7 +161,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AppSocket<S> {
         }
     }
 
-    /// Hands a frame in for writing.
+    /// Queues a frame for writing.
     pub fn send(&mut self, frame: &AppFrame, session: &LiveSession) {
         if self.writer != Writer::Gone {
             payload::write(frame, session, &mut self.outbound);
@@ -173,23 +171,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AppSocket<S> {
         }
     }
 
-    /// Whether the kernel has refused some of what waits to be written.
+    /// Whether the kernel has refused some of the queued data.
     pub fn is_write_blocked(&self) -> bool {
         self.writer == Writer::Blocked
     }
 
-    /// Bytes that wait to be written.
+    /// Bytes waiting to be written.
     pub fn unwritten_bytes(&self) -> usize {
         self.outbound.len()
     }
 
-    /// Throws away what waits to be written: the application does not read.
+    /// Discards queued data: the application does not read.
     pub fn abandon(&mut self) {
         self.outbound = BytesMut::new();
         self.writer = Writer::Gone;
     }
 
-    /// Gives back what steady streaming keeps: the application has been silent for a while.
+    /// Frees the buffers that steady streaming keeps: the application has been silent for a while.
     pub fn rest(&mut self) {
         if self.inbound.is_empty() {
             self.inbound = BytesMut::new();
@@ -199,7 +197,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AppSocket<S> {
         }
     }
 
-    /// The stream, once the session is over.
+    /// Returns the stream, once the session is over.
     pub fn into_stream(self) -> S {
         self.stream
     }
@@ -212,7 +210,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AppSocket<S> {
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<usize>> {
         if self.inbound.is_empty() && self.inbound.capacity() > READ_BYTES_MAX {
-            // A large frame has been here; its buffer is not kept for the small ones.
+            // Do not keep a large frame's buffer for small ones.
             self.inbound = BytesMut::new();
         }
         let missing = self.decoder.bytes_missing(&self.inbound);
@@ -234,7 +232,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AppSocket<S> {
 
     fn decode_input(&mut self) -> Result<Option<AppInput>, Refusal> {
         let Some(frame) = self.decode()? else { return Ok(None) };
-        let kind = AppFrameType::from_byte(frame.kind).expect("judged when its header came");
+        let kind = AppFrameType::from_byte(frame.kind).expect("checked with its header");
         let input = match (self.stage, kind) {
             (Stage::Finished(_), AppFrameType::Finalize) => AppInput::Finalize { channel: None },
             (Stage::Finished(_), AppFrameType::Text) => AppInput::Text(frame.payload),
@@ -247,7 +245,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AppSocket<S> {
         Ok(Some(input))
     }
 
-    /// Writes what waits, and tells when that stops, goes on, or is done.
+    /// Writes queued data, and reports when writing blocks, resumes, or is done.
     pub fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<AppInput> {
         if !matches!(self.writer, Writer::Pending | Writer::Blocked) {
             return Poll::Pending;
@@ -282,21 +280,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AppSocket<S> {
     }
 }
 
-/// The first byte of a connection decides its dialect, before the rest of a header has come.
+/// The first byte of a connection decides its dialect, before the rest of a header arrives.
 fn check_first_byte(first: u8, decoder: &Decoder) -> Result<(), PreOpen> {
     match AppFrameType::from_byte(first) {
-        // It is a payload's byte: the header has been judged already.
+        // It is a payload byte: the header has already been checked.
         _ if decoder.has_header() => Ok(()),
         Some(AppFrameType::Open) => Ok(()),
         Some(_) => Err(PreOpen::Refused(open_first())),
         None if first == b'G' => Err(PreOpen::Http),
         None => Err(PreOpen::Refused(bad_frame(format!(
-            "byte 0x{first:02x} begins no frame of this protocol; the first frame is OPEN (0x01)"
+            "byte 0x{first:02x} is not a frame type of this protocol; the first frame must be OPEN (0x01)"
         )))),
     }
 }
 
-/// Judges a header in the contract's order: type, length, state.
+/// Checks a header in the contract's order: type, length, state.
 fn judge(header: Header, stage: Stage, frame_bytes_max: u32) -> Result<(), Refusal> {
     let kind = match AppFrameType::from_byte(header.kind) {
         None | Some(AppFrameType::Prelude) => return Err(unknown_type(header.kind)),
@@ -306,7 +304,7 @@ fn judge(header: Header, stage: Stage, frame_bytes_max: u32) -> Result<(), Refus
         return Err(Refusal::new(
             ErrorCode::FrameTooLarge,
             format!(
-                "a payload of {} bytes is over the bound of {frame_bytes_max}; send smaller frames \
+                "a payload of {} bytes is over the limit of {frame_bytes_max}; send smaller frames \
                  or raise ipc.max_frame_bytes",
                 header.length
             ),
@@ -316,10 +314,10 @@ fn judge(header: Header, stage: Stage, frame_bytes_max: u32) -> Result<(), Refus
         (Stage::BeforeOpen, AppFrameType::Open) => Ok(()),
         (Stage::BeforeOpen, _) => Err(open_first()),
         (_, AppFrameType::Open) => Err(unexpected(
-            "OPEN stands once, at the start; use another connection for another session",
+            "OPEN may only be sent once, at the start; use another connection for another session",
         )),
         (Stage::Open(Endpoint::V2Listen), AppFrameType::Finalize) => {
-            Err(unexpected("/v2/listen has no Finalize; it would end the stream there"))
+            Err(unexpected("/v2/listen has no Finalize; there it would end the stream"))
         }
         _ => Ok(()),
     }
@@ -336,7 +334,7 @@ fn unexpected(message: &str) -> Refusal {
 fn unknown_type(kind: u8) -> Refusal {
     let message = match AppFrameType::from_byte(kind) {
         Some(AppFrameType::Prelude) => "PRELUDE is not available in this version".to_owned(),
-        _ => format!("0x{kind:02x} is no type of a frame to the sidecar"),
+        _ => format!("0x{kind:02x} is not a valid frame type for the sidecar"),
     };
     Refusal::new(ErrorCode::UnknownFrameType, message)
 }
