@@ -1,7 +1,7 @@
 //! One stream of `/v1/listen`, pure: messages and time come in, messages come out.
 //!
 //! It owns the two timers, the order of work and the order of messages. It knows neither sockets
-//! nor faults, other than the three a server has in its own head: mute, deaf to CloseStream, slow.
+//! nor faults, other than the three that are internal to a server: mute, ignoring CloseStream, slow.
 
 mod outbox;
 mod text;
@@ -197,7 +197,7 @@ impl Stream {
         self.muted = muted;
     }
 
-    /// Overhears CloseStream from now on, or no longer.
+    /// Ignores CloseStream from now on, or no longer.
     pub(super) fn set_ignores_close_stream(&mut self, ignores: bool) {
         self.ignores_close_stream = ignores;
     }

@@ -57,7 +57,7 @@ impl Child {
                 return Ok(Some(found));
             }
             if let Some(status) = self.process.try_wait()? {
-                bail!("{} has ended ({status}): {}", self.name, last_lines(&new));
+                bail!("{} exited ({status}): {}", self.name, last_lines(&new));
             }
             Ok(None)
         });

@@ -16,9 +16,7 @@ use super::web::{self, Ask, Handler, Reply};
 /// One alert, as Alertmanager told of it.
 #[derive(Clone, Debug)]
 pub struct Delivery {
-    /// The alert's name.
     pub alert: String,
-    /// Its severity.
     pub severity: String,
     /// What it says for people.
     pub summary: String,
@@ -26,14 +24,12 @@ pub struct Delivery {
     pub is_firing: bool,
     /// Whom Alertmanager means to tell.
     pub receiver: String,
-    /// When it came.
     pub at: Instant,
 }
 
 /// A fault that somebody asks for by name, and where the answer goes.
 #[derive(Debug)]
 pub struct Order {
-    /// The name.
     pub fault: String,
     /// Takes a sentence for whoever asked; an error where the fault was not injected.
     pub answer: oneshot::Sender<Result<String, String>>,
@@ -172,7 +168,7 @@ impl Clerk {
 
     async fn order(&self, fault: String) -> Reply {
         let (answer, answered) = oneshot::channel();
-        let gone = || Reply::refusal(StatusCode::SERVICE_UNAVAILABLE, "the lab is being closed\n");
+        let gone = || Reply::refusal(StatusCode::SERVICE_UNAVAILABLE, "the lab is shutting down\n");
         if self.orders.send(Order { fault, answer }).await.is_err() {
             return gone();
         }

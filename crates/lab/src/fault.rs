@@ -13,16 +13,15 @@ use emulator::Change;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fault {
-    /// What it is called.
     pub name: String,
     /// What happens, in a sentence.
     pub does: String,
-    /// What the sidecar says of it: a series of its metrics, whose prefix is understood.
+    /// What the sidecar reports: a series of its metrics, without the prefix.
     pub sign: Option<String>,
     /// The alerts that fire, without the prefix that all of them have.
     #[serde(default)]
     pub alerts: Vec<String>,
-    /// Those of them that another one keeps from being delivered.
+    /// Those of them that another alert inhibits.
     #[serde(default)]
     pub inhibited: Vec<String>,
     /// How much faster than production the rules may run to see it, where that is less than usual.
@@ -52,12 +51,12 @@ pub struct Fault {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Process {
-    /// It stands still for so long.
+    /// It is paused for this long.
     #[serde(deserialize_with = "duration")]
     Pause(Duration),
-    /// It is killed and stays away.
+    /// It is killed and stays down.
     Kill,
-    /// It is killed and started again, so many times.
+    /// It is killed and restarted, this many times.
     CrashLoop(u32),
     /// It is asked to end, and started again once it has.
     Drain,
@@ -81,7 +80,7 @@ impl Fault {
         let names: Vec<_> = all.iter().map(|fault| fault.name.clone()).collect();
         all.into_iter()
             .find(|fault| fault.name == name)
-            .with_context(|| format!("no fault is called {name}; there are {}", names.join(", ")))
+            .with_context(|| format!("unknown fault {name}; use one of {}", names.join(", ")))
     }
 
     /// What the emulator is told.

@@ -1,8 +1,8 @@
-//! A lab: the sidecar between an emulated Deepgram and applications that call all the time, watched
-//! by a real Prometheus and a real Alertmanager, with faults to be injected by name.
+//! A lab: the sidecar between an emulated Deepgram and applications that stream all the time,
+//! monitored by a real Prometheus and a real Alertmanager, with faults to inject by name.
 //!
-//! Everything is on this machine and gone afterwards. Sidecar, Prometheus and Alertmanager are
-//! processes of their own; the emulator, the applications and the collector live in this one.
+//! Everything runs on this machine and is removed afterwards. Sidecar, Prometheus and Alertmanager
+//! are separate processes; the emulator, the applications and the collector run in this one.
 //!
 //! ```text
 //! load ──▶ sidecar ──▶ emulator          fault: changes any of these
@@ -89,9 +89,7 @@ pub struct Addresses {
     pub admin: SocketAddr,
     /// The emulated Deepgram.
     pub emulator: SocketAddr,
-    /// Prometheus.
     pub prometheus: SocketAddr,
-    /// Alertmanager.
     pub alertmanager: SocketAddr,
     /// The lab's desk, which takes faults.
     pub desk: SocketAddr,

@@ -1,4 +1,4 @@
-//! Applications that call all the time, of several kinds.
+//! Applications of several kinds that stream all the time.
 
 mod caller;
 mod conversation;
@@ -26,7 +26,7 @@ pub(super) struct Profile {
     pub(super) flood: usize,
     /// Applications that read nothing.
     pub(super) deaf: usize,
-    /// Applications that send what no frame is.
+    /// Applications that send invalid frames.
     pub(super) vandals: usize,
     /// How long a talker speaks.
     #[serde(with = "humantime_member")]

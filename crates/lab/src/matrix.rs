@@ -15,7 +15,6 @@ use super::{Lab, Plan, Series, patience};
 /// What one fault was seen to do.
 #[derive(Clone, Debug)]
 pub struct Row {
-    /// The fault.
     pub fault: Fault,
     /// Alerts by name, with the seconds from the fault to the delivery.
     pub seconds: BTreeMap<String, f64>,

@@ -126,7 +126,6 @@ impl Prometheus {
 }
 
 impl Api {
-    /// Where it listens.
     pub(super) fn addr(self) -> SocketAddr {
         self.addr
     }
@@ -206,7 +205,7 @@ impl Api {
             format!("{path}?{}", Serializer::new(String::new()).extend_pairs(asked).finish());
         let (_, answer) = web::ask(self.addr, http::Method::GET, &path, "").await?;
         let mut answer: Value = serde_json::from_str(&answer)
-            .with_context(|| format!("Prometheus answers {path} with no JSON"))?;
+            .with_context(|| format!("Prometheus' response to {path} is not JSON"))?;
         if answer["status"] != "success" {
             bail!("{}", answer["error"].as_str().unwrap_or("Prometheus gives no reason"));
         }
@@ -253,7 +252,7 @@ fn check_rules(tools: &Tools, directory: &Path) -> anyhow::Result<()> {
     let files = files.collect::<anyhow::Result<Vec<_>>>()?;
     let checked = Plain::new(&tools.promtool).args(["check", "rules"]).args(files).output()?;
     if !checked.status.success() {
-        bail!("promtool refuses the scaled rules: {}", String::from_utf8_lossy(&checked.stderr));
+        bail!("promtool rejects the scaled rules: {}", String::from_utf8_lossy(&checked.stderr));
     }
     Ok(())
 }

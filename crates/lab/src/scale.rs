@@ -15,7 +15,7 @@ pub struct Factor(u32);
 
 /// A duration that cannot be read.
 #[derive(Debug, thiserror::Error)]
-#[error("{text} is no duration such as 30s or 10m")]
+#[error("{text} is not a duration such as 30s or 10m")]
 pub struct NoDuration {
     text: String,
 }
@@ -215,7 +215,7 @@ mod tests {
     fn a_duration_that_is_none_is_named() {
         let mut file = yaml("groups: [{rules: [{for: soon}]}]");
         let error = SIXTY.rules(&mut file).unwrap_err().to_string();
-        assert_eq!(error, "soon is no duration such as 30s or 10m");
+        assert_eq!(error, "soon is not a duration such as 30s or 10m");
     }
 
     #[test]

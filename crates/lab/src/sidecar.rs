@@ -65,7 +65,7 @@ impl Sidecar {
         let skip = Child::log_length(&self.directory, NAME);
         let mut child = Child::spawn(NAME, &mut self.command(), &self.directory)?;
         let admin = child.line(skip, listening).await?;
-        self.admin = Some(admin.parse().context("the sidecar names no address")?);
+        self.admin = Some(admin.parse().context("the sidecar logged no valid address")?);
         self.child = Some(child);
         Ok(())
     }
@@ -78,7 +78,6 @@ impl Sidecar {
         }
     }
 
-    /// Kills it.
     pub(super) async fn kill(&mut self) -> anyhow::Result<()> {
         match self.child.take() {
             Some(child) => child.kill().await,
@@ -88,7 +87,7 @@ impl Sidecar {
 
     /// Lets it stand still for so long, as a node without CPU does.
     pub(super) async fn pause(&self, pause: Duration) -> anyhow::Result<()> {
-        let child = self.child.as_ref().context("the sidecar does not run")?;
+        let child = self.child.as_ref().context("the sidecar is not running")?;
         child.signal(Signal::STOP)?;
         tokio::time::sleep(pause).await;
         child.signal(Signal::CONT)

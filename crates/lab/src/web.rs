@@ -98,7 +98,7 @@ pub(super) async fn ask(
     let asked = || format!("{method} http://{addr}{path}");
     let asking = exchange(addr, method.clone(), path, body.into());
     let answer = timeout(ANSWER_TIMEOUT, asking).await;
-    answer.with_context(|| format!("{}: no answer in time", asked()))?.with_context(asked)
+    answer.with_context(|| format!("{}: no response in time", asked()))?.with_context(asked)
 }
 
 async fn exchange(
