@@ -18,7 +18,7 @@ COMPOSE_SPECIFICATION := github.com/compose-spec/compose-go/v2@v2.16.2
 FUZZ_SECONDS := 60
 FUZZ_TARGETS := frame_decoder open deepgram_message
 
-# The load harness is a folder; what stands beside it measures one thing each.
+# The load harness is a folder; the other files measure one thing each.
 BENCHES := $(basename $(notdir $(wildcard benches/*.rs)))
 
 .PHONY: help demo test format lint rules unit docs scenarios bench load fuzz tools
@@ -45,7 +45,7 @@ lint:
 unit: tools
 	$(CARGO) test --locked --workspace --all-features
 
-# The rules that Prometheus loads; beside them stands an example for Alertmanager.
+# The rules that Prometheus loads; the same directory has an example for Alertmanager.
 RULES := $(filter-out %.example.yaml,$(wildcard alerts/*.yaml))
 PROMTOOL := $(TOOLS)/prometheus/usr/bin/promtool
 AMTOOL := $(TOOLS)/alertmanager/usr/bin/amtool

@@ -221,7 +221,7 @@ mod tests {
         };
         tokio::select! {
             result = upgrade(ours, ASK) => result.err().unwrap(),
-            () = server => unreachable!("it waits for ever"),
+            () = server => unreachable!("it waits forever"),
         }
     }
 

@@ -66,7 +66,7 @@ impl Server {
         Self { playbook, slots: Arc::default(), ledger: Ledger::new() }
     }
 
-    /// Serves one TCP connection, or what stands for one, to its end.
+    /// Serves one TCP connection, or a substitute for one, until it ends.
     pub(super) async fn serve<S: Transport>(&self, transport: S) {
         let line = Line::new(transport);
         let faults = line.faults();

@@ -127,7 +127,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// These settings with the members of `changes` in place of their own.
+    /// These settings, with the members of `changes` overriding them.
     ///
     /// # Errors
     /// An unknown member, or a value that does not fit.

@@ -349,11 +349,11 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Timer A, as it stands on the wire.
+/// Timer A's close reason on the wire.
 const IDLE_REASON: &str = "Deepgram did not receive audio data or a text message within the \
     timeout window. See https://dpgr.am/net0001";
 
-/// Timer B, as it stands on the wire.
+/// Timer B's close reason on the wire.
 const RESPONSE_REASON: &str = "Deepgram did not provide a response message within the timeout \
     window. See https://dpgr.am/net0000";
 

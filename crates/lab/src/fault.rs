@@ -28,12 +28,12 @@ pub struct Fault {
     pub factor: Option<u32>,
     /// What the emulator does; see [`Change`].
     pub(super) emulator: Option<serde_yaml::Value>,
-    /// Configuration keys of the sidecar, which is drained and started anew for them.
+    /// Configuration keys of the sidecar, which is drained and restarted for them.
     #[serde(default)]
     pub(super) sidecar: BTreeMap<String, String>,
-    /// Who calls, where the usual callers would not show the fault.
+    /// The load, if the usual one would not show the fault.
     pub(super) load: Option<Profile>,
-    /// How long all this takes to come to rest before something is done to the process.
+    /// How long to let all this settle before something is done to the process.
     #[serde(default, deserialize_with = "duration")]
     pub(super) settle: Duration,
     /// What is done to the sidecar's process.
@@ -58,12 +58,12 @@ pub(super) enum Process {
     Kill,
     /// It is killed and restarted, this many times.
     CrashLoop(u32),
-    /// It is asked to end, and started again once it has.
+    /// It is drained, and restarted once it has exited.
     Drain,
 }
 
 impl Fault {
-    /// All of them, in the order in which one would learn them.
+    /// All of them, in a sensible order for learning them.
     ///
     /// # Panics
     /// Never: a test reads the same table.
@@ -74,7 +74,7 @@ impl Fault {
     /// The one of this name.
     ///
     /// # Errors
-    /// There is none; says which there are.
+    /// Unknown name; lists the known ones.
     pub fn named(name: &str) -> anyhow::Result<Self> {
         let all = Self::all();
         let names: Vec<_> = all.iter().map(|fault| fault.name.clone()).collect();
@@ -102,7 +102,7 @@ fn duration<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Duration, D::Er
 
 const TABLE: &str = include_str!("fault/faults.yaml");
 
-/// The fault that is none: everything is well.
+/// The fault `none`: all is well.
 pub(super) const NONE: &str = "none";
 
 #[cfg(test)]

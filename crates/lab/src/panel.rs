@@ -1,4 +1,4 @@
-//! The dashboards' queries, asked of the lab's Prometheus as Grafana would ask them.
+//! The dashboards' queries, run against the lab's Prometheus as Grafana would.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -23,13 +23,13 @@ pub(super) struct Panels {
 struct Panel {
     /// The dashboard's file, without its ending.
     page: String,
-    /// What stands above it.
+    /// Its title.
     title: String,
-    /// What it asks.
+    /// Its queries.
     queries: Vec<Query>,
 }
 
-/// One question of a panel.
+/// One query of a panel.
 #[derive(Clone, Debug, Deserialize)]
 struct Query {
     #[serde(default)]

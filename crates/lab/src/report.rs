@@ -1,4 +1,4 @@
-//! `docs/faults.md`, made from what a run of the matrix has seen.
+//! `docs/faults.md`, generated from a run of the matrix.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
