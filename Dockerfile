@@ -1,20 +1,20 @@
 # syntax=docker/dockerfile:1
-# The image: the sidecar, the few shared libraries that it loads, root certificates, and nothing else. No shell, no package
-# manager, no emulator.
+# The image: the sidecar, the few shared libraries it loads, and root certificates. No shell, no package manager, no
+# emulator.
 #
 #   docker build --build-arg VERSION=0.1.0 --build-arg REVISION="$(git rev-parse HEAD)" -t ghcr.io/deepgram-sidecar/deepgram-sidecar:0.1.0 .
 #   docker build --target emulator -t ghcr.io/deepgram-sidecar/deepgram-emulator:0.1.0 .
 
-# A digest behind the tag (1.95.0@sha256:…) makes the same image next year.
+# Append a digest to the tag (1.95.0@sha256:…) to reproduce the image later.
 ARG RUST=1.95.0-slim-bookworm
 
 FROM rust:${RUST} AS source
 WORKDIR /build
-# Nothing of where or when it was built gets into the binary.
+# Keep build paths and times out of the binary.
 ENV CARGO_INCREMENTAL=0 \
     RUSTFLAGS="--remap-path-prefix=/build=. --remap-path-prefix=/usr/local/cargo=cargo -Clink-arg=-Wl,--build-id=none"
 COPY Cargo.toml Cargo.lock ./
-# The manifest names tests and benches, so cargo wants to see them.
+# The manifest names tests and benches, so cargo needs the files.
 COPY tests tests
 COPY benches benches
 COPY src src
@@ -22,7 +22,7 @@ COPY crates crates
 COPY deploy/image deploy/image
 
 FROM source AS build-sidecar
-# What /buildinfo and the metric build_info say. Not in the image's environment: the sidecar would take it for a setting.
+# For /buildinfo and the metric build_info. Not in the image's environment: the sidecar would treat it as a setting.
 ARG REVISION=unknown
 ARG SOURCE_DATE_EPOCH=0
 RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/build/target \
@@ -43,7 +43,7 @@ EXPOSE 8080
 ENTRYPOINT ["/usr/bin/deepgram-emulator"]
 CMD ["--listen", "0.0.0.0:8080", "--log"]
 
-# The last stage is what is built without --target.
+# The last stage is the default target.
 FROM scratch AS sidecar
 ARG VERSION=0.1.0
 ARG REVISION=unknown
@@ -56,9 +56,9 @@ LABEL org.opencontainers.image.title="deepgram-sidecar" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.created="${CREATED}"
 COPY --from=build-sidecar /image /
-# For the socket, where no volume is mounted; a new named volume takes this owner as well.
+# For the socket, if no volume is mounted; a new named volume inherits this owner.
 COPY --from=build-sidecar --chown=65532:65532 /image/run/deepgram-sidecar /run/deepgram-sidecar
-# By number, so that Kubernetes sees that it is not root.
+# Numeric, so that Kubernetes can tell it is not root.
 USER 65532:65532
 ENV PATH=/usr/bin
 EXPOSE 9464

@@ -18,7 +18,7 @@ COMPOSE_SPECIFICATION := github.com/compose-spec/compose-go/v2@v2.16.2
 FUZZ_SECONDS := 60
 FUZZ_TARGETS := frame_decoder open deepgram_message
 
-# The load harness is a folder; what stands beside it measures one thing each.
+# The load harness is a folder; the other files measure one thing each.
 BENCHES := $(basename $(notdir $(wildcard benches/*.rs)))
 
 .PHONY: help demo test format lint rules unit docs scenarios bench load fuzz tools
@@ -31,7 +31,7 @@ help: ## List the tasks
 demo: ## A real recording through app, sidecar and emulated Deepgram: 45 seconds
 	$(CARGO) run --locked --release -- demo
 
-test: format lint rules check-dashboards unit chart docs ## All that a change must pass, as CI runs it
+test: format lint rules check-dashboards unit chart docs ## Everything a change must pass, exactly as in CI
 
 format:
 	$(CARGO) fmt --all --check
@@ -45,14 +45,14 @@ lint:
 unit: tools
 	$(CARGO) test --locked --workspace --all-features
 
-# The rules that Prometheus loads; beside them stands an example for Alertmanager.
+# The rules that Prometheus loads; the same directory has an example for Alertmanager.
 RULES := $(filter-out %.example.yaml,$(wildcard alerts/*.yaml))
 PROMTOOL := $(TOOLS)/prometheus/usr/bin/promtool
 AMTOOL := $(TOOLS)/alertmanager/usr/bin/amtool
 
 # Every route of the example is asked for by the labels that lead to it.
 rules: $(TOOLS)/prometheus/$(PROMETHEUS_VERSION) $(TOOLS)/alertmanager/$(ALERTMANAGER_VERSION)
-rules: ## The alert rules: syntax, behaviour over time, and the example of a configuration for Alertmanager
+rules: ## Alert rules: syntax, behaviour over time, and the Alertmanager example
 	$(PROMTOOL) check rules --lint=all --lint-fatal $(RULES)
 	$(PROMTOOL) test rules alerts/tests/*_test.yaml
 	$(AMTOOL) check-config alerts/alertmanager.example.yaml
@@ -64,7 +64,7 @@ rules: ## The alert rules: syntax, behaviour over time, and the example of a con
 DEPLOY_RUFF := RUFF_NO_CACHE=true $(TOOLS)/helm/bin/ruff
 
 # The binaries are those that `unit` has built: `cargo build` would choose other features of libraries.
-chart: tools ## Charts, kustomize, compose: lint, goldens, schemas, policies, and the rendered pod, run
+chart: tools ## Charts, kustomize, compose: lint, goldens, schemas, policies, and a run of the rendered pod
 	$(CARGO) test --locked --workspace --all-features --test it --no-run
 	$(TOOLS)/bin/helm dependency build helm/example-app
 	$(TOOLS)/bin/helm-unittest helm/deepgram-sidecar helm/example-app
@@ -72,20 +72,20 @@ chart: tools ## Charts, kustomize, compose: lint, goldens, schemas, policies, an
 	$(DEPLOY_RUFF) check --config tests/deploy/ruff.toml helm && $(DEPLOY_RUFF) format --check --config tests/deploy/ruff.toml helm
 	$(TOOLS)/helm/bin/python -B -m pytest --quiet tests/deploy
 
-image: $(TOOLS)/helm/requirements.txt ## The image's root, without Docker: what it weighs, how soon it is ready
+image: $(TOOLS)/helm/requirements.txt ## The image's root, without Docker: its size, and time until ready
 	$(CARGO) build --locked --release --no-default-features --bin deepgram-sidecar
 	rm -rf target/image
 	deploy/image/assemble target/release/deepgram-sidecar target/image
 	$(TOOLS)/helm/bin/python -B tests/deploy/weigh.py target/image
 
-docs: ## The documentation of the code, without warnings
+docs: ## Code documentation, without warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --workspace --all-features --no-deps
 
 # Side by side, since each only waits; libtest's own count is the number of cores.
-scenarios: ## The seed scenarios in real time, through real processes: five minutes
+scenarios: ## The seed scenarios in real time, with real processes: five minutes
 	$(CARGO) test --locked --test scenarios -- --ignored --test-threads=8
 
-dashboards: $(TOOLS)/dashboards/requirements.txt ## Write the Grafana dashboards anew, after a change of their code
+dashboards: $(TOOLS)/dashboards/requirements.txt ## Regenerate the Grafana dashboards after a code change
 	$(TOOLS)/dashboards/bin/python -m dashboards.src
 
 # What is committed must be what the code makes, and be clean.
@@ -97,10 +97,10 @@ check-dashboards: $(TOOLS)/dashboards/requirements.txt
 pictures: $(TOOLS)/pictures/requirements.txt ## Draw the dashboards for the docs: PROMETHEUS=http://127.0.0.1:9090
 	$(TOOLS)/pictures/bin/python -m dashboards.src.pictures $(PROMETHEUS) $(PICTURES)
 
-bench: ## What a frame costs the codec and the session machine
+bench: ## Cost of a frame in the codec and the session machine
 	$(CARGO) bench --locked $(BENCHES:%=--bench %)
 
-load: ## What sessions cost the real binary, beside none at all: four minutes
+load: ## Cost of sessions in the real binary, compared with no sidecar: four minutes
 	$(CARGO) bench --locked --bench load
 
 fuzz: $(TOOLS)/bin/cargo-fuzz ## Each fuzz target for a minute; needs a nightly toolchain
@@ -116,7 +116,7 @@ tools: $(TOOLS)/sdk/requirements.txt $(TOOLS)/bin/otelcol $(TOOLS)/dashboards/re
 tools: $(TOOLS)/prometheus/$(PROMETHEUS_VERSION) $(TOOLS)/alertmanager/$(ALERTMANAGER_VERSION)
 tools: $(TOOLS)/helm/requirements.txt $(TOOLS)/bin/helm $(TOOLS)/bin/kube-score $(TOOLS)/schemas/versions
 tools: $(TOOLS)/bin/alertmanager
-tools: ## What the tests need beside Rust, pinned, into .tools
+tools: ## Install what the tests need besides Rust into .tools, at pinned versions
 
 # The copy of the list says what is installed, and is written last.
 $(TOOLS)/sdk/requirements.txt: tests/sdk/requirements.txt

@@ -1,7 +1,7 @@
 //! The admin server: metrics, health, sessions and configuration, over plain HTTP/1.1.
 //!
-//! It only reads, the log level apart. It answers one request per connection, so that no idle client holds one of its
-//! bounded places, and a slow one holds it for half a minute at most.
+//! It is read-only, except for the log level. Each connection serves one request, so that no idle
+//! client occupies one of the bounded slots, and a slow one does so for half a minute at most.
 
 mod page;
 pub(crate) mod quantity;
@@ -33,40 +33,38 @@ use crate::telemetry::log::LogHandle;
 use page::Pages;
 use readiness::Readiness;
 
-/// Connections served at once. Further ones wait in the kernel's queue.
+/// Maximum concurrent connections. Further ones wait in the kernel's queue.
 const CONNECTIONS_MAX: usize = 64;
 
-/// A request's head must have come within this.
+/// A request head must arrive within this time.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A request and its answer take no longer than this, or the connection is cut.
+/// A request and its response may take no longer than this, or the connection is closed.
 const EXCHANGE_MAX: Duration = Duration::from_secs(30);
 
-/// Largest head of a request; the smallest that hyper allows.
+/// Maximum size of a request head; the smallest limit that hyper allows.
 const HEAD_BYTES_MAX: usize = 8 * 1024;
 
-/// Answers under way at shutdown have this long.
+/// Time for pending responses at shutdown.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(1);
 
-/// Wait after a failed accept: want of file descriptors does not go away by asking again at once.
+/// Wait after a failed accept: retrying immediately does not help if file descriptors ran out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// What the pages are made from.
+/// The data behind the pages.
 #[derive(Debug)]
 pub struct Sources {
-    /// The live sessions.
     pub registry: Arc<Registry>,
-    /// The metrics.
     pub telemetry: Telemetry,
     /// What blocks readiness.
     pub readiness: Readiness,
     /// The effective configuration as YAML, without secrets.
     pub config: String,
-    /// The process's log, where it writes one.
+    /// The process's log, if it writes one.
     pub log: Option<LogHandle>,
 }
 
-/// The admin server, bound and not yet serving.
+/// The admin server, bound but not yet serving.
 #[derive(Debug)]
 pub struct Admin {
     listener: TcpListener,
@@ -75,10 +73,10 @@ pub struct Admin {
 }
 
 impl Admin {
-    /// Binds the address; port 0 takes a free one.
+    /// Binds the address; port 0 picks a free one.
     ///
     /// # Errors
-    /// What the system says, with the address and, where it is in use, what to do.
+    /// The system's error, with the address and what to do.
     pub async fn bind(addr: SocketAddr, sources: Sources) -> io::Result<Self> {
         let listener = TcpListener::bind(addr).await.map_err(|error| cannot_bind(addr, &error))?;
         let addr = listener.local_addr()?;
@@ -91,7 +89,7 @@ impl Admin {
         self.addr
     }
 
-    /// Serves until `shutdown`, then finishes answers under way and returns.
+    /// Serves until `shutdown`, then finishes pending responses and returns.
     pub async fn serve(self, shutdown: CancellationToken) {
         let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         let mut connections = JoinSet::new();
@@ -102,7 +100,7 @@ impl Admin {
             while connections.try_join_next().is_some() {}
             let exchange = exchange(stream, peer, self.pages.clone(), shutdown.clone());
             connections.spawn(async move {
-                // Past its time the connection is dropped, which closes it.
+                // After its timeout the connection is dropped, which closes it.
                 let _ = timeout(EXCHANGE_MAX, exchange).await;
                 drop::<OwnedSemaphorePermit>(place);
             });
@@ -116,15 +114,15 @@ impl Admin {
 
 fn cannot_bind(addr: SocketAddr, error: &io::Error) -> io::Error {
     let remedy = match error.kind() {
-        io::ErrorKind::AddrInUse => "; another process has it: choose another admin.listen",
-        io::ErrorKind::AddrNotAvailable => "; it is no address of this machine: check admin.listen",
-        io::ErrorKind::PermissionDenied => "; choose a port from 1024 up for admin.listen",
+        io::ErrorKind::AddrInUse => "; another process is using it: choose another admin.listen",
+        io::ErrorKind::AddrNotAvailable => "; not an address of this machine: check admin.listen",
+        io::ErrorKind::PermissionDenied => "; choose a port of at least 1024 for admin.listen",
         _ => "",
     };
     io::Error::new(error.kind(), format!("cannot listen on admin.listen {addr}: {error}{remedy}"))
 }
 
-/// The next connection and its place; `None` once the places are closed, which they never are.
+/// The next connection and its slot; `None` once the slots are closed, which never happens.
 async fn next_connection(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
@@ -142,7 +140,7 @@ async fn next_connection(
     }
 }
 
-/// One request and its answer.
+/// One request and its response.
 async fn exchange(stream: TcpStream, peer: IpAddr, pages: Arc<Pages>, shutdown: CancellationToken) {
     let telemetry = pages.sources.telemetry.clone();
     let service = service_fn(move |request| {

@@ -1,6 +1,6 @@
-//! The commands that a person types, less what `main` does itself.
+//! The subcommands.
 //!
-//! They are clients of the daemon and of nothing else: what they can do, any application can.
+//! They are plain clients of the daemon: anything they can do, any application can do.
 
 pub mod admin;
 pub mod configuration;

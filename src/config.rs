@@ -40,10 +40,10 @@ use layers::Layers;
 /// Where the configuration comes from, weakest first: defaults, file, environment, command line.
 #[derive(Clone, Default)]
 pub struct Sources {
-    /// The YAML file; `None` for none.
+    /// The YAML file, if any.
     pub file: Option<PathBuf>,
-    /// The process's environment. Names that start with [`VARIABLE_PREFIX`] are looked at, and those
-    /// of OpenTelemetry.
+    /// The process's environment. Only names that start with [`VARIABLE_PREFIX`], and
+    /// OpenTelemetry's, are used.
     pub environment: Vec<(String, String)>,
     /// What the command line sets, each as `key.path=value`; the last one for a key wins.
     pub overrides: Vec<String>,
@@ -56,19 +56,19 @@ impl fmt::Debug for Sources {
     }
 }
 
-/// What the variable of every key starts with: `keepalive.interval` is
+/// The prefix of every key's variable: `keepalive.interval` is
 /// `DEEPGRAM_SIDECAR_KEEPALIVE_INTERVAL`.
 pub const VARIABLE_PREFIX: &str = "DEEPGRAM_SIDECAR_";
 
-/// Names the configuration file, so that a container needs no arguments. It is the command line's
-/// to read and no key.
+/// Names the configuration file, so that a container needs no arguments. The command line reads it;
+/// it is not a key.
 pub const FILE_VARIABLE: &str = "DEEPGRAM_SIDECAR_CONFIG";
 
-/// Reads the file and lays the environment and the command line over it.
+/// Reads the file, then applies the environment and the command line.
 ///
 /// # Errors
-/// All problems of all sources at once. It is no problem here that there is no API key:
-/// a file must be checkable where the key is not at hand, so [`KeyStore::load`] asks for it.
+/// All problems of all sources at once. A missing API key is not reported here: a file must be
+/// checkable without the key, so [`KeyStore::load`] requires it.
 pub fn load(sources: &Sources) -> Result<Config, Error> {
     let mut findings = Vec::new();
     let layers = Layers::gather(sources, &mut findings);

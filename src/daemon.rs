@@ -1,4 +1,4 @@
-//! The composition root: it makes the parts from the configuration, owns their tasks, and ends
+//! The composition root: creates the parts from the configuration, owns their tasks, and stops
 //! them in order.
 
 use std::io;
@@ -33,17 +33,17 @@ use crate::upstream::dial::{Dial, Dialer};
 use crate::upstream::tls::{self, TlsError};
 use session::{Endpoint, SessionConfig};
 
-/// How often the key file is looked at: Kubernetes itself takes a minute to swap a secret.
+/// How often the key file is checked: Kubernetes itself takes a minute to swap a secret.
 const KEY_CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Name lookups at once. They are all for one name, so more would not be faster.
+/// Maximum concurrent DNS lookups. They are all for one name, so more would not be faster.
 const LOOKUPS_MAX: usize = 16;
 
-/// What sessions that the drain deadline cut have to write their last frame.
+/// Time for sessions cut by the drain deadline to write their last frame.
 const CUT_GRACE: Duration = Duration::from_secs(1);
 
-/// How long the kernel may leave sent bytes unacknowledged beyond our own verdicts, which name the
-/// cause better and so must come first.
+/// How long the kernel may leave sent bytes unacknowledged beyond our own timeouts, which name the
+/// cause better and so must fire first.
 const USER_TIMEOUT_SLACK: Duration = Duration::from_secs(5);
 
 /// Why the daemon cannot start.
@@ -55,7 +55,6 @@ pub enum StartError {
     /// The admin server.
     #[error(transparent)]
     Admin(#[from] io::Error),
-    /// TLS.
     #[error(transparent)]
     Tls(#[from] TlsError),
 }
@@ -72,9 +71,9 @@ pub struct Daemon {
     drain_timeout: Duration,
     /// Counts sessions, and connections that may still become one.
     sessions: TaskTracker,
-    /// Applications' connections; sessions are theirs.
+    /// Applications' connections, which own the sessions.
     applications: Tasks,
-    /// Admin, the key file's watch and the export of spans, which outlive the sessions.
+    /// Admin, the key file watcher and the span export, which outlive the sessions.
     services: Tasks,
 }
 
@@ -94,11 +93,11 @@ impl Tasks {
 }
 
 impl Daemon {
-    /// Binds everything and begins to serve; `spans` is `None` where there are no traces, `log` where
-    /// the process writes no log.
+    /// Binds everything and starts serving; `spans` is `None` if tracing is off, `log` if the
+    /// process has no log.
     ///
     /// # Errors
-    /// See [`StartError`]; nothing is left behind then.
+    /// See [`StartError`]; nothing is left behind.
     pub async fn start(
         config: &Config,
         keys: KeyStore,
@@ -157,7 +156,6 @@ impl Daemon {
         self.admin_addr
     }
 
-    /// The live sessions.
     pub fn registry(&self) -> &Arc<Registry> {
         &self.registry
     }
@@ -173,19 +171,19 @@ impl Daemon {
         self.drain.begin(deadline, &self.registry);
         self.await_sessions(deadline).await;
         let cut = self.registry.cut();
-        // Unlinked while it is still served: a successor never finds it stale and replaces it, only
-        // to have us unlink its own.
+        // Unlinked while still listening: otherwise a successor could find it stale and replace it,
+        // and we would unlink the successor's.
         drop(self.socket);
         self.applications.end().await;
         let duration = clock::now().duration_since(begun);
         DrainEnded { duration, cut }.emit(&self.telemetry);
-        // The last spans have a deadline of their own, which is none of the sessions'.
+        // The last spans have their own deadline.
         self.services.end().await;
         ShutdownComplete { forced: false }.emit(&self.telemetry);
     }
 
     /// Waits until every session's last frame is written. At the deadline each session's own timer
-    /// cuts it; what is left then is the writing.
+    /// cuts it; only the writing remains.
     async fn await_sessions(&self, deadline: Instant) {
         self.sessions.close();
         let _ = timeout_at((deadline + CUT_GRACE).into(), self.sessions.wait()).await;
@@ -245,7 +243,7 @@ pub(crate) fn sessions_max(config: &Config) -> usize {
     config.ipc.max_sessions.min(connections_max)
 }
 
-/// What a session does where its OPEN is silent.
+/// A session's defaults for what its OPEN does not set.
 pub(crate) fn session_defaults(config: &Config) -> SessionConfig {
     SessionConfig {
         endpoint: Endpoint::V1Listen,
@@ -270,7 +268,7 @@ fn dialer(config: &Config, keys: Arc<KeyStore>) -> Result<impl Dial + std::fmt::
     let url = &config.upstream.url;
     let is_tls = url.scheme() == "wss";
     let tls = is_tls.then(|| tls::connector(config.upstream.ca_file.as_deref())).transpose()?;
-    let host = url.host_str().expect("the configuration takes no URL without a host");
+    let host = url.host_str().expect("the configuration accepts no URL without a host");
     let auth = config.upstream.auth;
     Ok(Dialer {
         host: host.trim_start_matches('[').trim_end_matches(']').to_owned(),
@@ -285,13 +283,13 @@ fn dialer(config: &Config, keys: Arc<KeyStore>) -> Result<impl Dial + std::fmt::
     })
 }
 
-/// The TLS client for the collector, where its URL asks for one.
+/// The TLS client for the collector, if its URL needs one.
 fn collector_tls(spans: &SpanExport) -> Result<Option<ClientConfig>, TlsError> {
     let client = || tls::client(Collector::CA_FILE_SETTING, spans.ca_file());
     spans.is_https().then(client).transpose()
 }
 
-/// The header of the moment; marked sensitive, so that no Debug output shows it.
+/// The current header; marked sensitive, so that no Debug output shows it.
 fn authorization(auth: Auth, keys: &KeyStore) -> Option<HeaderValue> {
     let scheme = match auth {
         Auth::Token => "Token",
@@ -310,7 +308,7 @@ async fn watch_key(keys: Arc<KeyStore>, telemetry: Telemetry) {
     loop {
         ticks.tick().await;
         let keys = keys.clone();
-        // Reading a file blocks, and the worker that would wait may be serving sessions.
+        // Reading a file blocks, and this worker may be serving sessions.
         let refreshed = tokio::task::spawn_blocking(move || keys.refresh()).await;
         match refreshed {
             Ok(Refresh::Replaced) => KeyReplaced.emit(&telemetry),

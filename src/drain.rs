@@ -1,4 +1,4 @@
-//! Shutdown's one fact: that it has begun, and when it cuts.
+//! The shutdown signal: that it has started, and when remaining sessions are cut.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::live::registry::Registry;
 
-/// Told to every part of the daemon; clones share it.
+/// Shared with every part of the daemon; clones share the state.
 #[derive(Clone, Debug, Default)]
 pub struct Drain {
     deadline: Arc<OnceLock<Instant>>,
@@ -15,8 +15,8 @@ pub struct Drain {
 }
 
 impl Drain {
-    /// Begins: every live session is told, and whoever waits for [`Drain::begun`]. The first call
-    /// counts.
+    /// Starts it: notifies every live session, and everything that waits for [`Drain::begun`]. Only
+    /// the first call counts.
     pub fn begin(&self, deadline: Instant, registry: &Registry) {
         if self.deadline.set(deadline).is_ok() {
             self.begun.cancel();
@@ -26,15 +26,15 @@ impl Drain {
         }
     }
 
-    /// When it cuts; `None` before it has begun.
+    /// When it cuts; `None` before the start.
     ///
-    /// A session that claims its slot and then finds `None` here is told by [`Drain::begin`]: the
+    /// A session that claims its slot and then finds `None` here is notified by [`Drain::begin`]: the
     /// deadline is set before the sessions are listed.
     pub fn deadline(&self) -> Option<Instant> {
         self.deadline.get().copied()
     }
 
-    /// Waits until it begins.
+    /// Waits until it starts.
     pub async fn begun(&self) {
         self.begun.cancelled().await;
     }

@@ -1,4 +1,4 @@
-//! The application's side: what an application may say on the Unix socket, and hear.
+//! The application's side: what an application may send and receive on the Unix socket.
 //!
 //! It knows nothing of Deepgram: it turns bytes into [`session`]'s vocabulary and back. The
 //! contract is `docs/ipc-protocol.md`.

@@ -1,12 +1,12 @@
-//! A sidecar that holds an application's Deepgram streaming sockets.
+//! A sidecar that manages an application's streaming connections to Deepgram.
 //!
 //! ```text
 //! app ──unix socket──▶ ipc ──▶ session ──▶ upstream ──wss──▶ Deepgram
 //!     ◀───results──────    ◀──         ◀──          ◀─────────
 //! ```
 //!
-//! `telemetry` watches from the side, `admin` shows it, `daemon` wires it. The library exists for
-//! the project's own binaries, tests and benchmarks; its interface is the IPC protocol.
+//! `telemetry` observes, `admin` shows, `daemon` wires it together. The library exists for the
+//! project's own binaries, tests and benchmarks; the public interface is the IPC protocol.
 
 pub mod admin;
 pub mod commands;

@@ -1,8 +1,8 @@
-//! A live session as others may see it: its driver writes, admin pages and metrics read.
+//! A live session as others see it: its driver writes, admin pages and metrics read.
 //!
-//! Single-writer atomics instead of a lock for what moves with every frame: the driver pays a few
-//! plain stores per wake-up, and a reader never delays a session. What moves rarely stands under a
-//! lock of the session's own.
+//! Single-writer atomics instead of a lock for what changes with every frame: the driver pays a few
+//! plain stores per wake-up, and a reader never delays a session. What changes rarely is behind a
+//! per-session lock.
 
 mod calls;
 mod recorder;
@@ -30,7 +30,6 @@ use session::State;
 
 /// The counters of one live session. All start at zero.
 #[derive(Debug, Default)]
-#[expect(missing_docs, reason = "each is the summary's member of the same name, so far")]
 pub struct Counters {
     pub connections: AtomicU64,
     pub keepalives: AtomicU64,
@@ -38,7 +37,7 @@ pub struct Counters {
     pub frames: AtomicU64,
     /// AUDIO frames written.
     pub frames_sent: AtomicU64,
-    /// Text messages of the application's that were written.
+    /// Text messages from the application, written.
     pub texts_sent: AtomicU64,
     pub close_streams_sent: AtomicU64,
     pub pings_sent: AtomicU64,
@@ -53,30 +52,30 @@ pub struct Counters {
     pub finals: AtomicU64,
     pub finalizes_sent: AtomicU64,
     pub finalizes_requested: AtomicU64,
-    /// Finalizes of which nothing is known yet.
+    /// Finalizes that have no outcome yet.
     pub finalizes_in_flight: AtomicU64,
     pub finalize_errors: AtomicU64,
     pub finalize_timeouts: AtomicU64,
     pub finalizes_skipped_dead: AtomicU64,
-    /// Bytes that wait to be sent to Deepgram.
+    /// Bytes waiting to be sent to Deepgram.
     pub upstream_queue_bytes: AtomicU64,
-    /// Bytes that wait to be read by the application.
+    /// Bytes waiting to be read by the application.
     pub app_queue_bytes: AtomicU64,
     /// Bytes on the wire to Deepgram, over all connections.
     pub wire_bytes_sent: AtomicU64,
     /// Bytes on the wire from Deepgram, over all connections.
     pub wire_bytes_received: AtomicU64,
-    /// Milliseconds since OPEN when something was last sent successfully.
+    /// Time of the last successful send, in milliseconds since OPEN.
     pub last_send_ms: AtomicU64,
-    /// Milliseconds since OPEN when something was last received.
+    /// Time of the last receive, in milliseconds since OPEN.
     pub last_receive_ms: AtomicU64,
-    /// Bytes of audio sent on the connection that is up; 0 without one.
+    /// Bytes of audio sent on the live connection; 0 without one.
     pub cursor_bytes: AtomicU64,
     /// Up to where that audio has results, in milliseconds.
     pub result_end_ms: AtomicU64,
     /// Whether a connection is up.
     pub is_connected: AtomicBool,
-    /// Whether audio goes in and nothing comes out.
+    /// Whether audio goes in but no results come out.
     pub is_stalled: AtomicBool,
 }
 
@@ -110,7 +109,7 @@ impl Counters {
         self.publish_connection(glance.connection.as_ref(), opened_at);
     }
 
-    /// The ages keep what the last connection left; the cursor belongs to the one that is up.
+    /// The ages are kept from the last connection; the cursor belongs to the live one.
     fn publish_connection(&self, connection: Option<&ConnectionGlance>, opened_at: Instant) {
         let store = |counter: &AtomicU64, value: u64| counter.store(value, Relaxed);
         let Some(connection) = connection else {
@@ -125,22 +124,20 @@ impl Counters {
     }
 }
 
-/// One live session: who it is, and what it has done so far.
+/// One live session: its identity and its counters.
 #[derive(Debug)]
 pub struct LiveSession {
     /// Its name.
     pub id: SessionId,
-    /// Deepgram's endpoint.
     pub endpoint: Endpoint,
-    /// The encoding of its audio, where that tells time.
+    /// The format of its audio, if it has a known duration.
     pub audio: Option<AudioFormat>,
     /// When the last byte of OPEN was read.
     pub opened_at: Instant,
-    /// The application's tags, in its order.
+    /// The application's tags, in order.
     pub tags: Box<[(String, String)]>,
-    /// Deepgram's model, where the application has named one.
+    /// Deepgram's model, if the application set one.
     pub model: Option<Box<str>>,
-    /// What it has done so far.
     pub counters: Counters,
     state: AtomicU8,
     trace: OnceLock<TraceContext>,
@@ -148,7 +145,7 @@ pub struct LiveSession {
     calls: Calls,
 }
 
-/// What happened to it, in detail; touched a few times per connection.
+/// Its events in detail; touched a few times per connection.
 #[derive(Debug, Default)]
 struct Story {
     recorder: Recorder,
@@ -180,35 +177,34 @@ impl LiveSession {
         })
     }
 
-    /// The same with Deepgram's model, if the application has named one.
+    /// Sets Deepgram's model, if the application set one.
     pub fn with_model(mut self: Arc<Self>, model: Option<String>) -> Arc<Self> {
         let live = Arc::get_mut(&mut self).expect("nobody else has it so soon");
         live.model = model.map(Into::into);
         self
     }
 
-    /// What it is doing now.
     pub fn state(&self) -> State {
         State::ALL[usize::from(self.state.load(Relaxed))]
     }
 
-    /// Tells what it is doing now; returns what it was doing before. The driver's alone.
+    /// Sets its state and returns the previous one. Only for the driver.
     pub fn set_state(&self, state: State) -> State {
         State::ALL[usize::from(self.state.swap(state as u8, Relaxed))]
     }
 
-    /// Its span, where it is traced.
+    /// Its span, if it is traced.
     pub fn trace(&self) -> Option<TraceContext> {
         self.trace.get().copied()
     }
 
-    /// Tells its span. The first call counts.
+    /// Sets its span. Only the first call counts.
     pub fn set_trace(&self, context: TraceContext) {
         let _ = self.trace.set(context);
     }
 
-    /// How far Deepgram's latest result is behind the audio that was sent on the connection that is
-    /// up; `None` without one, and where the encoding tells no time.
+    /// How far Deepgram's latest result is behind the audio sent on the live connection; `None`
+    /// without one, or if the encoding has no known duration.
     pub fn transcript_lag(&self) -> Option<Duration> {
         let format = self.audio.filter(|_| self.counters.is_connected.load(Relaxed))?;
         let sent = format.duration(self.counters.cursor_bytes.load(Relaxed));
@@ -221,17 +217,17 @@ impl LiveSession {
         self.story().request_id.as_deref().map(str::to_owned)
     }
 
-    /// The first death of a connection of its.
+    /// The first death of one of its connections.
     pub fn first_death(&self) -> Option<ConnectionDied> {
         self.story().first_death.as_deref().cloned()
     }
 
-    /// The last things that happened to it, oldest first.
+    /// Its latest events, oldest first.
     pub fn events(&self) -> Vec<Entry> {
         self.story().recorder.entries()
     }
 
-    /// Remembers what happened. The driver's alone.
+    /// Records an event. Only for the driver.
     pub fn remember(&self, now: Instant, fact: Fact) {
         let mut story = self.story();
         match &fact {
@@ -244,30 +240,29 @@ impl LiveSession {
         story.recorder.record(now.saturating_duration_since(self.opened_at), fact);
     }
 
-    /// Tells the session that shutdown has begun and cuts at `deadline`. The first call counts.
+    /// Notifies the session that shutdown has started and cuts at `deadline`. Only the first call counts.
     pub fn begin_drain(&self, deadline: Instant) {
         self.calls.drain(deadline);
     }
 
-    /// Asks the session's task for a close look. The answer is an error where too many ask at once
-    /// or the task is gone; it may take for ever where the task hangs, so wait with a deadline.
+    /// Asks the session's task for an inspection. The answer is an error if too many are pending or
+    /// the task is gone; it may take forever if the task hangs, so wait with a timeout.
     pub fn inspect(&self) -> oneshot::Receiver<Inspection> {
         self.calls.inspect()
     }
 
-    /// Nobody will answer for it any more. The driver's alone.
+    /// Nothing will answer for it any more. Only for the driver.
     pub(super) fn end_calls(&self) {
         self.calls.end();
     }
 
-    /// What somebody wants of it; of shutdown, which lasts, only while `wants_drain`. The driver's
-    /// alone.
+    /// The next call; shutdown, which is permanent, only while `wants_drain`. Only for the driver.
     pub(super) fn poll_call(&self, cx: &mut Context<'_>, wants_drain: bool) -> Poll<Call> {
         self.calls.poll(cx, wants_drain)
     }
 
     fn story(&self) -> MutexGuard<'_, Story> {
-        // It is whole after every statement, whatever panicked.
+        // It is consistent after every statement, whatever panicked.
         self.story.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

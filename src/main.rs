@@ -5,11 +5,11 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use deepgram_sidecar::commands::{configuration, log_level, run, sessions, stream, top};
 
-/// Holds an application's Deepgram streaming sockets: keeps idle ones alive, notices dead ones at
-/// once, names the cause, and shows operators what every session is doing.
+/// Manages an application's streaming connections to Deepgram: keeps idle ones alive, detects dead
+/// ones immediately, reports the cause, and shows operators what every session is doing.
 #[derive(Debug, Parser)]
 #[command(name = "deepgram-sidecar", version, max_term_width = 100, arg_required_else_help = true)]
-#[command(after_help = "Start with `deepgram-sidecar demo`: no key is needed.")]
+#[command(after_help = "To get started, run `deepgram-sidecar demo`: it needs no key.")]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -19,12 +19,12 @@ struct Cli {
 enum Command {
     /// Run the daemon.
     ///
-    /// The API key is DEEPGRAM_API_KEY, or the file that upstream.api_key_file names. SIGTERM and
-    /// SIGINT drain: every session gets its last results, until drain.timeout; a second signal ends
-    /// at once. Exit codes: 0 after a drain, 1 after a second signal or a failure, 2 for usage or
-    /// configuration.
+    /// The API key is read from the file in upstream.api_key_file, or from DEEPGRAM_API_KEY. SIGTERM
+    /// and SIGINT drain: every session gets its last results, until drain.timeout; a second signal
+    /// exits immediately. Exit codes: 0 after a drain, 1 after a second signal or a failure, 2 for
+    /// usage or configuration errors.
     Run(configuration::Args),
-    /// Show the point in 45 seconds: emulated Deepgram, sidecar, and a real recording.
+    /// See what it does in 45 seconds: emulated Deepgram, sidecar, and a real recording.
     #[cfg(feature = "emulator")]
     Demo,
     #[cfg(feature = "lab")]
@@ -35,7 +35,7 @@ enum Command {
     Sessions(sessions::Args),
     Top(top::Args),
     LogLevel(log_level::Args),
-    /// Check the configuration, and report every problem at once.
+    /// Check the configuration, and report all problems at once.
     CheckConfig(configuration::Args),
     /// Print the effective configuration, secrets hidden.
     PrintConfig(configuration::Args),

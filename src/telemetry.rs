@@ -1,8 +1,7 @@
-//! What operators see: each thing that happens is one event, which moves its metric, writes its log
-//! line and makes its span together.
+//! What operators see: each thing that happens is one event, which updates its metric, writes its
+//! log line and creates its span together.
 //!
-//! It watches from the side. It calls nobody back, takes no lock and resolves no label while audio
-//! flows.
+//! It only observes: no callbacks, and no lock or label lookup while audio flows.
 
 mod deaths;
 pub mod event;
@@ -49,7 +48,7 @@ pub use sessions::SeriesLimits;
 /// The version of this build.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// The source revision of this build, where the build was told it.
+/// The source revision of this build, if the build was given it.
 pub const REVISION: &str = match option_env!("DEEPGRAM_SIDECAR_REVISION") {
     Some(revision) => revision,
     None => "unknown",
@@ -67,7 +66,7 @@ pub struct Telemetry {
 }
 
 impl Telemetry {
-    /// All metrics at zero, on a registry of their own.
+    /// All metrics at zero, on their own registry.
     pub fn new(limits: SeriesLimits) -> Self {
         let registry = Registry::new();
         let metrics = Arc::new(Metrics::register(&registry));
@@ -81,19 +80,19 @@ impl Telemetry {
         }
     }
 
-    /// Makes spans of sessions as well, and hands out the task that takes them to the collector.
+    /// Also creates spans of sessions, and returns the task that exports them to the collector.
     /// They need the layer that [`log::init`] adds.
     pub fn with_traces(self, collector: Collector, config: &Config) -> (Self, SpanExport) {
         let (tracers, export) = otlp::open(collector, config, &self);
         (Self { tracers: Some(Arc::new(tracers)), ..self }, export)
     }
 
-    /// Tells that a session was accepted; the handle tells the rest of its life.
+    /// Records that a session was accepted; the handle records the rest of its life.
     pub fn session(&self, live: Arc<LiveSession>) -> SessionTelemetry {
         self.session_within(live, None)
     }
 
-    /// The same for a session whose application has a trace.
+    /// The same for a session whose application passed a trace.
     pub fn session_within(
         &self,
         live: Arc<LiveSession>,
@@ -102,15 +101,15 @@ impl Telemetry {
         SessionTelemetry::open(self.clone(), live, app)
     }
 
-    /// Tells that an application's connection was accepted. Drop the guard when it is closed.
+    /// Records that an application's connection was accepted. Drop the guard when it is closed.
     pub fn app_connection(&self) -> AppConnection {
         self.metrics.app.connections[ConnectionResult::Accepted].inc();
         self.metrics.app.connections_active.inc();
         AppConnection { telemetry: self.clone() }
     }
 
-    /// All metrics as a page. Takes milliseconds of CPU, so call it on a thread that serves no
-    /// session. It counts its own cost, for the next scrape to show.
+    /// All metrics as a page. Takes milliseconds of CPU, so do not call it on a thread that serves
+    /// sessions. Its own cost is counted, and shown by the next scrape.
     pub fn scrape(&self, format: Format, readiness: ReadinessSample) -> String {
         let begun = clock::now();
         self.metrics.daemon.ready.set(readiness.ready.into());
@@ -125,7 +124,7 @@ impl Telemetry {
         page.finish()
     }
 
-    /// The series of single sessions as a page, as many as [`SeriesLimits`] allow.
+    /// The per-session series as a page, as many as [`SeriesLimits`] allow.
     pub fn scrape_sessions(&self, format: Format) -> String {
         let begun = clock::now();
         let mut page = Page::new(format);
@@ -140,7 +139,7 @@ impl Telemetry {
         self.deaths.latest()
     }
 
-    /// How many connections have died since the start.
+    /// How many connections have died since startup.
     pub fn deaths_total(&self) -> u64 {
         self.deaths.total()
     }
@@ -156,7 +155,7 @@ impl Telemetry {
         counter.inc_by(dropped.saturating_sub(counter.get()));
     }
 
-    /// Makes each panic one log line and one count instead of free text on stderr.
+    /// Turns each panic into one log line and one count instead of free text on stderr.
     pub fn install_panic_hook(&self) {
         let telemetry = self.clone();
         std::panic::set_hook(Box::new(move |info| Panicked(info).emit(&telemetry)));
@@ -179,7 +178,7 @@ impl Default for Telemetry {
     }
 }
 
-/// Whether the daemon may take traffic at the moment of a scrape.
+/// Whether the daemon is ready for traffic at the time of a scrape.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ReadinessSample {
     /// Nothing blocks it.

@@ -1,7 +1,7 @@
 //! Deepgram's side: the only place that knows Deepgram.
 //!
-//! It knows nothing of applications: it dials, turns messages into [`session`]'s vocabulary
-//! and back, and names what a failure was. It decides nothing about time.
+//! It knows nothing about applications: it dials, translates messages to and from
+//! [`session`]'s vocabulary, and classifies failures. It makes no decisions about time.
 
 pub mod dial;
 pub mod failure;

@@ -6,7 +6,7 @@ from grafana_foundation_sdk.models import dashboard
 from .queries import PREFIX, SELECTED_ALERTS
 from .variables import DATASOURCE
 
-# Not the job: the page of single sessions selects another one, and shows the same marks.
+# Without the job: the session page selects another one, but shows the same marks.
 _PODS = 'namespace=~"$namespace",pod=~"$pod"'
 _BUILDS = f"count by (version, revision) ({PREFIX}build_info{{{_PODS}}}"
 
@@ -32,7 +32,7 @@ def _without_job(selected: str) -> str:
 
 
 class _Titled(AnnotationQuery):
-    """The SDK's annotation lacks what Prometheus' data source needs to put a mark into words."""
+    """Adds what Prometheus' data source needs to label a mark, which the SDK's annotation lacks."""
 
     def __init__(self, name: str, expr: str, colour: str, title: str, text: str) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The Deepgram page: is Deepgram well, as seen from here, or the way to it, or the account."""
+"""The Deepgram page: is Deepgram healthy, as seen from here, or is it the network or the account."""
 
 from grafana_foundation_sdk.models import units
 
@@ -28,7 +28,7 @@ ACCOUNT = "~http_401|http_402|http_403"
 def page() -> Page:
     return Page(
         name=NAME,
-        description="Is Deepgram well, seen from here? Or is it the network, or the account?",
+        description="Is Deepgram healthy, as seen from here? Or is it the network, or the account?",
         variables=[*fleet_variables(), logs()],
         rows=[
             ("Now", _now()),
@@ -45,14 +45,14 @@ def _now() -> list:
     return [
         stat(
             "Connections up",
-            "Connections to Deepgram that are up. It counts against the account's limit.",
+            "Live connections to Deepgram. They count against the account's limit.",
             units.Short,
             total(select("upstream_connections_active")),
             links=[to.to_page("session", NAME)],
         ),
         stat(
             "Failed attempts to connect",
-            "As a share of all attempts, over the time shown. Under 1 % is normal. The row below says which.",
+            "As a share of all attempts, over the time range. Under 1 % is normal. The row below shows why they fail.",
             units.PercentUnit,
             share(total(over_range(ATTEMPTS, result="!ok")), total(over_range(ATTEMPTS))),
             limits=[limits.CONNECT_FAILURES],
@@ -60,22 +60,22 @@ def _now() -> list:
         ).decimals(1),
         stat(
             "Refused by the account",
-            "Attempts answered with 401, 402 or 403, over the time shown: the key, the credit or its rights. None is "
-            "normal.",
+            "Attempts answered with 401, 402 or 403, over the time range: the key, the credit or its permissions. "
+            "Zero is normal.",
             units.Short,
             total(over_range(ATTEMPTS, result=ACCOUNT)),
             limits=[limits.REFUSED],
         ).decimals(0),
         stat(
             "Over the limit",
-            "Attempts answered with 429, over the time shown: more streams than the account may have at once.",
+            "Attempts answered with 429, over the time range: more concurrent streams than the account allows.",
             units.Short,
             total(over_range(ATTEMPTS, result="http_429")),
             limits=[limits.RATE_LIMITED],
         ).decimals(0),
         stat(
             "Transcript lag, p95",
-            "How far interim results are behind the audio that was sent. Half a second is usual.",
+            "How far interim results are behind the audio sent. Half a second is normal.",
             units.Seconds,
             quantile(0.95, "transcript_latency_seconds", kind="interim"),
             limits=[limits.TRANSCRIPT_LATENCY],
@@ -83,7 +83,7 @@ def _now() -> list:
         ),
         stat(
             "Finalize, p95",
-            "Time from a Finalize to the result that answers it. Some tenths of a second are usual.",
+            "Time from a Finalize to the result that answers it. A few hundred milliseconds is normal.",
             units.Seconds,
             quantile(0.95, "finalize_latency_seconds"),
             limits=[limits.FINALIZE_SLOW],
@@ -96,14 +96,14 @@ def _connecting() -> list:
     return [
         series(
             "Attempts to connect by result",
-            "Attempts per second. `ok` is normal; `dns`, `tcp`, `tls`, `timeout` are the network's, `http_4xx` the "
-            "account's or a request's, `http_5xx` Deepgram's.",
+            "Attempts per second. `ok` is normal; `dns`, `tcp`, `tls` and `timeout` point to the network, `http_4xx` "
+            "to the account or the request, `http_5xx` to Deepgram.",
             units.CountsPerSecond,
             Query(total(rate(ATTEMPTS), "result"), "{{result}}"),
         ),
         bars(
             "Refusals by status",
-            "Upgrades that Deepgram answered with a status instead. 401: key; 402: credit; 403: rights; 429: too many "
+            "Upgrades that Deepgram refused, by HTTP status. 401: key; 402: credit; 403: permissions; 429: too many "
             "streams; 400: a parameter; 5xx: Deepgram.",
             units.Short,
             Query(moved(total(increase(ATTEMPTS, result="~http_.*"), "result")), "{{result}}"),
@@ -113,7 +113,7 @@ def _connecting() -> list:
         ),
         series(
             "Share of attempts that fail",
-            "The line is where the alert begins.",
+            "The line is the alert threshold.",
             units.PercentUnit,
             Query(share(total(rate(ATTEMPTS, result="!ok")), total(rate(ATTEMPTS))), "failed"),
             limits=[limits.CONNECT_FAILURES],
@@ -128,14 +128,14 @@ def _connecting() -> list:
         ),
         series(
             "Audio that waited for a connection, p95",
-            "Audio that had come before the connection was up. More than a second is heard as a late first word.",
+            "Audio received before the connection was up. More than a second is noticeable as a late first word.",
             units.Seconds,
             Query(quantile(0.95, "connect_buffered_audio_seconds"), "p95"),
             none="no connection came up",
         ),
         series(
             "Ping round trip",
-            "Time from a ping to its pong, over the whole way. A jump is a change of route or a busy network.",
+            "Time from a ping to its pong, end to end. A jump means a route change or a busy network.",
             units.Seconds,
             Query(quantile(0.5, "upstream_ping_rtt_seconds"), "p50"),
             Query(quantile(0.99, "upstream_ping_rtt_seconds"), "p99"),
@@ -157,7 +157,7 @@ def _ends() -> list:
         ),
         bars(
             "Deaths by stage and class",
-            "Where in their life connections die, and who must act.",
+            "At which stage of their life connections die, and who must act.",
             units.Short,
             Query(moved(total(increase("connection_deaths_by_stage_total"), "stage, class")), "{{stage}}: {{class}}"),
             links=[to.to_reasons()],
@@ -165,15 +165,15 @@ def _ends() -> list:
         ),
         series(
             "Closes by code",
-            "Ends of connections by Deepgram, asked or not: the code, and Deepgram's own. 1000 is the normal end; "
-            "`net_0001` says that it missed us.",
+            "Connections closed by Deepgram, requested or not: the close code, and Deepgram's own code. 1000 is "
+            "normal; `net_0001` means that Deepgram heard nothing from us for too long.",
             units.CountsPerSecond,
             Query(moved(total(rate("upstream_closes_total"), "code, dg_code")), "{{code}} {{dg_code}}"),
             none="no connection ended",
         ),
         table(
             "Age at death",
-            "How long half of the connections had been up when they died, by reason: at once, or at a timer.",
+            "Median age of connections when they died, by reason. Equal ages point to a timer.",
             units.Seconds,
             Query(median_over_range("connection_age_at_death_seconds", "reason")),
             columns={"reason": "reason", "Value": "median age"},
@@ -182,8 +182,8 @@ def _ends() -> list:
         ),
         table(
             "Silence before death",
-            "Time since the last send and since the last receive, the median by reason. Long silence of ours: we were "
-            "late. Of theirs: they or the network were gone.",
+            "Median time since the last send and since the last receive, by reason. If ours is long, we were late; "
+            "if theirs is long, Deepgram or the network was gone.",
             units.Seconds,
             Query(median_over_range("death_send_age_seconds", "reason")),
             Query(median_over_range("death_receive_age_seconds", "reason")),
@@ -200,8 +200,7 @@ def _transcripts() -> list:
     return [
         series(
             "Interim results behind audio",
-            "How far interim results are behind the audio that was sent. The dots are traces. The line is where the "
-            "alert begins.",
+            "How far interim results are behind the audio sent. The dots are traces. The line is the alert threshold.",
             units.Seconds,
             *_quantiles("transcript_latency_seconds", kind="interim"),
             limits=[limits.TRANSCRIPT_LATENCY],
@@ -210,7 +209,7 @@ def _transcripts() -> list:
         ),
         series(
             "Final results behind audio",
-            "The same for final results, which wait for the end of what is said: seconds are normal.",
+            "The same for final results, which wait for the end of an utterance: seconds are normal.",
             units.Seconds,
             *_quantiles("transcript_latency_seconds", kind="final"),
             links=[to.to_page("session", NAME)],
@@ -225,15 +224,14 @@ def _transcripts() -> list:
         ),
         series(
             "Results for each second of audio",
-            "About one to two with interim results. If it falls while audio goes on, audio goes in and nothing comes "
-            "out.",
+            "About one to two with interim results. If it falls while audio continues, results are stalling.",
             units.Short,
             Query(share(results, total(rate("audio_seconds_total"))), "results"),
             none="no audio",
         ),
         series(
             "Stalled sessions",
-            "Sessions whose audio goes in while nothing comes out. The line is where the alert begins.",
+            "Sessions that send audio but get no results. The line is the alert threshold.",
             units.Short,
             Query(total(select("stalled_sessions")), "stalled"),
             limits=[limits.STALLED],
@@ -241,7 +239,7 @@ def _transcripts() -> list:
         ),
         bars(
             "Stalls that are over",
-            "How stalls ended: `recovered`, or with the connection or the session.",
+            "How stalls ended: `recovered`, or because the connection or the session ended.",
             units.Short,
             Query(total(increase("transcript_stalls_total"), "outcome"), "{{outcome}}"),
         ),
@@ -262,8 +260,7 @@ def _finalize() -> list:
     return [
         series(
             "Finalize round trip",
-            "Time from a Finalize to the result that answers it. The dots are traces. The line is where the alert "
-            "begins.",
+            "Time from a Finalize to the result that answers it. The dots are traces. The line is the alert threshold.",
             units.Seconds,
             *_quantiles("finalize_latency_seconds"),
             limits=[limits.FINALIZE_SLOW],
@@ -272,14 +269,14 @@ def _finalize() -> list:
         ),
         series(
             "Finalizes asked for and answered",
-            "Per second. Answered follows asked for; the rest failed, was skipped, or is in flight.",
+            "Per second. Answered should track asked for; the rest failed, were skipped, or are in flight.",
             units.CountsPerSecond,
             Query(requests, "asked for"),
             Query(total(rate("finalizes_answered_total")), "answered"),
         ),
         series(
             "Share of finalizes that fail",
-            "Failed or without an answer in time. The line is where the alert begins.",
+            "Failed or timed out. The line is the alert threshold.",
             units.PercentUnit,
             Query(share(errors, requests), "failed"),
             limits=[limits.FINALIZE_ERRORS],
@@ -287,21 +284,21 @@ def _finalize() -> list:
         ),
         bars(
             "Finalizes failed or skipped",
-            "`timeout`: no answer; `write_failed`: the connection took nothing. Skipped ones are no errors: the "
-            "connection was dead, or died first.",
+            "`timeout`: no answer; `write_failed`: could not be written. Skipped ones are not errors: the connection "
+            "was dead, or died first.",
             units.Short,
             Query(total(increase("finalize_errors_total"), "reason"), "failed: {{reason}}"),
             Query(total(increase("finalizes_skipped_total"), "reason"), "skipped: {{reason}}"),
         ),
         series(
             "Finalizes in flight",
-            "Finalizes of which nothing is known yet. If it grows, Deepgram answers none.",
+            "Finalizes still awaiting an outcome. If it keeps growing, Deepgram is not answering.",
             units.Short,
             Query(total(select("finalize_inflight")), "in flight"),
         ),
         heatmap(
             "Finalize errors of each session",
-            "How many failed or unanswered finalizes each ended session had: one session in trouble, or all.",
+            "Failed or unanswered finalizes per ended session: is it one session or all of them?",
             units.Short,
             buckets("session_finalize_errors"),
         ),
@@ -312,7 +309,7 @@ def _traffic() -> list:
     return [
         series(
             "Messages from Deepgram",
-            "Per second, by type. A type that vanishes, or `other` that appears, is a change at Deepgram.",
+            "Per second, by type. If a type disappears, or `other` appears, something changed at Deepgram.",
             units.CountsPerSecond,
             Query(moved(total(rate("upstream_messages_total", direction="received"), "type")), "{{type}}"),
             none="no messages",
@@ -332,7 +329,7 @@ def _traffic() -> list:
         ),
         series(
             "Audio in flight",
-            "Seconds of audio that are accepted and neither final nor lost: what a death now would cost.",
+            "Seconds of audio accepted but neither final nor lost yet: what would be lost if connections died now.",
             units.Seconds,
             Query(total(select("audio_in_flight_seconds")), "in flight"),
             links=[to.to_page("session", NAME)],
@@ -340,7 +337,7 @@ def _traffic() -> list:
         ),
         bars(
             "API key reloads",
-            "Times that a changed key file was read again. `failed` keeps the old key: look at the file.",
+            "Reloads of a changed key file. On `failed` the old key stays in use: check the file.",
             units.Short,
             Query(total(increase("api_key_reloads_total"), "result"), "{{result}}"),
             links=[to.to_logs()],

@@ -37,18 +37,18 @@ def page() -> Page:
     )
 
 
-# What an application does to itself is not lost to the objective, as the alerts have it.
+# Audio that an application gives up itself does not count against the objective, as in the alerts.
 OURS = "!~after_finish|app_gone"
 
 
 def _words() -> list:
-    """What a caller would notice."""
+    """What users would notice."""
     accepted = total(over_range("audio_ledger_seconds_total", account="accepted"))
     return [
         stat(
             "Words lost",
-            "Audio that never became text, as a share of what applications sent, over the time shown; not what they "
-            "gave up themselves. The objective is 0.1 %. If red: the row below says since when and on which pods.",
+            "Audio that never became text, as a share of what applications sent, over the time range; without what "
+            "they gave up themselves. The objective is 0.1 %. If red, see the row below for since when and which pods.",
             units.PercentUnit,
             share(total(over_range("audio_lost_seconds_total", cause=OURS)), accepted),
             limits=[limits.WORDS_LOST],
@@ -57,16 +57,16 @@ def _words() -> list:
         ).decimals(2),
         stat(
             "Deaths",
-            "Connections to Deepgram that ended although nobody asked, over the time shown. Single ones are normal "
-            "in a large fleet; a rising number is not.",
+            "Connections to Deepgram that ended without being asked to, over the time range. A few are normal in a "
+            "large fleet; a rising number is not.",
             units.Short,
             total(over_range("connection_deaths_total")),
             links=[to.to_page("deepgram", NAME)],
         ).decimals(0),
         stat(
             "KeepAlive breaches",
-            "Pauses towards Deepgram beyond its idle window. None is normal: the sidecar exists to prevent them. If "
-            "not zero, look at the keepalive row of the pod page.",
+            "Pauses in sending longer than Deepgram's idle timeout. Zero is normal: the sidecar exists to prevent "
+            "them. If not zero, check the KeepAlive row of the pod page.",
             units.Short,
             total(over_range("keepalive_gap_violations_total", level="breach")),
             limits=[limits.KEEPALIVE_GAP],
@@ -74,8 +74,8 @@ def _words() -> list:
         ).decimals(0),
         stat(
             "Finalize errors",
-            "Finalizes that failed or had no answer in time, as a share of those asked for: last words that may be "
-            "missing. Under 1 % is normal.",
+            "Finalizes that failed or timed out, as a share of those requested: last words may be missing. Under 1 % "
+            "is normal.",
             units.PercentUnit,
             share(
                 total(over_range("finalize_errors_total")),
@@ -87,7 +87,7 @@ def _words() -> list:
         ).decimals(2),
         stat(
             "Stalled sessions",
-            "Sessions whose audio goes in while nothing comes out, now. None is normal. The session page lists them.",
+            "Sessions that send audio but get no results right now. Zero is normal. The session page lists them.",
             units.Short,
             total(select("stalled_sessions")),
             limits=[limits.STALLED],
@@ -95,7 +95,7 @@ def _words() -> list:
         ),
         stat(
             "Firing alerts",
-            "Alerts of this page's pods that fire now. The row on deaths has their course.",
+            "Alerts firing now for the pods on this page. The row on deaths shows their history.",
             units.Short,
             f'count(ALERTS{{{SELECTED_ALERTS},alertstate="firing"}}) or vector(0)',
             limits=[limits.ANY_ALERT],
@@ -105,7 +105,7 @@ def _words() -> list:
 
 
 def _presence() -> list:
-    """Whether the sidecars are there, and how full."""
+    """Whether the sidecars are up, and how full."""
     return [
         stat(
             "Sidecars up",
@@ -118,8 +118,8 @@ def _presence() -> list:
         ),
         stat(
             "Ready",
-            "The share of sidecars that take sessions; those that drain count as not ready. 100 % is normal outside "
-            "of a rollout.",
+            "The share of sidecars that accept sessions; draining ones count as not ready. 100 % is normal outside "
+            "rollouts.",
             units.PercentUnit,
             f"avg({select('ready')})",
             limits=[limits.NOT_READY],
@@ -127,15 +127,15 @@ def _presence() -> list:
         ),
         stat(
             "Live sessions",
-            "Streams that applications have open now.",
+            "Streams that applications have open right now.",
             units.Short,
             total(select("sessions_active")),
             links=[to.to_page("session", NAME)],
         ),
         stat(
             "Fullest pod",
-            "Live sessions as a share of the pod's cap, for the pod that has least room. From 85 % on, spread the "
-            "load or raise ipc.max_sessions.",
+            "Live sessions as a share of the pod's limit, for the fullest pod. Above 85 %, spread the load or raise "
+            "ipc.max_sessions.",
             units.PercentUnit,
             largest(_fill()),
             limits=[limits.SESSIONS_NEAR_LIMIT],
@@ -143,7 +143,7 @@ def _presence() -> list:
         ).decimals(0),
         stat(
             "Sessions turned away",
-            "OPENs that were refused because the pod was full, over the time shown. None is normal.",
+            "OPENs refused because the pod was full, over the time range. Zero is normal.",
             units.Short,
             total(over_range("sessions_rejected_total", reason="limit")),
             limits=[limits.SESSIONS_REJECTED],
@@ -151,7 +151,7 @@ def _presence() -> list:
         ).decimals(0),
         stat(
             "Versions",
-            "How many versions run. More than one is normal only while a rollout is under way.",
+            "Versions running. More than one is only normal during a rollout.",
             units.Short,
             f"count(count by (version) ({select('build_info')}))",
             limits=[limits.VERSION_SKEW],
@@ -169,8 +169,8 @@ def _lost() -> list:
     return [
         bars(
             "Audio lost by cause",
-            "Seconds of audio that never became text, by why. Empty is normal. `dead`: a connection died; "
-            "`connect_failed`: none came up; `app_gone`: the application left before the end.",
+            "Seconds of audio that never became text, by cause. Empty is normal. `dead`: a connection died; "
+            "`connect_failed`: no connection could be made; `app_gone`: the application left before the end.",
             units.Seconds,
             Query(
                 moved(total(increase("audio_lost_seconds_total"), "cause")),
@@ -181,8 +181,8 @@ def _lost() -> list:
         ),
         series(
             "Words lost against the objective",
-            "The share of audio that is lost at each moment. The line is the objective: what stays above it spends "
-            "the budget.",
+            "The share of audio being lost over time. The line is the objective: anything above it uses up the "
+            "error budget.",
             units.PercentUnit,
             Query(share(total(rate("audio_lost_seconds_total", cause=OURS)), accepted), "lost"),
             limits=[limits.WORDS_LOST],
@@ -191,8 +191,8 @@ def _lost() -> list:
         ),
         table(
             "Pods that lose audio",
-            "The ten pods that lost most over the time shown. One pod: its node or its rollout. All pods: Deepgram, "
-            "the network or the account.",
+            "The ten pods that lost the most over the time range. One pod: its node or its rollout. All pods: "
+            "Deepgram, the network or the account.",
             units.Seconds,
             Query(f"topk(10, {moved(total(over_range('audio_lost_seconds_total'), 'namespace, pod'))})"),
             columns={"namespace": "namespace", "pod": "pod", "Value": "lost"},
@@ -201,8 +201,8 @@ def _lost() -> list:
         ),
         series(
             "Audio accepted, final and lost",
-            "Seconds of audio per second: accepted from applications, made final text, lost. Final follows accepted "
-            "at some distance; if it stays below, something is stuck.",
+            "Seconds of audio per second: accepted from applications, turned into final text, lost. Final lags "
+            "accepted a little; if it stays lower, something is stuck.",
             units.Short,
             Query(total(rate("audio_ledger_seconds_total"), "account"), "{{account}}"),
             links=[to.to_page("deepgram", NAME)],
@@ -210,8 +210,8 @@ def _lost() -> list:
         ),
         bars(
             "Bytes lost by cause",
-            "The same loss in bytes, for encodings that do not tell time, such as containers: they are in no panel "
-            "that counts seconds. Empty is normal.",
+            "The same loss in bytes, which includes encodings without a known duration, such as containers: they are "
+            "missing from panels that count seconds. Empty is normal.",
             units.BytesIEC,
             Query(moved(total(increase("audio_lost_bytes_total"), "cause")), "{{cause}}"),
             none="no audio was lost",
@@ -228,8 +228,8 @@ def _deaths() -> list:
     return [
         bars(
             "Deaths by reason",
-            "What killed connections, and since when. The dots are traces of sessions that died. `net_0001_idle` "
-            "must never appear. The alert counts ten minutes, and begins at the line.",
+            "Why connections died, and since when. The dots are traces of sessions that died. `net_0001_idle` should "
+            "never appear. The alert counts over ten minutes; the line is its threshold.",
             units.Short,
             Query(moved(total(increase(deaths), "reason")), "{{reason}}", exemplar=True),
             limits=[limits.DEATHS],
@@ -239,7 +239,7 @@ def _deaths() -> list:
         ),
         timeline(
             "Alerts",
-            "Alerts of this page's pods: since when, and whether they still fire. The runbook has a section for each.",
+            "Alerts for these pods: since when, and whether they still fire. Each has a section in the runbook.",
             Query(_alert_states(), "{{alertname}}"),
             states={1: State("pending", limits.YELLOW), 2: State("firing", limits.RED)},
             links=[to.to_page("deepgram", NAME)],
@@ -248,7 +248,7 @@ def _deaths() -> list:
         ),
         table(
             "Deaths in full",
-            "Reason: what killed. Trigger: which operation noticed. Class: who must act; `account` is whoever holds "
+            "Reason: the cause. Trigger: which operation detected it. Class: who must act; `account` is whoever owns "
             "the Deepgram contract.",
             units.Short,
             Query(moved(total(over_range(deaths), "reason, trigger, class"))),
@@ -258,8 +258,8 @@ def _deaths() -> list:
         ),
         table(
             "Deaths against the day before",
-            "More or fewer deaths than in the same time of the day before, by reason: what is new. Without a day "
-            "of history all count as new.",
+            "More or fewer deaths than at the same time the day before, by reason: what is new. Without a day of "
+            "history, all count as new.",
             units.Short,
             Query(f"{now} - {before} != 0"),
             columns={"reason": "reason", "Value": "more than before"},
@@ -268,7 +268,7 @@ def _deaths() -> list:
         ),
         table(
             "Pods with deaths",
-            "The ten pods with most deaths over the time shown.",
+            "The ten pods with the most deaths over the time range.",
             units.Short,
             Query(f"topk(10, {moved(total(over_range(deaths), 'namespace, pod'))})"),
             columns={"namespace": "namespace", "pod": "pod", "Value": "deaths"},
@@ -289,8 +289,8 @@ def _sessions() -> list:
     return [
         series(
             "Sessions by state",
-            "What live sessions do. Most are open. Many that stay connecting or closing mean that Deepgram is slow; "
-            "dead ones wait for their application to leave.",
+            "Live sessions by state. Most should be open. If many stay in connecting or closing, Deepgram is slow; "
+            "dead ones are waiting for their application to leave.",
             units.Short,
             Query(total(select("sessions_active"), "state"), "{{state}}"),
             links=[to.to_page("session", NAME)],
@@ -304,7 +304,7 @@ def _sessions() -> list:
         ),
         series(
             "Fill of each pod",
-            "Live sessions as a share of the pod's cap. The line is where the alert begins.",
+            "Live sessions as a share of the pod's limit. The line is the alert threshold.",
             units.PercentUnit,
             Query(_fill(), "{{pod}}"),
             limits=[limits.SESSIONS_NEAR_LIMIT],
@@ -312,23 +312,23 @@ def _sessions() -> list:
         ),
         bars(
             "Sessions refused by reason",
-            "OPENs that were refused. `limit`: the pod is full; `draining`: it shuts down; `invalid_request` and "
-            "`peer`: a client is wrong or not allowed.",
+            "Refused OPENs. `limit`: the pod is full; `draining`: it is shutting down; `invalid_request`: a client "
+            "error; `peer`: a client that is not allowed.",
             units.Short,
             Query(total(increase("sessions_rejected_total"), "reason"), "{{reason}}"),
             links=[to.to_page("pod", NAME)],
         ),
         bars(
             "Sessions aborted by cause",
-            "Sessions that the application's side ended: it left, broke the protocol, or did not read.",
+            "Sessions ended by the application: it left, broke the protocol, or did not read.",
             units.Short,
             Query(total(increase("sessions_aborted_total"), "cause"), "{{cause}}"),
             links=[to.to_page("pod", NAME)],
         ),
         series(
             "Parked and resumed",
-            "Sessions whose idle connection was closed because the keepalive budget was spent, and those that came "
-            "back with new audio.",
+            "Sessions whose idle connection was closed because the keepalive budget was used up, and those that "
+            "resumed on new audio.",
             units.CountsPerSecond,
             Query(total(rate("sessions_parked_total")), "parked"),
             Query(total(rate("sessions_resumed_total")), "resumed"),
@@ -340,14 +340,14 @@ def _rollout() -> list:
     return [
         series(
             "Sidecars by version",
-            "How many sidecars run each version.",
+            "Sidecars running each version.",
             units.Short,
             Query(f"count by (version, revision) ({select('build_info')})", "{{version}} {{revision}}"),
             links=[to.to_page("pod", NAME)],
         ),
         series(
             "Restarts",
-            "Sidecars that started anew, by pod. None is normal outside of a rollout.",
+            "Sidecar restarts, by pod. Zero is normal outside rollouts.",
             units.Short,
             Query(
                 f"sum by (pod) (changes({select('process_start_time_seconds', '$__rate_interval')}))",
@@ -357,7 +357,7 @@ def _rollout() -> list:
         ),
         series(
             "Not ready, draining",
-            "Sidecars that take no sessions, and those of them that shut down.",
+            "Sidecars that accept no sessions, and those of them that are shutting down.",
             units.Short,
             Query(f"sum({select('ready')} == bool 0)", "not ready"),
             Query(total(select("draining")), "draining"),

@@ -1,4 +1,4 @@
-"""Where alerts begin: a panel's threshold is its alert's, so that red means the same in both.
+"""Alert thresholds: a panel uses its alert's threshold, so that red means the same in both.
 
 The tests compare these with the rules in `alerts/`.
 """
@@ -13,17 +13,17 @@ GREEN, YELLOW, RED = "green", "yellow", "red"
 
 @dataclass(frozen=True)
 class Limit:
-    """The value from which an alert speaks; `name` is the alert's, without the prefix.
+    """The value at which an alert fires; `name` is the alert's, without the prefix.
 
-    Without a name it is any alert.
+    Without a name it means any alert.
     """
 
     name: str
     value: float
     colour: str = RED
-    # Some alerts speak when a value falls.
+    # Some alerts fire when a value falls.
     below: bool = False
-    # What the rule compares with where it is not the value: in whole numbers, more than 0 begins at 1.
+    # What the rule compares with, if not the value: for integers, "more than 0" starts at 1.
     rule: float | None = None
 
     @property

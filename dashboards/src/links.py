@@ -11,8 +11,8 @@ RUNBOOK = f"{DOCS}/runbook.md"
 
 TITLES = {"fleet": "Fleet", "pod": "Pod", "deepgram": "Deepgram", "session": "Session"}
 
-# Single sessions are scraped by a job of their own, so a link to or from that page leaves the job out:
-# there it would select nothing.
+# Single sessions have their own scrape job, so a link to or from that page omits the job, which would
+# select nothing there.
 _WITH_JOB = "${datasource:queryparam}&${job:queryparam}&${namespace:queryparam}"
 _WITHOUT_JOB = "${datasource:queryparam}&${namespace:queryparam}"
 TIME = "${__url_time_range}"
@@ -82,10 +82,10 @@ def to_logs(pod: str = "${pod:regex}", session_id: str = "") -> DashboardLink:
 
 
 def _explore(title: str, datasource: str, query: dict[str, str]) -> DashboardLink:
-    """A link into Explore, over the time that the page shows."""
+    """A link into Explore, over the page's time range."""
     time = {"from": "${__from}", "to": "${__to}"}
     panes = {"a": {"datasource": datasource, "queries": [query], "range": time}}
-    # Grafana puts in what stands between `${` and `}`, which must therefore stay as it is.
+    # Grafana substitutes what is between `${` and `}`, so it must stay unescaped.
     text = quote(json.dumps(panes, separators=(",", ":")), safe="${}_.:,[]()|")
     return _link(title, f"/explore?schemaVersion=1&panes={text}").target_blank(True)
 

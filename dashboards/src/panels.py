@@ -1,7 +1,7 @@
-"""The kinds of panel. Each takes a title, what it answers and what to do about it, a unit, and queries.
+"""The kinds of panel. Each takes a title, a description (what is normal, what to do), a unit, and queries.
 
 `limits` are the alerts whose thresholds the panel shows; it links to their runbook. `links` are where a
-click on a value leads. `none` is said in place of an empty graph.
+click on a value leads. `none` is shown in place of an empty graph.
 """
 
 from collections.abc import Sequence
@@ -58,7 +58,7 @@ NOTHING = "nothing in this time"
 
 
 class Query(NamedTuple):
-    """One query of a panel; `exemplar` asks for the traces behind its points as well."""
+    """One query of a panel; `exemplar` also fetches the traces behind its points."""
 
     expr: str
     legend: str = ""
@@ -83,7 +83,7 @@ def stat(
     none: str = NOTHING,
     width: int = 4,
 ) -> stats.Panel:
-    """One number, with its course behind it, unless it is about all the time shown."""
+    """One number, with its history behind it unless it covers the whole time range."""
     is_over_range = "$__range" in expr
     panel = stats.Panel()
     panel.graph_mode(BigValueGraphMode.NONE if is_over_range else BigValueGraphMode.AREA)
@@ -108,7 +108,7 @@ def series(
     none: str = NOTHING,
     width: int = 8,
 ) -> timeseries.Panel:
-    """Lines. A gap in the data stays a gap: a pod that was not scraped is not a pod that did well."""
+    """Lines. A gap in the data stays a gap: a pod that was not scraped is not necessarily healthy."""
     panel = timeseries.Panel().line_width(1).fill_opacity(8).span_nulls(False).axis_soft_min(0)
     panel.show_points(VisibilityMode.AUTO).height(HEIGHT).span(width)
     if limits:
@@ -137,7 +137,7 @@ def bars(
 def heatmap(
     title: str, description: str, unit: str, expr: str, *, none: str = NOTHING, width: int = 8
 ) -> heatmaps.Panel:
-    """How many observations fell into each bucket. The unit is that of the buckets."""
+    """How many observations fell into each bucket. The unit is the buckets' unit."""
     colours = heatmaps.HeatmapColorOptions().mode(HeatmapColorMode.SCHEME).scheme("Oranges").steps(64)
     panel = heatmaps.Panel().calculate(False).color(colours).cell_gap(1)
     panel.y_axis(heatmaps.YAxisConfig().unit(unit)).show_color_scale(True).hide_y_histogram()
@@ -185,7 +185,7 @@ def timeline(
     none: str = NOTHING,
     width: int = 8,
 ) -> statetimeline.Panel:
-    """A band for each series, coloured by the state that its value stands for."""
+    """A band per series, coloured by the state that its value represents."""
     mapping = {str(value): ValueMappingResult(it.text, it.colour) for value, it in states.items()}
     panel = statetimeline.Panel().height(HEIGHT).span(width).mappings([ValueMap(mapping)])
     panel.show_value(VisibilityMode.NEVER).row_height(0.8).merge_values(True)

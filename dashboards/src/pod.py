@@ -1,4 +1,4 @@
-"""The pod page: what one sidecar, or a few, are doing, and whether the trouble is theirs."""
+"""The pod page: what one or a few sidecars are doing, and whether they are the problem."""
 
 from grafana_foundation_sdk.models import units
 
@@ -26,7 +26,7 @@ NAME = "pod"
 def page() -> Page:
     return Page(
         name=NAME,
-        description="What are these sidecars doing, and is the trouble theirs?",
+        description="What are these sidecars doing, and are they the problem?",
         variables=[*fleet_variables(), logs()],
         rows=[
             ("Now", _now()),
@@ -44,7 +44,7 @@ def _now() -> list:
     return [
         stat(
             "Ready",
-            "The share of these pods that take sessions. If not 100 %, /readyz of the pod names what blocks it.",
+            "The share of these pods that accept sessions. If below 100 %, the pod's /readyz says why.",
             units.PercentUnit,
             f"avg({select('ready')})",
             limits=[limits.NOT_READY],
@@ -58,28 +58,28 @@ def _now() -> list:
         ),
         stat(
             "Seconds lost",
-            "Audio of these pods that never became text, over the time shown. None is normal; the fleet page says why.",
+            "Audio on these pods that never became text, over the time range. Zero is normal; the fleet page says why.",
             units.Seconds,
             total(over_range("audio_lost_seconds_total")),
             links=[to.to_page("fleet", NAME)],
         ),
         stat(
             "Longest silence now",
-            "Time since the last send on the connection that has been silent for longest. With the default interval "
-            "it stays near 5 s; Deepgram closes at 10.",
+            "Time since the last send, for the connection that has been silent longest. With the default interval it "
+            "stays near 5 s; Deepgram closes at 10 s.",
             units.Seconds,
             largest(select("send_age_max_seconds")),
             links=[to.to_page("session", NAME)],
         ).decimals(1),
         stat(
             "Started",
-            "When the youngest of these pods started. A time that nobody expects is a restart.",
+            "When the most recently started of these pods started. An unexpected time is a restart.",
             units.DateTimeFromNow,
             largest(select("process_start_time_seconds")) + " * 1000",
         ).graph_mode("none"),
         stat(
             "Panics",
-            "Bugs of the sidecar, over the time shown. None is normal: send the log line to its maintainers.",
+            "Bugs in the sidecar, over the time range. Zero is normal: send the log line to the maintainers.",
             units.Short,
             total(over_range("panics_total")),
             limits=[limits.PANICKED],
@@ -92,16 +92,14 @@ def _applications() -> list:
     return [
         series(
             "Connected applications",
-            "Connections of applications that are open, by pod. None means that the application does not use its "
-            "sidecar.",
+            "Open connections from applications, by pod. Zero means that the application is not using its sidecar.",
             units.Short,
             Query(total(select("app_connections_active"), "pod"), "{{pod}}"),
             links=[to.to_pod(NAME)],
         ),
         series(
             "Connections by result",
-            "Connections of applications per second, by what became of them. `rejected_peer`: a user or group that "
-            "is not allowed.",
+            "Connections from applications per second, by result. `rejected_peer`: the user or group is not allowed.",
             units.CountsPerSecond,
             Query(total(rate("app_connections_total"), "result"), "{{result}}"),
         ),
@@ -113,7 +111,7 @@ def _applications() -> list:
         ),
         bars(
             "Errors told to applications",
-            "ERROR frames by code. Frames and OPENs that the protocol does not know mean a broken client library.",
+            "ERROR frames by code. Invalid frames or OPENs mean a broken client library.",
             units.Short,
             Query(moved(total(increase("app_protocol_errors_total"), "code")), "{{code}}"),
             links=[to.to_logs()],
@@ -121,14 +119,14 @@ def _applications() -> list:
         ),
         bars(
             "Applications that did not read",
-            "Sessions ended because the application left its socket unread. None is normal: it lost its transcripts.",
+            "Sessions ended because the application did not read its socket. Zero is normal: it lost its transcripts.",
             units.Short,
             Query(total(increase("app_stalls_total"), "pod"), "{{pod}}"),
             links=[to.to_pod(NAME)],
         ),
         series(
             "Delivery to applications",
-            "Time from a message read to all of it written to the application. Under 1 ms is normal; more means a "
+            "Time from reading a message to having written it to the application. Under 1 ms is normal; more means a "
             "slow application or a busy pod.",
             units.Seconds,
             Query(quantile(0.5, "app_delivery_latency_seconds"), "p50"),
@@ -142,43 +140,43 @@ def _sessions() -> list:
     return [
         series(
             "Sessions by pod",
-            "Live sessions of each pod. Very uneven numbers mean that the applications' load is.",
+            "Live sessions on each pod. Very uneven numbers mean that the applications' load is uneven.",
             units.Short,
             Query(total(select("sessions_active"), "pod"), "{{pod}}"),
             links=[to.to_pod(NAME), to.to_page("session", NAME)],
         ),
         heatmap(
             "How long sessions last",
-            "Sessions that ended, by their duration. A band at seconds is instant failure; one at an hour is a cap "
-            "of the application's or Deepgram's.",
+            "Ended sessions by duration. A band at a few seconds means instant failures; one at an hour is a limit of "
+            "the application or of Deepgram.",
             units.Seconds,
             buckets("session_duration_seconds"),
         ),
         heatmap(
             "Audio of each session",
-            "Audio that each ended session had received. Much less than its duration means that it lived on "
+            "Audio received per ended session. If much less than its duration, the session was kept alive mostly by "
             "keepalives.",
             units.Seconds,
             buckets("session_audio_seconds"),
         ),
         series(
             "Audio in and out",
-            "Bytes of audio per second from applications, and to Deepgram. They lie on each other, except while a "
-            "connection is made or after a death.",
+            "Bytes of audio per second from applications and to Deepgram. The lines overlap, except while connecting "
+            "or after a death.",
             units.BytesPerSecondIEC,
             Query(total(rate("audio_received_bytes_total")), "from applications"),
             Query(total(rate("audio_sent_bytes_total")), "to Deepgram"),
         ),
         series(
             "Audio frames",
-            "AUDIO frames from applications per second. Ten to fifty for each session that speaks are usual.",
+            "AUDIO frames from applications per second. Ten to fifty per session with audio is normal.",
             units.CountsPerSecond,
             Query(total(rate("audio_frames_received_total"), "pod"), "{{pod}}"),
             links=[to.to_pod(NAME)],
         ),
         bars(
             "Sessions without an end",
-            "Sessions whose task ended without their books: a forced exit, or a bug. None is normal.",
+            "Sessions whose task ended without a summary: a forced exit, or a bug. Zero is normal.",
             units.Short,
             Query(total(increase("sessions_cancelled_total"), "pod"), "{{pod}}"),
             links=[to.to_logs()],
@@ -190,8 +188,8 @@ def _keepalive() -> list:
     return [
         series(
             "Longest silence against the deadline",
-            "Time since the last send, for the connection that has been silent for longest; when a keepalive is due; "
-            "when Deepgram closes. The first stays near the second.",
+            "Time since the last send, for the connection that has been silent longest; when a keepalive is due; "
+            "when Deepgram closes. The first should not go far above the second.",
             units.Seconds,
             Query(largest(select("send_age_max_seconds"), "pod"), "{{pod}}"),
             Query(largest(select("keepalive_interval_seconds")), "keepalive due"),
@@ -200,7 +198,7 @@ def _keepalive() -> list:
         ),
         bars(
             "Gap violations",
-            "Pauses that came near Deepgram's idle window (80 %) or broke it. None is normal. Look for lateness, "
+            "Pauses that reached 80 % of Deepgram's idle timeout, or exceeded it. Zero is normal. Look for lateness, "
             "blocked writes and runtime lag at the same time.",
             units.Short,
             Query(total(increase("keepalive_gap_violations_total"), "level"), "{{level}}"),
@@ -209,14 +207,14 @@ def _keepalive() -> list:
         ),
         series(
             "KeepAlives sent",
-            "KeepAlives per second, by kind: `text` on /v1/listen, `ping` on /v2/listen. None while sessions are idle "
-            "would be a fault.",
+            "KeepAlives per second, by kind: `text` on /v1/listen, `ping` on /v2/listen. Zero while sessions are idle "
+            "is a fault.",
             units.CountsPerSecond,
             Query(total(rate("keepalives_sent_total"), "kind"), "{{kind}}"),
         ),
         bars(
             "KeepAlives not written",
-            "Keepalives that were due and not written. `write_blocked`: Deepgram or the network takes nothing; "
+            "Keepalives that were due but not written. `write_blocked`: Deepgram or the network accepts no data; "
             "`socket_error`: the connection is gone.",
             units.Short,
             Query(total(increase("keepalive_errors_total"), "reason"), "{{reason}}"),
@@ -224,8 +222,7 @@ def _keepalive() -> list:
         ),
         series(
             "Lateness of keepalives",
-            "How much later than due a keepalive was asked for. Milliseconds are normal; more is a busy or throttled "
-            "pod.",
+            "How late keepalives were issued. Milliseconds are normal; more means a busy or throttled pod.",
             units.Seconds,
             Query(quantile(0.5, "keepalive_lateness_seconds"), "p50"),
             Query(quantile(0.99, "keepalive_lateness_seconds"), "p99"),
@@ -233,21 +230,21 @@ def _keepalive() -> list:
         ),
         heatmap(
             "Pauses between sends",
-            "Pauses of half a second or more. All of them end near the keepalive interval or before; the row at 10 s "
-            "is Deepgram's limit.",
+            "Pauses of half a second or more. They should all end by about the keepalive interval; the row at 10 s is "
+            "Deepgram's limit.",
             units.Seconds,
             buckets("send_gap_seconds"),
         ),
         heatmap(
             "Longest silence of each session",
-            "The longest pause towards Deepgram that each ended session had.",
+            "The longest pause in sending to Deepgram, per ended session.",
             units.Seconds,
             buckets("session_max_send_gap_seconds"),
             width=12,
         ),
         heatmap(
             "KeepAlives of each session",
-            "KeepAlives that each ended session had needed: who lives on them.",
+            "KeepAlives sent per ended session: which sessions depend on them.",
             units.Short,
             buckets("session_keepalives"),
             width=12,
@@ -260,8 +257,7 @@ def _queues() -> list:
     return [
         series(
             "Fullest queue",
-            "What waits in the session with most of it, as a share of what may. Full queues stop the reading of the "
-            "other side.",
+            "The fullest session's queue, as a share of its limit. A full queue stops reads from the other side.",
             units.PercentUnit,
             Query(largest(fill, "queue"), "{{queue}}"),
             limits=[limits.QUEUE_NEAR_LIMIT],
@@ -269,22 +265,21 @@ def _queues() -> list:
         ),
         series(
             "Bytes that wait",
-            "Bytes that wait to be written, over all sessions. Near zero is normal.",
+            "Bytes waiting to be written, over all sessions. Near zero is normal.",
             units.BytesIEC,
             Query(total(select("queue_bytes"), "queue"), "{{queue}}"),
             links=[to.to_page("session", NAME)],
         ),
         series(
             "Time that writes were blocked",
-            "Seconds per second that writes stayed blocked, by the slow side. It shows who is slow: `app` or "
-            "`upstream`.",
+            "Seconds per second that writes were blocked, by the side that is slow: `app` or `upstream`.",
             units.Short,
             Query(total(rate("backpressure_seconds_total"), "side"), "{{side}}"),
             links=[to.to_page("deepgram", NAME)],
         ),
         bars(
             "What was dropped",
-            "Frames and messages that were dropped, and why. Audio after a death is the usual case.",
+            "Dropped frames and messages, and why. Audio after a death is the usual case.",
             units.Short,
             Query(moved(total(increase("dropped_total"), "what, reason")), "{{what}}: {{reason}}"),
             links=[to.to_page("fleet", NAME)],
@@ -293,7 +288,7 @@ def _queues() -> list:
         ),
         series(
             "Share of audio that was dropped",
-            "Bytes of audio given up, as a share of those received, by pod.",
+            "Bytes of audio lost, as a share of those received, by pod.",
             units.PercentUnit,
             Query(
                 share(total(rate("audio_lost_bytes_total"), "pod"), total(rate("audio_received_bytes_total"), "pod")),

@@ -1,4 +1,4 @@
-"""The pod page's rows on the process itself, and on what it tells of itself."""
+"""The pod page's rows on the process itself and on its telemetry."""
 
 from grafana_foundation_sdk.models import units
 
@@ -14,21 +14,21 @@ def resources() -> list:
     return [
         series(
             "CPU",
-            "Cores in use, by pod. It follows the number of frames.",
+            "Cores in use, by pod. It tracks the number of frames.",
             units.Short,
             Query(total(rate("process_cpu_seconds_total"), "pod"), "{{pod}}"),
             links=[to.to_pod(NAME)],
         ),
         series(
             "Memory",
-            "Resident memory, by pod. It follows the number of sessions; growth without sessions is a leak.",
+            "Resident memory, by pod. It tracks the number of sessions; growth without more sessions is a leak.",
             units.BytesIEC,
             Query(total(select("process_resident_memory_bytes"), "pod"), "{{pod}}"),
             links=[to.to_pod(NAME)],
         ),
         series(
             "Memory for each session",
-            "Resident memory by live session. With many sessions, some tens of KiB; with few, the process itself.",
+            "Resident memory per live session. With many sessions, tens of KiB; with few, mostly the process itself.",
             units.BytesIEC,
             Query(
                 share(total(select("process_resident_memory_bytes"), "pod"), total(select("sessions_active"), "pod")),
@@ -38,8 +38,8 @@ def resources() -> list:
         ),
         series(
             "Runtime lag",
-            "How late a timer of 100 ms fires, p99. A few milliseconds are normal; more means blocked workers or a "
-            "CPU limit, and late keepalives.",
+            "How late a 100 ms timer fires, p99. A few milliseconds is normal; more means blocked workers or a CPU "
+            "limit, and late keepalives.",
             units.Seconds,
             Query(quantile(0.99, "runtime_lag_seconds", "pod"), "{{pod}}"),
             limits=[limits.RUNTIME_LAG],
@@ -47,7 +47,7 @@ def resources() -> list:
         ),
         series(
             "Busy workers",
-            "The share of the runtime's worker threads that is busy. Above 80 % the pod needs more CPU.",
+            "The share of time that the runtime's worker threads are busy. Above 80 %, the pod needs more CPU.",
             units.PercentUnit,
             Query(
                 f"{total(rate('runtime_busy_seconds_total'), 'pod')} / {total(select('runtime_workers'), 'pod')}",
@@ -57,15 +57,14 @@ def resources() -> list:
         ),
         bars(
             "Deadlines noticed too late",
-            "Deadlines that were noticed so late that they prove nothing about Deepgram: the process was paused. None "
-            "is normal.",
+            "Deadlines noticed so late that they prove nothing about Deepgram: the process was paused. Zero is normal.",
             units.Short,
             Query(total(increase("timer_lateness_seconds_count"), "pod"), "{{pod}}"),
             links=[to.to_pod(NAME)],
         ),
         series(
             "File descriptors",
-            "Open ones as a share of those allowed, by pod. A session takes two.",
+            "Open descriptors as a share of the limit, by pod. Each session uses two.",
             units.PercentUnit,
             Query(f"max by (pod) ({select('process_open_fds')} / {select('process_max_fds')})", "{{pod}}"),
             limits=[limits.FILE_DESCRIPTORS],
@@ -73,14 +72,15 @@ def resources() -> list:
         ),
         series(
             "Tasks and threads",
-            "Live tasks of the runtime, which follow the sessions, and threads, which stay the same.",
+            "Live runtime tasks, which track the sessions, and threads, which should stay constant.",
             units.Short,
             Query(total(select("runtime_tasks")), "tasks"),
             Query(total(select("process_threads")), "threads"),
         ),
         heatmap(
             "How long sessions took to drain",
-            "Time from shutdown's begin to each session's end. What comes near drain.timeout was cut or nearly so.",
+            "Time from the start of shutdown to the end of each session. Sessions close to drain.timeout were cut, or "
+            "nearly cut.",
             units.Seconds,
             buckets("session_drain_seconds"),
         ),
@@ -92,22 +92,22 @@ def telemetry() -> list:
     return [
         series(
             "Requests to the collector",
-            "OTLP requests per second, by result. Failures without successes: the collector is away, and spans wait.",
+            "OTLP requests per second, by result. Failures without successes: the collector is down, spans queue up.",
             units.RequestsPerSecond,
             Query(total(rate("otlp_exports_total"), "result"), "{{result}}"),
             links=[to.to_logs()],
         ),
         series(
             "Spans",
-            "Spans per second that left, by what the collector said, and those that were dropped, by why. Traces have "
-            "holes while any are dropped.",
+            "Spans per second: exported, by the collector's response, and dropped, by reason. While any are dropped, "
+            "traces are incomplete.",
             units.CountsPerSecond,
             Query(total(rate("otlp_spans_exported_total"), "result"), "exported: {{result}}"),
             Query(total(rate("otlp_spans_dropped_total"), "reason"), "dropped: {{reason}}"),
         ),
         series(
             "Spans that wait",
-            "Spans that wait for the collector as a share of those that may. Nothing here without traces.",
+            "Spans waiting for the collector, as a share of the queue limit. Empty if tracing is off.",
             units.PercentUnit,
             Query(largest(share(select("otlp_queue_spans"), select("otlp_queue_limit_spans")), "pod"), "{{pod}}"),
             limits=[limits.QUEUE_NEAR_LIMIT],
@@ -123,7 +123,7 @@ def telemetry() -> list:
         ),
         series(
             "Since the collector last took spans",
-            "By pod. Some seconds while there are sessions; minutes mean that traces do not leave.",
+            "By pod. A few seconds while there are sessions; minutes mean that traces are not getting out.",
             units.Seconds,
             Query(f"time() - max by (pod) ({last_success})", "{{pod}}"),
             links=[to.to_pod(NAME)],
@@ -138,7 +138,7 @@ def telemetry() -> list:
         ),
         bars(
             "Log lines held back or dropped",
-            "Lines over their event's rate, by level, and lines that standard error did not take in time.",
+            "Lines over their event's rate limit, by level, and lines that standard error did not take in time.",
             units.Short,
             Query(total(increase("log_suppressed_total"), "level"), "over the rate: {{level}}"),
             Query(total(increase("log_dropped_total")), "dropped"),
@@ -151,8 +151,8 @@ def telemetry() -> list:
         ),
         series(
             "Sessions with series of their own",
-            "Sessions on the session page, live ones that it leaves out, and those that came when it was full. If any "
-            "are left out, raise per_session_max or look at /sessions.",
+            "Sessions on the session page, live ones left out, and those that started when it was full. If any are "
+            "left out, raise per_session_max or use /sessions.",
             units.Short,
             Query(total(select("session_series")), "on the page"),
             Query(total(select("session_series_omitted")), "left out"),

@@ -1,11 +1,11 @@
-"""PromQL, as far as the pages share it."""
+"""PromQL shared by the pages."""
 
 PREFIX = "deepgram_sidecar_"
 
 # What each query selects, so that the variables at the top of a page hold for all of it.
 SELECTED = 'job=~"$job",namespace=~"$namespace",pod=~"$pod"'
 
-# An alert that is summed over pods has no pod: what a label lacks must not hide it, hence the empty
+# An alert summed over pods has no pod label: a missing label must not hide it, hence the empty
 # alternative.
 SELECTED_ALERTS = 'alertname=~"DeepgramSidecar.*",job=~"$job|",namespace=~"$namespace|",pod=~"$pod|"'
 
@@ -32,17 +32,17 @@ def _matcher(label: str, value: str) -> str:
 
 
 def rate(metric: str, **labels: str) -> str:
-    """A counter's movement per second."""
+    """A counter's increase per second."""
     return f"rate({select(metric, '$__rate_interval', **labels)})"
 
 
 def increase(metric: str, **labels: str) -> str:
-    """A counter's movement around each point of a graph."""
+    """A counter's increase around each point of a graph."""
     return f"increase({select(metric, '$__rate_interval', **labels)})"
 
 
 def over_range(metric: str, **labels: str) -> str:
-    """A counter's movement over all the time that the page shows."""
+    """A counter's increase over the page's time range."""
     return f"increase({select(metric, '$__range', **labels)})"
 
 
@@ -55,28 +55,28 @@ def largest(vector: str, by: str = "") -> str:
 
 
 def moved(vector: str) -> str:
-    """Only what is above zero, where a long list of labels makes many series that never move."""
+    """Only values above zero: a long list of labels makes many series that never move."""
     return f"{vector} > 0"
 
 
 def share(part: str, whole: str) -> str:
-    """A ratio that is nothing, instead of not a number, where there is no traffic."""
+    """A ratio that is absent, rather than NaN, without traffic."""
     return f"{part} / ({whole} > 0)"
 
 
 def quantile(q: float, histogram: str, by: str = "", **labels: str) -> str:
-    """A quantile of a histogram's observations around each point of a graph; nothing where there are none."""
+    """A quantile of a histogram's observations around each point of a graph; absent without observations."""
     grouping = f"le, {by}" if by else "le"
     return _known(f"histogram_quantile({q}, {total(rate(f'{histogram}_bucket', **labels), grouping)})")
 
 
 def median_over_range(histogram: str, by: str) -> str:
-    """The median of all that was observed in the time that the page shows."""
+    """The median of all observations in the page's time range."""
     return _known(f"histogram_quantile(0.5, {total(over_range(f'{histogram}_bucket'), f'le, {by}')})")
 
 
 def _known(vector: str) -> str:
-    """Drops what is not a number, which no comparison holds for."""
+    """Drops NaN, for which no comparison holds."""
     return f"{vector} >= 0"
 
 

@@ -1,8 +1,8 @@
 """The session page: which sessions need a look, and one session's life.
 
-Its series are scraped by a job of their own, `deepgram-sidecar-sessions`, so its job variable offers that one.
-What has ended is gone from the scrape after a minute; panels on one session therefore take the last value
-in the time shown, so that a session of an hour ago can still be read.
+Its series have their own scrape job, `deepgram-sidecar-sessions`, so its job variable offers that one.
+Ended sessions disappear from the scrape after a minute; panels on one session therefore take the last value
+in the time range, so that a session from an hour ago can still be viewed.
 """
 
 from grafana_foundation_sdk.models import units
@@ -21,7 +21,7 @@ KEY = "namespace, pod, session_id"
 def page() -> Page:
     return Page(
         name=NAME,
-        description="Which sessions need a look? What was the life of this one?",
+        description="Which sessions need attention? What happened in this one?",
         variables=[*session_variables(), traces(), logs()],
         rows=[
             ("Sessions that need a look", [*_now(), _attention()]),
@@ -35,8 +35,8 @@ def _now() -> list:
     return [
         stat(
             "Sessions with series",
-            "Live sessions that this page can show, and those that ended within the last minute. The pod page says "
-            "how many are left out.",
+            "Live sessions that this page can show, plus those that ended in the last minute. The pod page shows how "
+            "many are left out.",
             units.Short,
             f"count({select('live_session_info')})",
             links=[to.to_page("pod", NAME)],
@@ -45,7 +45,7 @@ def _now() -> list:
         ),
         stat(
             "Stalled",
-            "Sessions whose audio goes in while nothing comes out, now. None is normal.",
+            "Sessions that send audio but get no results right now. Zero is normal.",
             units.Short,
             f"sum({select('live_session_stalled')})",
             limits=[limits.STALLED],
@@ -55,8 +55,8 @@ def _now() -> list:
         ),
         stat(
             "Dead",
-            "Sessions whose connection died; they wait for their application to leave, or have just ended. The fleet "
-            "page counts deaths.",
+            "Sessions whose connection died; they are waiting for their application to leave, or have just ended. The "
+            "fleet page counts deaths.",
             units.Short,
             f"count({select('live_session_death_info')}) or vector(0)",
             links=[to.to_page("fleet", NAME)],
@@ -75,12 +75,12 @@ def _now() -> list:
 
 
 def _attention() -> object:
-    """One row for each session; each column is a query of its own."""
+    """One row per session; each column is its own query."""
     silent = _most_silent()
     return table(
         "Sessions that have been silent for longest",
-        "The twenty sessions to which nothing was sent for longest, dead ones included. A live one sends at least a "
-        "keepalive every 5 s. A click on a session shows its life below, a click on its trace opens it.",
+        "The twenty sessions with the longest time since a send, including dead ones. A live one sends at least a "
+        "keepalive every 5 s. Click a session to show it below, or its trace to open it.",
         units.Seconds,
         Query(silent),
         *(Query(_column(it, silent)) for it in ("receive_age_seconds", "transcript_lag_seconds", "age_seconds")),
@@ -119,22 +119,22 @@ def _column(measure: str, rows: str) -> str:
 
 def _totals() -> list:
     return [
-        _total("Age", "Time since OPEN, or from OPEN to its end.", units.Seconds, _last("age_seconds")),
+        _total("Age", "Time since OPEN, or from OPEN to the session's end.", units.Seconds, _last("age_seconds")),
         _total(
             "Audio accepted",
-            "What the application sent.",
+            "Audio received from the application.",
             units.Seconds,
             _last("audio_seconds_total", account="accepted"),
         ),
         _total(
             "Audio made final text",
-            "Of what was accepted; the rest is in flight or lost.",
+            "Part of the accepted audio; the rest is in flight or lost.",
             units.Seconds,
             _last("audio_seconds_total", account="finalized"),
         ),
         stat(
             "Audio lost",
-            "Audio that never became text. None is normal.",
+            "Audio that never became text. Zero is normal.",
             units.Seconds,
             f"max({_last('audio_seconds_total', account='lost')})",
             links=[to.to_page("fleet", NAME)],
@@ -147,7 +147,7 @@ def _totals() -> list:
         ),
         _total(
             "Finalize errors",
-            "Finalizes that failed or had no answer in time. None is normal.",
+            "Finalizes that failed or timed out. Zero is normal.",
             units.Short,
             _last("finalize_errors_total"),
         ),
@@ -172,8 +172,8 @@ def _identity() -> list:
     return [
         table(
             "Where it ran",
-            "The session's pod and endpoint, and its trace. A click on the pod opens its page or the session's log "
-            "lines, a click on the trace opens that.",
+            "The session's pod, endpoint and trace. Click the pod for its page or the session's log lines, or the "
+            "trace to open it.",
             units.Short,
             Query(f"max by (namespace, pod, endpoint, trace_id) ({_last('info')})"),
             columns={"namespace": "", "pod": "pod", "endpoint": "endpoint", "trace_id": "trace", "Value": ""},
@@ -182,12 +182,12 @@ def _identity() -> list:
         ).height(STAT_HEIGHT),
         table(
             "How it died",
-            "The first death of a connection of this session. Empty is normal. A click leads to what the reason means.",
+            "The first death of a connection in this session. Empty is normal. Click the reason for its meaning.",
             units.Short,
             Query(f"max by (reason, trigger, class) ({_last('death_info')})"),
             columns={"reason": "reason", "trigger": "trigger", "class": "class", "Value": ""},
             row_links={"reason": [to.to_reasons(), to.to_page("deepgram", NAME)]},
-            none="no connection of it died",
+            none="none of its connections died",
         ).height(STAT_HEIGHT),
         table(
             "How it ended",
@@ -204,15 +204,15 @@ def _life() -> list:
     return [
         timeline(
             "State",
-            "What the session was doing, one band for each state that it was in.",
+            "The session's state over time, one band per state.",
             Query(f"max by (state) ({_of_session('state')})", "{{state}}"),
             states={1: State("in this state", "blue")},
             none="not in this time",
         ),
         series(
             "Silence, ours and theirs",
-            "Time since something was last sent to Deepgram, and since something last came. Sent stays under the "
-            "keepalive interval of 5 s; Deepgram closes at 10.",
+            "Time since the last send to Deepgram, and since the last receive. Sent stays under the keepalive "
+            "interval of 5 s; Deepgram closes at 10 s.",
             units.Seconds,
             Query(f"max({_of_session('send_age_seconds')})", "since sent"),
             Query(f"max({_of_session('receive_age_seconds')})", "since received"),
@@ -237,14 +237,14 @@ def _life() -> list:
         ),
         series(
             "Messages and final results",
-            "Per second. If they stop while audio goes on, the stream is mute.",
+            "Per second. If they stop while audio continues, the stream is stalled.",
             units.CountsPerSecond,
             Query(f"sum({_rate('messages_total')})", "messages"),
             Query(f"sum({_rate('finals_total')})", "final results"),
         ),
         timeline(
             "Stalled over time",
-            "Whether audio went in while nothing came out.",
+            "Whether audio was sent but no results came back.",
             Query(f"max({_of_session('stalled')})", "stalled"),
             states={0: State("no", limits.GREEN), 1: State("stalled", limits.RED)},
             links=[to.to_page("deepgram", NAME)],
@@ -252,20 +252,20 @@ def _life() -> list:
         ),
         bars(
             "KeepAlives",
-            "KeepAlives written. They stand where there was no audio.",
+            "KeepAlives written. They appear where there was no audio.",
             units.Short,
             Query(f"sum({_increase('keepalives_sent_total')})", "keepalives"),
         ),
         bars(
             "Finalize errors over time",
-            "Finalizes that failed or had no answer in time.",
+            "Finalizes that failed or timed out.",
             units.Short,
             Query(f"sum({_increase('finalize_errors_total')})", "errors"),
             links=[to.to_page("deepgram", NAME)],
         ),
         series(
             "Bytes that wait",
-            "Bytes that wait to be written, to either side. Near zero is normal.",
+            "Bytes waiting to be written, to either side. Near zero is normal.",
             units.BytesIEC,
             Query(f"max by (queue) ({_of_session('queue_bytes')})", "{{queue}}"),
             links=[to.to_page("pod", NAME)],

@@ -13,7 +13,7 @@ from .queries import PREFIX
 
 DATASOURCE = DataSourceRef(type_val="prometheus", uid="${datasource}")
 
-# A target outside of Kubernetes has neither namespace nor pod, and must not vanish for it.
+# A target outside Kubernetes has neither namespace nor pod, and must still be shown.
 ANY_OR_NONE = ".*"
 
 
@@ -23,7 +23,7 @@ def fleet_variables() -> list:
 
 
 def session_variables() -> list:
-    """The same by the series of single sessions, whose job is another one, and the session."""
+    """The same for per-session series, which have another job, plus the session."""
     return [
         *_selection("live_session_info"),
         _query("session_id", "Session", _where("live_session_info", "job", "namespace", "pod")),
@@ -31,12 +31,12 @@ def session_variables() -> list:
 
 
 def traces() -> DatasourceVariable:
-    """Where a link to a trace leads. Without such a data source it leads nowhere, no more."""
+    """The data source for links to traces. Without one, the links just lead nowhere."""
     return DatasourceVariable("tempo_datasource").label("Tempo data source").type("tempo")
 
 
 def logs() -> DatasourceVariable:
-    """Where a link to log lines leads; the same holds."""
+    """The data source for links to log lines, with the same limitation."""
     return DatasourceVariable("loki_datasource").label("Loki data source").type("loki")
 
 

@@ -1,4 +1,4 @@
-//! The pages and their answers.
+//! The pages and their responses.
 
 mod accept;
 mod answer;
@@ -28,7 +28,7 @@ use session::SessionId;
 use sessions::List;
 use view::Detail;
 
-/// What the pages are made from.
+/// The data behind the pages.
 #[derive(Debug)]
 pub(super) struct Pages {
     pub(super) sources: Sources,
@@ -36,7 +36,7 @@ pub(super) struct Pages {
 }
 
 impl Pages {
-    /// The answer to a peer's request. Of a HEAD request hyper sends only the head.
+    /// The response to a peer's request. For a HEAD request hyper sends only the head.
     pub(super) async fn answer(&self, peer: IpAddr, request: Request<Incoming>) -> Answer {
         let Some(page) = Page::of_path(request.uri().path()) else {
             let body = format!("no such page\n{}", index::list());
@@ -156,7 +156,7 @@ fn format_for(request: &Request<Incoming>) -> Format {
     Format::accepted(accept(request))
 }
 
-/// A page that takes milliseconds of CPU to make, which no session's thread shall give.
+/// A page that takes milliseconds of CPU to render, so not on a session's thread.
 async fn made_aside(
     content_type: &'static str,
     make: impl FnOnce() -> String + Send + 'static,
@@ -164,7 +164,7 @@ async fn made_aside(
     match tokio::task::spawn_blocking(make).await {
         Ok(body) => ok(content_type, body),
         Err(_) => {
-            let sentence = "this page could not be made; see the log";
+            let sentence = "this page could not be rendered; see the log";
             refused(StatusCode::INTERNAL_SERVER_ERROR, sentence)
         }
     }

@@ -1,8 +1,10 @@
-//! Quantities as people read them, on pages and in terminals.
+//! Human-readable quantities, for pages and terminals.
+
+use std::fmt::Display;
 
 use indicatif::HumanBytes;
 
-/// A length of time in at most two units.
+/// A duration in at most two units.
 pub(crate) fn time(ms: u64) -> String {
     let seconds = ms / 1_000;
     match seconds {
@@ -13,14 +15,19 @@ pub(crate) fn time(ms: u64) -> String {
     }
 }
 
-/// A length of time, or a dash for none.
+/// A duration, or a dash for none.
 pub(crate) fn time_or_dash(ms: Option<u64>) -> String {
     ms.map_or_else(|| "-".into(), time)
 }
 
-/// An amount of memory.
 pub(crate) fn bytes(bytes: u64) -> String {
     HumanBytes(bytes).to_string()
+}
+
+/// A count with its noun, whose plural ends in s: `1 session`, `2 sessions`.
+pub(crate) fn counted<N: Display + PartialEq + From<u8>>(count: N, noun: &str) -> String {
+    let plural = if count == N::from(1) { "" } else { "s" };
+    format!("{count} {noun}{plural}")
 }
 
 #[cfg(test)]
@@ -40,5 +47,12 @@ mod tests {
             assert_eq!(time(ms), shown);
         }
         assert_eq!(time_or_dash(None), "-");
+    }
+
+    #[test]
+    fn one_thing_is_not_counted_in_the_plural() {
+        assert_eq!(counted(0_u64, "event"), "0 events");
+        assert_eq!(counted(1_usize, "event"), "1 event");
+        assert_eq!(counted(2_u32, "event"), "2 events");
     }
 }

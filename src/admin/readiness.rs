@@ -1,8 +1,8 @@
-//! Whether the daemon may take traffic: it may while nothing blocks it.
+//! Whether the daemon is ready for traffic: it is while nothing blocks it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// The blocker that shutdown sets for good.
+/// The blocker that shutdown sets permanently.
 const DRAINING: &str = "draining";
 
 /// The set of named blockers. Clones share it.
@@ -18,7 +18,7 @@ struct Blockers {
 }
 
 impl Readiness {
-    /// Nothing blocks yet: register what does before the admin server is bound.
+    /// Nothing blocks yet: register blockers before the admin server is bound.
     pub fn new() -> Self {
         Self::default()
     }
@@ -30,7 +30,7 @@ impl Readiness {
         Blocker { name, readiness: self.clone() }
     }
 
-    /// Blocks readiness for good: shutdown has begun.
+    /// Blocks readiness permanently: shutdown has started.
     pub fn drain(&self) {
         self.lock().is_draining = true;
     }
@@ -45,7 +45,7 @@ impl Readiness {
         self.lock().is_draining
     }
 
-    /// What blocks, oldest first.
+    /// The blockers, oldest first.
     pub fn blockers(&self) -> Vec<&'static str> {
         let blockers = self.lock();
         let draining = blockers.is_draining.then_some(DRAINING);
@@ -53,12 +53,12 @@ impl Readiness {
     }
 
     fn lock(&self) -> MutexGuard<'_, Blockers> {
-        // The lists are whole after every statement, whatever panicked.
+        // The lists are consistent after every statement, whatever panicked.
         self.blockers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Something that is not ready yet; dropping it says that it is.
+/// Something that is not ready yet; dropping it marks it ready.
 #[derive(Debug)]
 pub struct Blocker {
     name: &'static str,
@@ -66,7 +66,7 @@ pub struct Blocker {
 }
 
 impl Blocker {
-    /// Says that it is ready now.
+    /// Marks it ready.
     pub fn clear(self) {}
 }
 

@@ -1,4 +1,4 @@
-//! A running daemon's admin server, as the commands that look at it ask it.
+//! The client of a running daemon's admin server, for the commands that query it.
 
 mod address;
 
@@ -17,53 +17,53 @@ use tokio::time::timeout;
 
 pub use address::Address;
 
-/// Which daemon to ask.
+/// Which daemon to query.
 #[derive(Clone, Debug, clap::Args)]
 #[group(skip)]
 pub struct Args {
-    /// Where the daemon's admin server listens; its admin.listen.
+    /// Address of the daemon's admin server (admin.listen).
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9464")]
     #[arg(env = "DEEPGRAM_SIDECAR_ADMIN_LISTEN")]
     pub admin: Address,
 }
 
-/// Connecting, asking and reading the answer take no longer than this together.
+/// Timeout for connecting, sending the request and reading the response, in total.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Largest answer that is read: ten thousand sessions in full.
+/// Maximum response size: enough for ten thousand sessions.
 const ANSWER_BYTES_MAX: usize = 16 << 20;
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum AskError {
-    /// Nobody listens there.
-    #[error("no daemon answers at {address}: start it, or give --admin ({error})")]
+    /// Nothing is listening there.
+    #[error("no daemon is listening on {address}: start it, or pass --admin ({error})")]
     Unreachable { address: Address, error: io::Error },
-    /// Somebody listens, and says nothing.
+    /// Something is listening, but does not respond.
     #[error("{address} did not answer within {ANSWER_TIMEOUT:?}: is it the daemon's admin server?")]
     Silent { address: Address },
-    /// More than anybody would read.
-    #[error("{address} has more to tell than {} MiB: ask for less with --limit", ANSWER_BYTES_MAX >> 20)]
+    /// The response is too large.
+    #[error("the response from {address} is over {} MiB: use --limit", ANSWER_BYTES_MAX >> 20)]
     TooMuch { address: Address },
-    /// The daemon says why not.
+    /// The daemon's own explanation.
     #[error("{sentence}")]
     Refused { status: StatusCode, sentence: String },
-    /// What came is not what such a daemon says.
-    #[error("{address} does not answer as a deepgram-sidecar of this version: {detail}")]
+    /// The response is not a daemon's.
+    #[error("{address} does not respond like a deepgram-sidecar of this version: {detail}")]
     Strange { address: Address, detail: String },
 }
 
-/// Asks for a page's text.
+/// Fetches a page as text.
 pub(super) async fn get(address: &Address, path: &str) -> Result<String, AskError> {
     ask(address, Method::GET, path, Bytes::new()).await
 }
 
-/// Hands something over; returns what is said to it.
+/// Sends a body; returns the response's text.
 pub(super) async fn put(address: &Address, path: &str, body: &str) -> Result<String, AskError> {
     ask(address, Method::PUT, path, Bytes::copy_from_slice(body.as_bytes())).await
 }
 
-/// Reads a JSON page.
+/// Parses a JSON page.
 pub(super) fn parse<T: DeserializeOwned>(address: &Address, page: &str) -> Result<T, AskError> {
     serde_json::from_str(page).map_err(|error| strange(address, error))
 }
@@ -83,7 +83,7 @@ async fn ask(
             return Ok(text);
         }
         let sentence = super::plain::line(text.trim_end());
-        let unsaid = format!("{address} answers {status}");
+        let unsaid = format!("{address} responded with {status}");
         let sentence = if sentence.is_empty() { unsaid } else { sentence };
         Err(AskError::Refused { status, sentence })
     };
@@ -91,7 +91,7 @@ async fn ask(
     timeout(ANSWER_TIMEOUT, asking).await.unwrap_or_else(silent)
 }
 
-/// One request and its whole answer.
+/// One request and its whole response.
 async fn exchange(
     address: &Address,
     stream: TcpStream,
@@ -120,7 +120,7 @@ async fn exchange(
     };
     tokio::select! {
         answer = answer => answer,
-        // It ends well with the server's close; the answer is then on its way to be read.
+        // It ends normally when the server closes; the response can then be read.
         Err(error) = connection => Err(strange_http(error)),
     }
 }
@@ -136,7 +136,7 @@ mod tests {
 
     use super::*;
 
-    /// What a client makes of a server that answers with these bytes, and then closes.
+    /// How a client handles a server that responds with these bytes, and then closes.
     async fn answered(bytes: &'static [u8]) -> Result<String, AskError> {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address: Address = listener.local_addr().unwrap().to_string().parse().unwrap();
@@ -145,7 +145,7 @@ mod tests {
             let mut head = [0; 1024];
             let read = stream.read(&mut head).await.unwrap();
             assert!(head[..read].starts_with(b"GET /sessions HTTP/1.1\r\n"));
-            // The client may have enough before it has read all.
+            // The client may stop before it has read everything.
             let _ = stream.write_all(bytes).await;
         };
         tokio::join!(get(&address, "/sessions"), server).0
@@ -166,7 +166,7 @@ mod tests {
         assert!(matches!(error, AskError::Refused { status: StatusCode::BAD_REQUEST, .. }));
         assert_eq!(error.to_string(), "no \\u{1b}[31mkey\\ny");
         let error = answered(b"HTTP/1.1 503 x\r\ncontent-length: 0\r\n\r\n").await.unwrap_err();
-        assert!(error.to_string().ends_with(" answers 503 Service Unavailable"), "{error}");
+        assert!(error.to_string().ends_with(" responded with 503 Service Unavailable"), "{error}");
     }
 
     #[tokio::test]
@@ -179,7 +179,7 @@ mod tests {
         }
         let address: Address = "127.0.0.1:9464".parse().unwrap();
         let error = parse::<serde_json::Value>(&address, "<html>").unwrap_err().to_string();
-        assert!(error.starts_with("127.0.0.1:9464 does not answer as"), "{error}");
+        assert!(error.starts_with("127.0.0.1:9464 does not respond like"), "{error}");
     }
 
     #[tokio::test]
@@ -187,7 +187,7 @@ mod tests {
         let head = "HTTP/1.1 200 OK\r\n\r\n".to_owned();
         let answer = (head + &"x".repeat(ANSWER_BYTES_MAX + 1)).leak();
         let error = answered(answer.as_bytes()).await.unwrap_err().to_string();
-        assert!(error.ends_with("more to tell than 16 MiB: ask for less with --limit"), "{error}");
+        assert!(error.ends_with("is over 16 MiB: use --limit"), "{error}");
     }
 
     #[tokio::test]
@@ -196,7 +196,7 @@ mod tests {
         let address: Address = listener.local_addr().unwrap().to_string().parse().unwrap();
         drop(listener);
         let error = get(&address, "/sessions").await.unwrap_err().to_string();
-        let expected = format!("no daemon answers at {address}: start it, or give --admin (");
+        let expected = format!("no daemon is listening on {address}: start it, or pass --admin (");
         assert!(error.starts_with(&expected), "{error}");
     }
 

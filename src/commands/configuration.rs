@@ -1,4 +1,4 @@
-//! `check-config` and `print-config`, and where every command takes its configuration from.
+//! `check-config` and `print-config`, and the configuration arguments of every command.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -13,11 +13,11 @@ pub const EXIT_USAGE: u8 = 2;
 /// Where the configuration comes from.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Args {
-    /// The YAML file; without it, defaults and environment.
+    /// The YAML file; without it, only defaults and environment.
     #[arg(long, value_name = "FILE", env = FILE_VARIABLE)]
     pub config: Option<PathBuf>,
 
-    /// Sets one key, over file and environment; repeatable.
+    /// Sets one key, overriding file and environment; repeatable.
     #[arg(long = "set", value_name = "KEY.PATH=VALUE")]
     pub overrides: Vec<String>,
 }
@@ -32,7 +32,7 @@ impl Args {
     }
 }
 
-/// Says whether the configuration is sound, with every problem at once.
+/// Reports whether the configuration is valid, with all problems at once.
 ///
 /// # Errors
 /// When standard output cannot be written.
@@ -41,17 +41,17 @@ pub fn check(args: &Args) -> io::Result<ExitCode> {
     match config::load(&sources) {
         Ok(config) => {
             let key = match KeySource::find(&config.upstream, &sources.environment) {
-                Some(source) => format!("the API key comes from {source}"),
-                None if config.upstream.auth == config::Auth::None => "no API key is needed".into(),
+                Some(source) => format!("API key from {source}"),
+                None if config.upstream.auth == config::Auth::None => "no API key needed".into(),
                 None => {
-                    "no API key here: `run` needs upstream.api_key_file or DEEPGRAM_API_KEY".into()
+                    "no API key yet: `run` needs upstream.api_key_file or DEEPGRAM_API_KEY".into()
                 }
             };
             let traces = match collector(&config, &sources) {
-                Some(collector) => format!("spans go to {}", collector.url),
-                None => "there are no traces".into(),
+                Some(collector) => format!("traces are sent to {}", collector.url),
+                None => "tracing is off".into(),
             };
-            writeln!(io::stdout(), "The configuration is sound; {key}; {traces}.")?;
+            writeln!(io::stdout(), "Configuration OK; {key}; {traces}.")?;
             Ok(ExitCode::SUCCESS)
         }
         Err(problems) => Ok(refuse(&problems)),
@@ -71,7 +71,7 @@ pub fn print(args: &Args) -> io::Result<ExitCode> {
                 writeln!(out, "# API key: [hidden], from {source}")?;
             }
             if let Some(collector) = collector(&config, &sources) {
-                writeln!(out, "# Spans go to {}", collector.url)?;
+                writeln!(out, "# Traces are sent to {}", collector.url)?;
             }
             out.write_all(config.to_yaml().as_bytes())?;
             Ok(ExitCode::SUCCESS)
@@ -80,7 +80,7 @@ pub fn print(args: &Args) -> io::Result<ExitCode> {
     }
 }
 
-/// Where spans go; loading has judged it already.
+/// Where spans go; already validated by loading.
 fn collector(config: &Config, sources: &Sources) -> Option<Collector> {
     Collector::find(&config.telemetry.otlp, &sources.environment).ok().flatten()
 }

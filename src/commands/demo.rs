@@ -1,7 +1,7 @@
-//! `demo`: a real recording through app, sidecar and emulated Deepgram, across silences that would
-//! kill a bare socket; then the bare socket, killed.
+//! `demo`: a real recording through app, sidecar and emulated Deepgram, with silences that would
+//! kill a bare socket; then the same with a bare socket, which dies.
 //!
-//! Real time is the point: nothing here is sped up.
+//! It runs in real time on purpose.
 
 mod bare;
 mod stage;
@@ -25,61 +25,63 @@ use bare::Death;
 use client::{Client, OpenRequest};
 use stage::Backstage;
 
-/// What the demo plays on: a daemon, and the double of Deepgram behind it.
+/// What the demo runs on: a daemon, and the emulated Deepgram behind it.
 #[derive(Debug)]
 pub struct Stage {
     /// The daemon's socket.
     pub socket: PathBuf,
-    /// Where the double listens, without TLS.
+    /// The emulator's address, without TLS.
     pub deepgram: SocketAddr,
-    /// How many KeepAlives the double has seen.
+    /// How many KeepAlives the emulator has received.
     pub keepalives: watch::Receiver<u64>,
 }
 
-/// The words of the recording, for the double to hear.
+/// The words of the recording, for the emulator to return.
 pub const WORDS: &str =
     include_str!("../../tests/recordings/sense_and_sensibility_01_austen_64kb-0880.txt");
 
-/// Sets the stage, plays both acts, and clears up. The exit code is that of [`run`].
+/// Starts everything, runs both parts, and cleans up. The exit code is that of [`run`].
 ///
 /// # Errors
 /// As for [`run`].
 pub fn main() -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
     runtime.block_on(async {
-        let directory = tempfile::tempdir().context("cannot make a directory for the socket")?;
+        let directory = tempfile::tempdir().context("cannot create a directory for the socket")?;
         let (backstage, stage) = Backstage::set(directory.path()).await?;
         let has_api_key = std::env::var_os(KEY_VARIABLE).is_some_and(|key| !key.is_empty());
         let end = tokio::select! {
             end = run(&stage, has_api_key) => end,
-            () = backstage.count_keepalives() => unreachable!("it counts for ever"),
+            () = backstage.count_keepalives() => unreachable!("it counts forever"),
         };
         backstage.strike().await;
         end
     })
 }
 
-/// Plays both acts. The exit code is 0 if the first lives and the second dies, as they must.
+/// Runs both parts. The exit code is 0 if the first survives and the second dies, as expected.
 ///
-/// `has_api_key` tells whether the environment has a key for the real Deepgram.
+/// `has_api_key` says whether the environment has a key for the real Deepgram.
 ///
 /// # Errors
-/// A stage that cannot be reached, a standard output that cannot be written.
+/// The daemon or emulator cannot be reached, or standard output cannot be written.
 pub async fn run(stage: &Stage, has_api_key: bool) -> anyhow::Result<ExitCode> {
     let mut screen = Screen::without_progress();
-    screen
-        .heading("1. Through the sidecar: two silences of 11 s, in which the app sends nothing")?;
+    screen.heading(
+        "1. Through the sidecar: two silences of 11 s, during which the app sends nothing",
+    )?;
     let Some(summary) = with_sidecar(stage).await?.into_summary()? else {
         return Ok(ExitCode::FAILURE);
     };
-    screen.heading("2. The same without the sidecar, straight to Deepgram, without keepalive")?;
+    screen.heading("2. The same without the sidecar: straight to Deepgram, no keepalives")?;
     let death = without_sidecar(stage, &mut screen).await?;
     screen.line(format_args!("{death}\n"))?;
     if summary.outcome != "finished" || !death.is_idle_timeout() {
-        screen.line("This is not what should have happened: please report it.")?;
+        screen.line("This should not have happened: please report it.")?;
         return Ok(ExitCode::FAILURE);
     }
-    screen.line(format_args!("{} keepalives made the difference.", summary.keepalives))?;
+    let keepalives = super::plain::counted(summary.keepalives, "keepalive");
+    screen.line(format_args!("{keepalives} made the difference."))?;
     screen.line(if has_api_key { WITH_KEY } else { WITHOUT_KEY })?;
     Ok(ExitCode::SUCCESS)
 }
@@ -127,19 +129,21 @@ fn programme(recording: &[Bytes]) -> Vec<Piece> {
     play().chain(silence()).chain(play()).chain(silence()).chain(play()).collect()
 }
 
-const WITH_KEY: &str = "DEEPGRAM_API_KEY is set: `deepgram-sidecar run`, and in another terminal \
-                        `deepgram-sidecar stream FILE.wav`, do this with the real Deepgram.";
+const WITH_KEY: &str = "DEEPGRAM_API_KEY is set. To do this with the real Deepgram, run \
+                        `deepgram-sidecar run`, and in another terminal \
+                        `deepgram-sidecar stream FILE.wav`.";
 
-const WITHOUT_KEY: &str = "Set DEEPGRAM_API_KEY, and `deepgram-sidecar run` and `stream FILE.wav` \
-                           do this with the real Deepgram.";
+const WITHOUT_KEY: &str = "To do this with the real Deepgram, set DEEPGRAM_API_KEY and run \
+                           `deepgram-sidecar run`, and in another terminal \
+                           `deepgram-sidecar stream FILE.wav`.";
 
 const RECORDING: &[u8] =
     include_bytes!("../../tests/recordings/sense_and_sensibility_01_austen_64kb-0880.wav");
 
-/// Audio in each frame, and how finely progress moves through a silence.
+/// Audio per frame, and the step of the progress bar during silence.
 const CHUNK: Duration = Duration::from_millis(100);
 
-/// Longer than the 10 s after which Deepgram gives up on an idle connection.
+/// Longer than the 10 s after which Deepgram closes an idle connection.
 const SILENCE: Duration = Duration::from_secs(11);
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! `lab`: the sidecar with everything around it, watched by a real Prometheus, with faults on
+//! `lab`: the sidecar with everything around it, monitored by a real Prometheus, with faults on
 //! demand.
 
 mod fault;
@@ -13,28 +13,24 @@ use clap::builder::NonEmptyStringValueParser;
 
 use lab::{Factor, Plan, Tools};
 
-/// Learn what goes wrong and how it shows: emulated Deepgram, load, real Prometheus and
-/// Alertmanager.
+/// Practise incidents: emulated Deepgram, load, real Prometheus and Alertmanager, faults by name.
 ///
-/// `lab up` brings up an emulated Deepgram, a sidecar, applications that call all the time, a
-/// Prometheus with the project's alert rules and an Alertmanager, all on this machine and all gone
-/// afterwards. `lab fault NAME` then breaks something. The rules run 60 times as fast as in
-/// production, so that an alert takes seconds.
+/// `lab up` starts an emulated Deepgram, a sidecar, applications that stream all the time, a
+/// Prometheus with the project's alert rules and an Alertmanager, all on this machine, and removes
+/// everything afterwards. `lab fault NAME` then breaks something. The rules run 60 times as fast as
+/// in production, so that alerts take seconds.
 #[derive(Debug, clap::Subcommand)]
-#[command(after_help = "docs/lab.md is a walk through it, docs/faults.md lists every fault with \
-                        the alerts that it raises.")]
+#[command(after_help = "docs/lab.md is a walkthrough, docs/faults.md lists every fault with the \
+                        alerts it raises.")]
 pub enum Command {
-    #[expect(missing_docs, reason = "its help stands at the arguments")]
     Up(up::Args),
-    #[expect(missing_docs, reason = "its help stands at the arguments")]
     Fault(fault::Args),
-    #[expect(missing_docs, reason = "its help stands at the arguments")]
     Matrix(matrix::Args),
     /// List the faults: what each does, and which alerts it raises
     Faults,
 }
 
-/// Where the lab finds what it runs.
+/// Where the lab finds the programs it runs.
 #[derive(Debug, clap::Args)]
 #[group(skip)]
 struct PlanArgs {
@@ -48,21 +44,21 @@ struct PlanArgs {
     factor: u32,
 }
 
-/// Where a running lab notes how it is reached.
+/// Where a running lab records its address.
 #[derive(Debug, clap::Args)]
 #[group(skip)]
 struct NoteArgs {
-    /// The file in which the running lab notes where it is reached
+    /// The file in which the running lab records its address
     #[arg(long, value_name = "FILE", default_value = ".lab", value_parser = NonEmptyStringValueParser::new())]
     note: String,
 }
 
 impl PlanArgs {
     fn plan(&self) -> anyhow::Result<Plan> {
-        // Absolute, since not every program of the lab runs in this directory.
-        let root = std::path::absolute(&self.root).context("cannot tell where --root is")?;
+        // Absolute, because not every program of the lab runs in this directory.
+        let root = std::path::absolute(&self.root).context("cannot resolve --root")?;
         Ok(Plan {
-            sidecar: std::env::current_exe().context("cannot find this program's own file")?,
+            sidecar: std::env::current_exe().context("cannot find this program's executable")?,
             tools: Tools::find(&root)?,
             factor: Factor::new(self.factor),
         })
@@ -72,7 +68,7 @@ impl PlanArgs {
 /// Runs a command of the lab.
 ///
 /// # Errors
-/// What kept it from running, with what to do.
+/// Why it could not run, and what to do.
 pub fn main(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Faults => fault::list(),
@@ -87,6 +83,6 @@ fn block_on(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Res
     runtime.block_on(work)
 }
 
-/// A minute in a second: production's 30 s between scrapes become half a second, and the longest
-/// wait but those of hours, 10 minutes behind a window of 10, becomes 20 s.
+/// A minute in a second: production's scrape interval of 30 s becomes half a second, and the
+/// longest wait short of hours, 10 minutes after a window of 10, becomes 20 s.
 const FACTOR: u32 = 60;

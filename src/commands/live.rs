@@ -1,7 +1,6 @@
-//! Live sessions as the daemon's pages tell them.
+//! Live sessions as the daemon's pages show them.
 //!
-//! A member that is missing or unknown is no mistake: command and daemon may be of different
-//! versions.
+//! Missing or unknown members are not errors: command and daemon may have different versions.
 
 mod column;
 
@@ -16,25 +15,25 @@ pub use column::SortKey;
 #[serde(default)]
 pub(super) struct Sessions {
     pub(super) sessions: Vec<Session>,
-    /// How many fit the question, those beyond its limit included.
+    /// How many match the query, regardless of its limit.
     pub(super) total: u64,
     pub(super) summary: Summary,
 }
 
-/// All live sessions in numbers.
+/// Totals over all live sessions.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub(super) struct Summary {
-    /// How many are in each state, in the daemon's order.
+    /// Sessions per state, in the daemon's order.
     pub(super) states: Map<String, Value>,
     pub(super) stalled: u64,
-    /// What they have sent so far.
+    /// Sent so far.
     pub(super) keepalives: u64,
-    /// Since the daemon started, of sessions that are over too.
+    /// Since the daemon started, including ended sessions.
     pub(super) deaths: u64,
 }
 
-/// One session; `/sessions/{id}` tells the last members too.
+/// One session; only `/sessions/{id}` has the last members.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub(super) struct Session {
@@ -63,7 +62,7 @@ pub(super) struct Session {
     pub(super) responsive: Option<bool>,
 }
 
-/// Times are absent where the encoding tells none.
+/// Durations are absent if the encoding has no known duration.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub(super) struct Audio {
@@ -95,7 +94,7 @@ pub(super) struct Messages {
     pub(super) finals: u64,
 }
 
-/// Bytes that wait, by the side that they wait for.
+/// Bytes waiting, by the side they are for.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub(super) struct Queues {
@@ -133,16 +132,16 @@ pub(super) struct Timer {
 pub(super) struct Event {
     pub(super) at_ms: u64,
     pub(super) event: String,
-    /// When the last of several like it came.
+    /// When the last one of a run happened.
     pub(super) until_ms: Option<u64>,
-    /// How many like it followed one another.
+    /// How many there were in a row.
     pub(super) count: Option<u64>,
-    /// What the event itself tells.
+    /// The event's own members.
     #[serde(flatten)]
     pub(super) fields: Map<String, Value>,
 }
 
-/// How much of an eye a session needs.
+/// How much attention a session needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Tone {
     Calm,
@@ -152,7 +151,7 @@ pub(super) enum Tone {
     Alarm,
 }
 
-/// From this send age on a connection is near Deepgram's limit of 10 s.
+/// At this send age a connection is close to Deepgram's limit of 10 s.
 const NEAR_MISS_MS: u64 = 8_000;
 
 impl Session {

@@ -1,4 +1,4 @@
-//! `log-level`: what a running daemon logs, shown or changed.
+//! `log-level`: shows or changes a running daemon's log level.
 
 use std::process::ExitCode;
 
@@ -8,13 +8,13 @@ use clap::builder::PossibleValuesParser;
 use super::admin;
 use crate::config::LogLevel;
 
-/// Show the log level of a running daemon, or change it until the daemon ends.
+/// Show the log level of a running daemon, or change it until the daemon exits.
 ///
-/// The configuration's telemetry.logs.level is what it starts with. Only a daemon on this machine, or
-/// in this pod, can be changed.
+/// The initial level is telemetry.logs.level in the configuration. Only a daemon on this machine or
+/// in this pod can be changed.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// The least important lines that are to be written.
+    /// Minimum level to log.
     #[arg(value_name = "LEVEL", value_parser = PossibleValuesParser::new(words()))]
     pub level: Option<String>,
 
@@ -26,10 +26,10 @@ fn words() -> impl Iterator<Item = &'static str> {
     LogLevel::ALL.iter().map(|level| level.as_str())
 }
 
-/// Asks or changes, and prints the level.
+/// Queries or changes the level, and prints it.
 ///
 /// # Errors
-/// A daemon that does not answer or refuses.
+/// A daemon that does not respond, or refuses.
 pub fn main(args: &Args) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.context("cannot start the runtime")?;

@@ -1,8 +1,8 @@
-//! When the next piece of audio is due, so that a recording plays as if it were live.
+//! Schedules audio, so that a recording plays as if it were live.
 
 use std::time::{Duration, Instant};
 
-/// Schedules pieces of audio. Pure: it is told the time.
+/// Schedules pieces of audio. Pure: the time is passed in.
 ///
 /// Due times are sums of durations, not of waits, so that late wake-ups do not add up.
 #[derive(Clone, Copy, Debug)]
@@ -12,12 +12,12 @@ pub(super) struct Pacer {
 }
 
 impl Pacer {
-    /// A schedule that starts now; `speed` 2.0 plays twice as fast, and must be over 0.
+    /// A schedule that starts now; `speed` 2.0 plays twice as fast; must be over 0.
     pub(super) fn new(now: Instant, speed: f64) -> Self {
         Self { next: now, speed }
     }
 
-    /// When a piece of this duration is due; the one after it is due that much later.
+    /// When a piece of this duration is due; the next one is due that much later.
     pub(super) fn due(&mut self, now: Instant, duration: Duration) -> Instant {
         if now.saturating_duration_since(self.next) > LAG_MAX {
             self.next = now;
@@ -28,8 +28,8 @@ impl Pacer {
     }
 }
 
-/// A source that stood still longer than this is not caught up with: Deepgram takes 1.25 times
-/// real time at most.
+/// If a source pauses for longer than this, the schedule does not catch up: Deepgram accepts at
+/// most 1.25 times real time.
 const LAG_MAX: Duration = Duration::from_secs(1);
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
-//! Foreign text on a terminal: tags are an application's words, a death's detail is Deepgram's.
+//! Untrusted text on a terminal: tags come from applications, a death's detail from Deepgram.
 //! Neither may move the cursor or reverse the line.
 
-pub(super) use crate::admin::quantity::{bytes, time, time_or_dash};
+pub(super) use crate::admin::quantity::{bytes, counted, time, time_or_dash};
 
-/// The text in one line, with what would not be seen as itself spelled out.
+/// The text on one line, with invisible characters escaped.
 pub(super) fn line(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for character in text.chars() {
@@ -16,7 +16,7 @@ pub(super) fn line(text: &str) -> String {
     line
 }
 
-/// Line separators, and what changes the direction of the text around it.
+/// Line separators, and characters that change the direction of the surrounding text.
 fn is_invisible(character: char) -> bool {
     matches!(character, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }

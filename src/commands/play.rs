@@ -10,24 +10,24 @@ use super::pace::Pacer;
 use super::source::{Piece, Source};
 use client::Sender;
 
-/// How far playing is.
+/// Playback progress.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Progress {
-    /// What has been played, silences included.
+    /// Played so far, including silences.
     pub(super) position: Duration,
     /// Real time since the first piece.
     pub(super) elapsed: Duration,
     pub(super) state: PlayState,
 }
 
-/// What playing is doing.
+/// Playback state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PlayState {
     /// Sending audio.
     Streaming,
     /// Sending nothing, on purpose.
     Silent,
-    /// FINISH is sent; the last results are on their way.
+    /// FINISH is sent; waiting for the last results.
     Finishing,
 }
 
@@ -46,8 +46,8 @@ impl Progress {
         Self { position: Duration::ZERO, elapsed: Duration::ZERO, state: PlayState::Streaming };
 }
 
-/// Sends a source's pieces when they are due, then FINISH: also after `stop`, and after an error of
-/// the source's, which is returned all the same.
+/// Sends a source's pieces when they are due, then FINISH; also after `stop`, and after an error in
+/// the source, which is returned too.
 pub(super) async fn play<W: AsyncWrite + Unpin>(
     sender: &mut Sender<W>,
     source: &mut Source,
@@ -79,7 +79,7 @@ impl<W: AsyncWrite + Unpin> Player<'_, W> {
             if stop.run_until_cancelled(self.wait_for(duration)).await.is_none() {
                 return Ok(());
             }
-            // Not under `stop`: half a frame would spoil the FINISH behind it.
+            // Not cancelled by `stop`: half a frame would corrupt the FINISH after it.
             match piece {
                 Piece::Audio(audio) => {
                     self.sender.send_audio(&audio).await?;
@@ -89,7 +89,7 @@ impl<W: AsyncWrite + Unpin> Player<'_, W> {
             }
             self.progress.send_modify(|progress| progress.elapsed = clock::now() - started);
         }
-        // The last piece takes its time as well, above all if it is silence.
+        // The last piece also takes its time, especially if it is silence.
         stop.run_until_cancelled(self.wait_for(Duration::ZERO)).await;
         Ok(())
     }

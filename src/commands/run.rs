@@ -17,7 +17,7 @@ use crate::telemetry::{SeriesLimits, Telemetry};
 /// Runs the daemon until a signal ends it.
 ///
 /// # Errors
-/// What keeps it from starting, other than the configuration.
+/// Why it cannot start, other than the configuration.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let sources = args.sources();
     let (config, keys, collector) = match load(&sources) {
@@ -40,9 +40,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     };
     let log = log::init(&telemetry, &config.telemetry.logs)?;
     telemetry.install_panic_hook();
-    // Each session has two descriptors; the usual soft limit of 1024 would be 500 sessions.
+    // Each session uses two descriptors; the usual soft limit of 1024 would allow 500 sessions.
     if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
-        tracing::warn!(name: "descriptor_limit", %error, "the descriptor limit stays as it is");
+        tracing::warn!(name: "descriptor_limit", %error, "cannot raise the file descriptor limit");
     }
     let loaded = ConfigLoaded {
         file: sources.file.as_deref(),
@@ -57,7 +57,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         .build()
         .context("cannot start the runtime")?;
     let code = runtime.block_on(serve(&config, keys, telemetry, spans, log.handle().clone()))?;
-    // A blocking read of the key file may hang on a dead mount; it must not hold the exit.
+    // A blocking read of the key file may hang on a dead mount; it must not block the exit.
     runtime.shutdown_background();
     Ok(code)
 }
@@ -65,7 +65,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 fn load(sources: &config::Sources) -> Result<(Config, KeyStore, Option<Collector>), String> {
     let config = config::load(sources).map_err(|error| error.to_string())?;
     let keys = KeyStore::load(&config.upstream, &sources.environment)
-        .map_err(|error| format!("no usable API key: {error}"))?;
+        .map_err(|error| error.to_string())?;
     let collector = Collector::find(&config.telemetry.otlp, &sources.environment)
         .map_err(|error| error.to_string())?;
     Ok((config, keys, collector))
@@ -84,7 +84,7 @@ async fn serve(
     tokio::select! {
         () = daemon.shutdown() => Ok(ExitCode::SUCCESS),
         () = signals.next() => {
-            // The daemon is dropped here, and its socket file goes with it.
+            // The daemon is dropped here, and its socket file with it.
             ShutdownComplete { forced: true }.emit(&telemetry);
             Ok(ExitCode::FAILURE)
         }

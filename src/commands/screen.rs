@@ -1,4 +1,4 @@
-//! What a person sees while a session runs: lines on standard output, progress on the terminal.
+//! Output while a session runs: lines on standard output, progress on the terminal.
 
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
@@ -8,32 +8,32 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::play::Progress;
 use super::transcript::Line;
 
-/// Writing to standard output failed.
+/// Writing to standard output failed. The cause is the error's source.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot write the output: {0}")]
+#[error("cannot write to standard output")]
 pub(super) struct OutputError(#[from] io::Error);
 
 impl OutputError {
-    /// Whether the reader of our output has gone, as `head` does: nothing to complain about.
+    /// Whether the reader of our output has exited, as `head` does: not an error.
     pub(super) fn is_reader_gone(&self) -> bool {
         self.0.kind() == io::ErrorKind::BrokenPipe
     }
 }
 
-/// Standard output, with a progress bar on standard error where that is a terminal.
+/// Standard output, with a progress bar on standard error if that is a terminal.
 pub(super) struct Screen<W = io::Stdout> {
     output: W,
     bar: ProgressBar,
 }
 
 impl Screen {
-    /// A screen for something that plays this long, if that is known.
+    /// A screen for playback of this duration, if known.
     pub(super) fn new(duration: Option<Duration>) -> Self {
         let bar = if io::stderr().is_terminal() { bar(duration) } else { ProgressBar::hidden() };
         Self { output: io::stdout(), bar }
     }
 
-    /// A screen that shows lines and no progress.
+    /// A screen without a progress bar.
     pub(super) fn without_progress() -> Self {
         Self { output: io::stdout(), bar: ProgressBar::hidden() }
     }
@@ -56,7 +56,7 @@ impl<W: Write> Screen<W> {
         Ok(())
     }
 
-    /// Writes a line that stands out.
+    /// Writes a highlighted line.
     #[cfg(feature = "emulator")]
     pub(super) fn heading(&mut self, text: &str) -> Result<(), OutputError> {
         use clap::builder::styling::Style;
@@ -64,7 +64,7 @@ impl<W: Write> Screen<W> {
         self.line(format_args!("{style}{text}{style:#}"))
     }
 
-    /// Shows a final line for good, and any other until the next one comes.
+    /// Shows a final line permanently, any other until the next one.
     pub(super) fn transcript(&mut self, line: &Line) -> Result<(), OutputError> {
         if !line.is_final {
             self.bar.set_message(line.to_string());
@@ -74,7 +74,7 @@ impl<W: Write> Screen<W> {
         self.line(line)
     }
 
-    /// Moves the progress bar. `keepalives` is shown where somebody counts them.
+    /// Updates the progress bar. `keepalives` is shown if they are counted.
     pub(super) fn progress(&self, progress: &Progress, keepalives: Option<u64>) {
         if self.bar.is_hidden() {
             return;
@@ -87,7 +87,7 @@ impl<W: Write> Screen<W> {
         ));
     }
 
-    /// Takes the progress bar off the terminal.
+    /// Removes the progress bar.
     pub(super) fn clear(&self) {
         self.bar.finish_and_clear();
     }
@@ -101,7 +101,7 @@ fn bar(duration: Option<Duration>) -> ProgressBar {
     bar.with_style(ProgressStyle::with_template(template).expect("the template is a constant"))
 }
 
-/// Position, speed, state and keepalives in a few words.
+/// Position, speed, state and keepalives.
 fn status(progress: &Progress, duration: Option<Duration>, keepalives: Option<u64>) -> String {
     let mut status = format!("{:.1}", progress.position.as_secs_f64());
     if let Some(duration) = duration {
@@ -109,12 +109,12 @@ fn status(progress: &Progress, duration: Option<Duration>, keepalives: Option<u6
     }
     status += &format!(" s, {:.2}x, {}", speed(progress), progress.state.as_str());
     if let Some(keepalives) = keepalives {
-        status += &format!(", {keepalives} keepalives");
+        status += &format!(", {}", super::plain::counted(keepalives, "keepalive"));
     }
     status
 }
 
-/// Audio per real time. Before a second has passed a single chunk decides it: no number yet.
+/// Audio per real time. No number during the first second, when a single chunk would decide it.
 fn speed(progress: &Progress) -> f64 {
     if progress.elapsed < Duration::from_secs(1) {
         return 1.0;

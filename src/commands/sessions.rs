@@ -18,9 +18,9 @@ use session::State;
 
 /// Show the live sessions of a running daemon, or one of them in full.
 ///
-/// SENT and RECEIVED are how long ago something went to Deepgram and came from it, LAG is how far
-/// the transcript is behind the audio, QUEUE is what waits to be written to either side. `top` shows
-/// the same and goes on.
+/// SENT and RECEIVED are the time since the last send to Deepgram and the last receive from it, LAG
+/// is how far the transcript is behind the audio, QUEUE is the data waiting to be written to either
+/// side. `top` shows the same continuously.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// One session: its counters, its timers, and its latest events.
@@ -34,23 +34,23 @@ pub struct Args {
     #[arg(long, value_name = "STATE", value_parser = PossibleValuesParser::new(State::ALL.map(State::as_str)))]
     pub state: Option<String>,
 
-    /// What to sort by, the largest first.
+    /// Sort key, largest first.
     #[arg(long, value_name = "KEY", default_value = "age")]
     pub sort: SortKey,
 
-    /// At most so many.
+    /// Maximum number of sessions.
     #[arg(long, value_name = "COUNT")]
     pub limit: Option<usize>,
 
-    /// The daemon's own JSON, for other programs.
+    /// Print the daemon's JSON, for other programs.
     #[arg(long)]
     pub json: bool,
 }
 
-/// Asks and prints. The exit code is 1 where there is nothing to print.
+/// Queries and prints. The exit code is 1 if there is nothing to print.
 ///
 /// # Errors
-/// A daemon that does not answer or knows no such session; standard output that cannot be written.
+/// A daemon that does not respond or has no such session; standard output that cannot be written.
 pub fn main(args: &Args) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.context("cannot start the runtime")?;
@@ -62,7 +62,7 @@ pub fn main(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 impl Args {
-    /// The page that answers the question.
+    /// The page to request.
     fn path(&self) -> String {
         if let Some(id) = &self.session_id {
             return format!("/sessions/{}", utf8_percent_encode(id, NON_ALPHANUMERIC));
@@ -77,7 +77,7 @@ impl Args {
         path
     }
 
-    /// The page as it is to be printed.
+    /// The page as printed.
     fn shown(&self, page: &str) -> Result<String, admin::AskError> {
         let address = &self.daemon.admin;
         if self.json {

@@ -1,4 +1,4 @@
-//! Where the audio of `stream` and `demo` comes from: a thread that reads, a bounded queue.
+//! The audio source of `stream` and `demo`: a reader thread and a bounded queue.
 
 use std::fs::File;
 use std::io::{self, Cursor, Read};
@@ -12,16 +12,16 @@ use tokio::sync::mpsc;
 use super::wav::Wav;
 use session::audio::AudioFormat;
 
-/// A piece of what is to be played.
+/// A piece to play.
 #[derive(Debug, PartialEq)]
 pub(super) enum Piece {
     /// Audio to send.
     Audio(Bytes),
-    /// Time in which nothing is sent.
+    /// A time during which nothing is sent.
     Silence(Duration),
 }
 
-/// What Deepgram must be told of the bytes.
+/// How Deepgram must interpret the bytes.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Encoding {
     pub(super) name: String,
@@ -29,31 +29,32 @@ pub(super) struct Encoding {
 }
 
 impl Encoding {
-    /// Deepgram's `encoding`, where its bytes tell time.
+    /// Deepgram's `encoding`, if it has a known duration per byte.
     pub(super) fn new(name: &str, sample_rate: u32, channels: u32) -> anyhow::Result<Self> {
         let format = AudioFormat::new(name, sample_rate, channels).with_context(|| {
             format!(
-                "{name} at {sample_rate} Hz with {channels} channels cannot be played in real \
-                 time; stream a WAV file, or raw linear16, linear32, mulaw or alaw"
+                "{name} at {sample_rate} Hz with {} cannot be played in real time; stream a WAV \
+                 file, or raw linear16, linear32, mulaw or alaw",
+                super::plain::counted(channels, "channel")
             )
         })?;
         Ok(Self { name: name.to_owned(), format })
     }
 }
 
-/// Audio that is ready to be played.
+/// Audio that is ready to play.
 pub(super) struct Source {
     pub(super) encoding: Encoding,
-    /// How long it plays, where that is known ahead.
+    /// The total duration, if known in advance.
     pub(super) duration: Option<Duration>,
     pieces: mpsc::Receiver<io::Result<Piece>>,
-    /// Silence that is still to come after the pieces.
+    /// Silence to add after the pieces.
     silence_after: Duration,
 }
 
 impl Source {
-    /// Opens a file, or standard input for `-`. WAV tells its own encoding; other bytes are taken
-    /// as `raw`. Blocks until the first bytes are there.
+    /// Opens a file, or standard input for `-`. WAV has its own encoding; anything else is `raw`.
+    /// Blocks until the first bytes arrive.
     pub(super) fn open(
         path: &Path,
         raw: Option<Encoding>,
@@ -70,12 +71,12 @@ impl Source {
         let input = Cursor::new(magic).chain(input);
         if is_wav {
             return Self::of_wav(input, chunk)
-                .with_context(|| format!("{} is no WAV that can be streamed", path.display()));
+                .with_context(|| format!("cannot stream {}", path.display()));
         }
         match raw {
             Some(encoding) => Ok(Self::of_raw(input, encoding, chunk)),
             None => bail!(
-                "{} is no WAV; say what it is with --encoding, --sample-rate and --channels",
+                "{} is not a WAV file; for raw PCM pass --encoding, --sample-rate and --channels",
                 path.display()
             ),
         }
@@ -102,7 +103,7 @@ impl Source {
         })
     }
 
-    /// Plays pieces that are in memory already.
+    /// Plays pieces from memory.
     #[cfg(any(test, feature = "emulator"))]
     pub(super) fn of_pieces(encoding: Encoding, pieces: Vec<Piece>) -> Self {
         let format = encoding.format;
@@ -131,9 +132,8 @@ impl Source {
         (!slice.is_zero()).then_some(Ok(Piece::Silence(slice)))
     }
 
-    /// Reads on a thread of its own: nothing can interrupt a blocking read of standard input, and
-    /// the runtime would wait for it at exit. It ends with the input, with this source, or with the
-    /// process.
+    /// Reads on a separate thread: a blocking read of standard input cannot be interrupted, and
+    /// the runtime would wait for it at exit. It ends with the input, this source, or the process.
     fn spawn(
         encoding: Encoding,
         duration: Option<Duration>,
@@ -158,7 +158,6 @@ impl Source {
 }
 
 impl Piece {
-    /// How long it plays.
     pub(super) fn duration(&self, format: AudioFormat) -> Duration {
         match self {
             Self::Audio(audio) => format.duration(audio.len() as u64),
@@ -167,16 +166,16 @@ impl Piece {
     }
 }
 
-/// A chunk in bytes: whole blocks, at least one.
+/// The size of a chunk in bytes: whole blocks, at least one.
 fn chunk_bytes(format: AudioFormat, chunk: Duration) -> usize {
     let bytes = format.bytes(chunk).max(format.block_bytes.into());
     usize::try_from(bytes).expect("chunks are at most seconds long")
 }
 
-/// Silence comes in slices, so that progress moves through it.
+/// Silence is sliced, so that the progress bar moves.
 const SILENCE_SLICE: Duration = Duration::from_millis(100);
 
-/// How many chunks are read ahead of their time; past it the reader waits.
+/// How many chunks are read ahead; beyond it the reader waits.
 const PIECES_AHEAD_MAX: usize = 4;
 
 #[cfg(test)]

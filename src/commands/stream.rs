@@ -13,19 +13,19 @@ use super::source::Source;
 use super::streaming::{End, Session, View};
 use client::Client;
 
-/// Runs [`run`] on a runtime of its own.
+/// Runs [`run`] on its own runtime.
 ///
 /// # Errors
 /// As for [`run`].
 pub fn main(args: Args) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
     let code = runtime.block_on(run(args));
-    // A read of standard input cannot be interrupted; it must not hold the exit.
+    // A read of standard input cannot be interrupted; it must not block the exit.
     runtime.shutdown_background();
     code
 }
 
-/// Streams and shows what comes back. The exit code is 0 if the session `finished`, else 1.
+/// Streams and shows the results. The exit code is 0 if the session `finished`, otherwise 1.
 ///
 /// # Errors
 /// Audio that cannot be read, a daemon that cannot be reached, a session that was refused.

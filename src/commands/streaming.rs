@@ -1,4 +1,4 @@
-//! One session as `stream` and `demo` run it: play, show what comes, tell how it ended.
+//! One session as `stream` and `demo` run it: play, show results, report how it ended.
 
 use std::pin::pin;
 
@@ -17,7 +17,7 @@ use super::summary::Table;
 use super::transcript::Line;
 use client::{self, Client, Event, Incoming, Refusal, Summary};
 
-/// How a session ended for the person who watched it.
+/// How a session ended, from the user's point of view.
 #[derive(Debug)]
 pub(super) enum End {
     Finished(Box<Summary>),
@@ -27,7 +27,7 @@ pub(super) enum End {
 }
 
 impl End {
-    /// The summary; `None` for a session that was quit.
+    /// The summary; `None` if the user quit.
     ///
     /// # Errors
     /// A session that was refused.
@@ -40,7 +40,7 @@ impl End {
     }
 }
 
-/// What is written of each frame.
+/// What to print for each frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum View {
     /// Text for people.
@@ -55,7 +55,7 @@ pub(super) struct Session<W = std::io::Stdout> {
     view: View,
     keepalives: Option<watch::Receiver<u64>>,
     is_opened: bool,
-    /// Ends the recording early.
+    /// Stops the recording early.
     stop: CancellationToken,
 }
 
@@ -65,7 +65,7 @@ impl<O: std::io::Write> Session<O> {
         Self { screen, view, keepalives: None, is_opened: false, stop }
     }
 
-    /// Shows each keepalive as somebody who sees them counts it.
+    /// Shows keepalives, from the emulator's count.
     #[cfg(feature = "emulator")]
     pub(super) fn with_keepalives(self, keepalives: watch::Receiver<u64>) -> Self {
         Self { keepalives: Some(keepalives), ..self }
@@ -129,7 +129,7 @@ impl<O: std::io::Write> Session<O> {
 
     fn take_event(&mut self, event: &Event) -> anyhow::Result<()> {
         if event.name() == "dead" {
-            // A latched session takes audio and makes nothing of it: do not play to the deaf.
+            // A latched session accepts audio but drops it: stop playing.
             self.stop.cancel();
         }
         let members = serde_json::Value::Object(event.members.clone());
@@ -151,7 +151,7 @@ impl<O: std::io::Write> Session<O> {
     }
 
     fn show_keepalive(&mut self, count: u64) -> anyhow::Result<()> {
-        self.show_text(format_args!("keepalive {count}: silence, and the connection lives on"))
+        self.show_text(format_args!("keepalive {count}: silence, but the connection stays alive"))
     }
 
     fn show_progress(&self, progress: Progress) {
@@ -183,14 +183,14 @@ impl<O: std::io::Write> Session<O> {
     }
 }
 
-/// The next count; never, once nobody counts any more.
+/// The next count; never, once counting has stopped.
 async fn next_count(keepalives: &mut Option<watch::Receiver<u64>>) -> Option<u64> {
     let counted = keepalives.as_mut()?;
     counted.changed().await.ok()?;
     Some(*counted.borrow_and_update())
 }
 
-/// A send that failed is told better by the session's own end; a source that failed is not.
+/// A failed send is better explained by the session's end; a failed source is not.
 fn of_the_source(played: anyhow::Result<()>) -> anyhow::Result<()> {
     match played {
         Err(error) if error.is::<client::Error>() => Ok(()),

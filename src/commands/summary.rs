@@ -1,4 +1,4 @@
-//! The closing summary as a table to read.
+//! The closing summary as a table.
 
 use std::fmt::{self, Display};
 use std::time::Duration;
@@ -15,16 +15,17 @@ impl Display for Table<'_> {
         row(f, "outcome", &self.0.outcome)?;
         if let Some(death) = &self.0.death {
             let client::Death { reason, trigger, class, detail } = death;
-            row(f, "death", format_args!("{reason} ({class}), noticed by {trigger}: {detail}"))?;
+            row(f, "death", format_args!("{reason} ({class}), detected by {trigger}: {detail}"))?;
         }
         let seconds = Duration::from_millis(self.0.duration_ms).as_secs_f64();
-        row(f, "duration", format_args!("{seconds:.1} s, {} connections", self.0.connections))?;
+        let connections = super::plain::counted(self.0.connections, "connection");
+        row(f, "duration", format_args!("{seconds:.1} s, {connections}"))?;
         row(
             f,
             "audio",
             format_args!(
-                "{} frames, {} bytes: {} sent, {} dropped, {} gated",
-                audio.frames,
+                "{}, {} bytes: {} sent, {} dropped, {} gated",
+                super::plain::counted(audio.frames, "frame"),
                 audio.bytes_received,
                 audio.bytes_sent,
                 audio.bytes_dropped,
@@ -64,7 +65,7 @@ mod tests {
         };
         let summary = Summary { outcome: "dead".into(), death: Some(death), ..Summary::default() };
         let table = Table(&summary).to_string();
-        assert!(table.contains("death       net_0001_idle (provider), noticed by read: 1011\n"));
+        assert!(table.contains("death       net_0001_idle (provider), detected by read: 1011\n"));
     }
 
     #[test]

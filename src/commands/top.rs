@@ -1,4 +1,4 @@
-//! `top`: the live sessions of a running daemon, again and again.
+//! `top`: the live sessions of a running daemon, continuously.
 
 mod fullscreen;
 mod screen;
@@ -23,18 +23,18 @@ use view::{Pressed, View};
 
 /// Show the live sessions of a running daemon, and keep showing them.
 ///
-/// Red sessions are dead or stalled; a yellow one has sent nothing for 8 s, and Deepgram closes after
-/// 10. Keys choose what is sorted by: they stand in the last line. NO_COLOR is honoured.
+/// Red sessions are dead or stalled; yellow ones have sent nothing for 8 s, and Deepgram closes
+/// after 10 s. Keys choose the sort order: they are listed in the last line. NO_COLOR is honoured.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
     daemon: admin::Args,
 
-    /// What to sort by at first, the largest above.
+    /// Initial sort key, largest first.
     #[arg(long, value_name = "KEY", default_value = "send_age")]
     pub sort: SortKey,
 
-    /// Time between two looks.
+    /// Refresh interval.
     #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = parse_interval)]
     pub interval: Duration,
 }
@@ -49,17 +49,17 @@ fn parse_interval(text: &str) -> anyhow::Result<Duration> {
 /// Shows sessions until q, Ctrl-C or a signal.
 ///
 /// # Errors
-/// Standard output is no terminal, or the terminal cannot be used. A daemon that does not answer is
-/// none: that is shown.
+/// Standard output is not a terminal, or the terminal cannot be used. A daemon that does not
+/// respond is not an error: it is shown.
 pub fn main(args: Args) -> anyhow::Result<ExitCode> {
     anyhow::ensure!(
         io::stdout().is_terminal(),
-        "top needs a terminal to draw on; `deepgram-sidecar sessions` prints the same once"
+        "top needs a terminal; `deepgram-sidecar sessions` prints the same once"
     );
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.context("cannot start the runtime")?;
     let shown = runtime.block_on(show(args));
-    // Reading keys holds a thread of its own, which must not hold the exit.
+    // Reading keys blocks a thread, which must not block the exit.
     runtime.shutdown_background();
     shown.map(|()| ExitCode::SUCCESS)
 }
@@ -98,7 +98,7 @@ async fn show(args: Args) -> anyhow::Result<()> {
     }
 }
 
-/// A question that is being answered.
+/// A request in flight.
 type Question = Pin<Box<dyn Future<Output = Result<Sessions, AskError>>>>;
 
 fn ask(address: &Address, view: &View) -> Question {
@@ -106,7 +106,7 @@ fn ask(address: &Address, view: &View) -> Question {
     Box::pin(async move { admin::parse(&address, &admin::get(&address, &path).await?) })
 }
 
-/// The answer to the question, if one was asked; else nothing, ever.
+/// The response to the request in flight; pending forever without one.
 async fn answer(question: &mut Option<Question>) -> Result<Sessions, AskError> {
     match question {
         Some(question) => question.await,
@@ -114,7 +114,7 @@ async fn answer(question: &mut Option<Question>) -> Result<Sessions, AskError> {
     }
 }
 
-/// Signals that end the command. They are listened for so that the terminal is restored.
+/// Signals that end the command, handled so that the terminal is restored.
 struct End([Signal; 3]);
 
 impl End {

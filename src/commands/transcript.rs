@@ -1,23 +1,23 @@
-//! Deepgram's messages as lines to read.
+//! Deepgram's messages as readable lines.
 
 use serde::Deserialize;
 
-/// What one message says that a person would read.
+/// The text of one message.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Line {
-    /// Seconds of the stream at which the piece begins.
+    /// Start of the piece, in seconds of the stream.
     pub(super) start: f64,
-    /// Seconds of the stream at which it ends.
+    /// End of the piece, in seconds of the stream.
     pub(super) end: f64,
     pub(super) text: String,
-    /// Whether the text is final; else a later line replaces it.
+    /// Whether the text is final; otherwise a later line replaces it.
     pub(super) is_final: bool,
-    /// The channel, where there are several.
+    /// The channel, if there are several.
     pub(super) channel: Option<u64>,
 }
 
 impl Line {
-    /// Reads a message; `None` for one without words in it.
+    /// Reads a message; `None` if it contains no words.
     pub(super) fn read(message: &[u8]) -> Option<Self> {
         // Not a tagged enum: serde buffers those, and numbers of arbitrary precision do not survive.
         let kind: Kind = serde_json::from_slice(message).ok()?;

@@ -1,4 +1,4 @@
-//! WAV of any PCM format, file or pipe, as linear16.
+//! WAV in any PCM format, from a file or pipe, as linear16.
 
 use std::io::{self, Cursor, Read};
 use std::time::Duration;
@@ -8,7 +8,7 @@ use hound::{SampleFormat, WavReader, WavSpec};
 /// A WAV stream whose header has been read.
 pub(super) struct Wav<R> {
     reader: WavReader<io::Chain<Cursor<Vec<u8>>, R>>,
-    /// Whether the header does not know the length, as in a pipe.
+    /// Whether the header has no length, as in a pipe.
     is_open_ended: bool,
 }
 
@@ -25,13 +25,13 @@ impl<R: Read> Wav<R> {
         self.reader.spec()
     }
 
-    /// How long it plays; `None` where the header does not know.
+    /// Its duration; `None` if the header has no length.
     pub(super) fn duration(&self) -> Option<Duration> {
         let seconds = f64::from(self.reader.duration()) / f64::from(self.spec().sample_rate);
         (!self.is_open_ended).then(|| Duration::from_secs_f64(seconds))
     }
 
-    /// Up to this many samples, over all channels, as linear16; empty at the end.
+    /// Up to this many samples, across all channels, as linear16; empty at the end.
     pub(super) fn read_linear16(&mut self, samples: usize) -> io::Result<Vec<u8>> {
         let mut audio = Vec::with_capacity(samples * 2);
         let read = match self.spec().sample_format {
@@ -92,19 +92,22 @@ fn read_head(input: &mut impl Read) -> io::Result<Vec<u8>> {
 
 fn read_more(input: &mut impl Read, head: &mut Vec<u8>, count: usize) -> io::Result<()> {
     if head.len() + count > HEAD_BYTES_MAX {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "no samples in its first 1 MiB"));
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "no samples in the first 1 MiB"));
     }
     let read = input.take(count as u64).read_to_end(head)?;
     if read < count {
-        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it ends within its header"));
+        return Err(io::Error::new(
+            io::ErrorKind::UnexpectedEof,
+            "the file ends within its header",
+        ));
     }
     Ok(())
 }
 
-/// Makes the length of the samples one that `hound` accepts; tells whether it was no length at all.
+/// Adjusts the sample length so that `hound` accepts it; returns whether it was a placeholder.
 ///
 /// A program that writes into a pipe cannot go back to fill in the length. It leaves 0 or a very
-/// large number there, which need not be a multiple of anything.
+/// large number, which need not be a multiple of anything.
 fn settle_length(head: &mut [u8]) -> bool {
     let at = head.len() - 4;
     let block = head.windows(4).position(|tag| tag == b"fmt ").map_or(0, |fmt| {
@@ -122,14 +125,14 @@ fn u32_at(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
 }
 
-const CUT_SHORT: &str = "it ends before its header says; what there was has been streamed";
+const CUT_SHORT: &str = "the file is shorter than its header says; everything in it was streamed";
 const RIFF_HEADER_BYTES: usize = 12;
 const CHUNK_HEADER_BYTES: usize = 8;
 
-/// Headers with cover pictures exist; larger ones than this are no audio.
+/// Headers with cover art exist; anything larger than this is not audio.
 const HEAD_BYTES_MAX: usize = 1 << 20;
 
-/// Pipes are given lengths from just under 2 GiB up.
+/// Placeholder lengths in pipes start just under 2 GiB.
 const OPEN_ENDED_FROM: u32 = 0x7fff_0000;
 
 #[cfg(test)]

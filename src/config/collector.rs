@@ -1,7 +1,7 @@
-//! Where spans go: the file's endpoint, and OpenTelemetry's own variables for what no key says.
+//! Where spans go: the file's endpoint, and OpenTelemetry's own variables for everything else.
 //!
-//! The variables mean what OpenTelemetry's specification says. That of the signal
-//! (`OTEL_EXPORTER_OTLP_TRACES_…`) goes before the general one, and an empty one is not set.
+//! The variables follow OpenTelemetry's specification. The signal's own
+//! (`OTEL_EXPORTER_OTLP_TRACES_…`) take precedence over the general ones, and empty means not set.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,26 +15,26 @@ use super::Otlp;
 use super::error::{Error, Place, Problem};
 use super::layers::{Finding, Origin};
 
-/// `service.name` where the environment gives no other.
+/// `service.name`, unless the environment sets another.
 const SERVICE_NAME: &str = "deepgram-sidecar";
 
-/// The path of a collector's receiver of spans, below its base URL.
+/// The path of a collector's span receiver, below its base URL.
 const TRACES_PATH: &str = "/v1/traces";
 
-/// For one request where the environment says nothing: OpenTelemetry's own default.
+/// Timeout of one request, unless the environment sets another: OpenTelemetry's own default.
 const TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
 
-/// The longest. Longer is a mistake of the unit.
+/// The maximum. Anything longer is a mistake in the unit.
 const TIMEOUT_MAX_MS: u64 = 600_000;
 
-/// A collector of spans, and what they say of this process.
+/// A collector for spans, and how they describe this process.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Collector {
-    /// Where requests go: `http` or `https`, without credentials and query.
+    /// Where requests go: `http` or `https`, without credentials or query.
     pub url: Url,
     /// Sent with each request. They may hold credentials, so `Debug` shows none.
     pub headers: HeaderMap,
-    /// For one request and its answer.
+    /// Timeout of one request, its response included.
     pub timeout: Duration,
     /// Certificates, as PEM, to trust in addition to the system's.
     pub ca_file: Option<PathBuf>,
@@ -48,10 +48,10 @@ impl Collector {
     /// The variable that names [`Collector::ca_file`], for messages.
     pub const CA_FILE_SETTING: &'static str = "OTEL_EXPORTER_OTLP_CERTIFICATE";
 
-    /// The collector that the configuration and the environment give; `None` for no traces.
+    /// The collector from the configuration and the environment; `None` if tracing is off.
     ///
     /// # Errors
-    /// All malformed variables at once; [`super::load`] tells them as well.
+    /// All malformed variables at once; [`super::load`] reports them too.
     pub fn find(otlp: &Otlp, environment: &[(String, String)]) -> Result<Option<Self>, Error> {
         let mut findings = Vec::new();
         let found = read(otlp, environment, &mut findings);
@@ -66,8 +66,8 @@ impl Collector {
     }
 }
 
-/// Reads the variables, and collects what is wrong with them. Those that nothing would obey are
-/// not judged: pods share them with applications that may.
+/// Reads the variables, and collects mistakes. Variables that would have no effect are not
+/// checked: pods share them with applications.
 pub(super) fn read(
     otlp: &Otlp,
     environment: &[(String, String)],
@@ -94,27 +94,27 @@ pub(super) fn read(
     })
 }
 
-/// Judges a collector's URL. Never repeats it: it may hold credentials.
+/// Checks a collector's URL. Never repeats it: it may hold credentials.
 pub(super) fn collector_url(url: &Url) -> Result<(), &'static str> {
     if !matches!(url.scheme(), "http" | "https") {
         return Err("must start with http:// or https://: traces travel as OTLP over HTTP, \
                     usually to port 4318");
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err("must not hold credentials; they belong in OTEL_EXPORTER_OTLP_HEADERS");
+        return Err("must not contain credentials; they belong in OTEL_EXPORTER_OTLP_HEADERS");
     }
     if url.query().is_some() || url.fragment().is_some() {
-        return Err("must not hold a query or fragment; tokens belong in \
+        return Err("must not contain a query or fragment; tokens belong in \
                     OTEL_EXPORTER_OTLP_HEADERS");
     }
-    // A browser's idea of a host or of a length is wider than HTTP's.
+    // The URL standard allows hosts and lengths that HTTP does not.
     if Uri::try_from(traces_url(url).as_str()).is_err() {
-        return Err("must be a URL that HTTP can carry: check the host, and the length");
+        return Err("must be a valid HTTP URL: check the host and the length");
     }
     Ok(())
 }
 
-/// The receiver of spans below a base URL; a URL that names it already stays as it is.
+/// The span receiver below a base URL; a URL that already names it is left unchanged.
 fn traces_url(base: &Url) -> Url {
     let mut url = base.clone();
     let path = url.path().trim_end_matches('/').to_owned();
@@ -158,8 +158,8 @@ impl<'a> Variables<'a> {
         is("OTEL_SDK_DISABLED", "true") || is("OTEL_TRACES_EXPORTER", "none")
     }
 
-    /// Where the file is silent. The protocol is of interest here alone: a variable that describes
-    /// another endpoint than the file's says nothing about the file's.
+    /// Used if the file sets no endpoint. The protocol is only checked here: it describes the
+    /// variables' endpoint, not the file's.
     fn endpoint(&mut self) -> Option<Url> {
         let own = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
         let general = "OTEL_EXPORTER_OTLP_ENDPOINT";
@@ -174,7 +174,7 @@ impl<'a> Variables<'a> {
     }
 }
 
-/// Reads a variable; the complaint is a sentence for the operator, and never repeats the text.
+/// Reads a variable; the error is a sentence for the operator, and never repeats the text.
 type Parse<T> = fn(&str) -> Result<T, &'static str>;
 
 fn endpoint(text: &str) -> Result<Url, &'static str> {
@@ -185,7 +185,7 @@ fn endpoint(text: &str) -> Result<Url, &'static str> {
 fn protocol(text: &str) -> Result<(), &'static str> {
     match text {
         "http/protobuf" => Ok(()),
-        _ => Err("must be http/protobuf, the one protocol that this version speaks; point \
+        _ => Err("must be http/protobuf, the only protocol this version supports; point \
                   telemetry.otlp.endpoint at the collector's HTTP port, usually 4318"),
     }
 }
@@ -193,7 +193,7 @@ fn protocol(text: &str) -> Result<(), &'static str> {
 fn timeout(text: &str) -> Result<Duration, &'static str> {
     match text.parse() {
         Ok(millis @ 1..=TIMEOUT_MAX_MS) => Ok(Duration::from_millis(millis)),
-        _ => Err("must be milliseconds, a whole number from 1 to 600000"),
+        _ => Err("must be a whole number of milliseconds, from 1 to 600000"),
     }
 }
 
@@ -204,7 +204,7 @@ fn headers(text: &str) -> Result<HeaderMap, &'static str> {
     for (name, value) in pairs(text).map_err(|_| WRONG)? {
         let name = HeaderName::try_from(name).map_err(|_| WRONG)?;
         if [CONTENT_LENGTH, TRANSFER_ENCODING].contains(&name) {
-            return Err("must not set content-length or transfer-encoding: they are the request's");
+            return Err("must not set content-length or transfer-encoding: the request sets them");
         }
         let mut value = HeaderValue::try_from(value).map_err(|_| WRONG)?;
         value.set_sensitive(true);
@@ -227,7 +227,7 @@ fn pairs(text: &str) -> Result<Vec<(String, String)>, &'static str> {
     items.map(pair).collect()
 }
 
-/// Takes a pair out of the list; the last of a name counts.
+/// Removes a pair from the list; the last one of a name wins.
 fn take(pairs: &mut Vec<(String, String)>, name: &str) -> Option<String> {
     let (taken, kept) = std::mem::take(pairs).into_iter().partition(|(other, _)| other == name);
     *pairs = kept;

@@ -1,7 +1,7 @@
-//! A YAML file as it was written: order, repeated keys, and the line of everything in it.
+//! A YAML file as written: order, duplicate keys, and the line of everything in it.
 //!
-//! It knows nothing of which keys exist. Mistakes are kept in the tree where the tree can hold
-//! them, so that the reader can tell them all.
+//! It does not know which keys exist. Mistakes are kept in the tree where possible, so that the
+//! reader can report all of them.
 
 mod locate;
 
@@ -11,15 +11,13 @@ use serde::de::{
     Deserialize, Deserializer, EnumAccess, IgnoredAny, MapAccess, SeqAccess, VariantAccess, Visitor,
 };
 
-/// A parsed file.
 #[derive(Debug)]
 pub(super) struct Document {
     text: String,
-    /// Its one value; null for an empty file.
+    /// Null for an empty file.
     pub(super) root: Node,
 }
 
-/// A YAML value.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Node {
     Null,
@@ -30,19 +28,19 @@ pub(super) enum Node {
     List(Vec<Node>),
     /// Entries in the order of the file, repeated names included.
     Map(Vec<(String, Node)>),
-    /// A value with a `!tag`; no key wants one.
+    /// A value with a `!tag`; no key accepts one.
     Tagged,
 }
 
 /// Text that is not one YAML document.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct SyntaxError {
-    /// Counted from 1, where the parser knows.
+    /// Counted from 1, if the parser knows.
     pub(super) line: Option<usize>,
     pub(super) message: String,
 }
 
-/// The way to a node: at each level the index of an entry or an item, from 0.
+/// The path to a node: at each level the index of an entry or an item, from 0.
 pub(super) type Trail = Vec<usize>;
 
 impl Document {
@@ -57,7 +55,7 @@ impl Document {
         locate::line_of(document, trail)
     }
 
-    /// The value of the key with these names, and the way to it. Of a repeated key the first.
+    /// The value of the key with these names, and the path to it; the first one of a duplicate key.
     pub(super) fn find(&self, names: &[&str]) -> Option<(Trail, &Node)> {
         let mut trail = Trail::new();
         let mut node = &self.root;

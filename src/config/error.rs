@@ -1,4 +1,4 @@
-//! All that is wrong with a configuration, told at once.
+//! All mistakes in a configuration, reported at once.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -14,12 +14,11 @@ pub struct Error {
     pub omitted: usize,
 }
 
-/// One mistake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// Where it was made.
     pub place: Place,
-    /// The dotted path of the key; empty where no key is to blame.
+    /// The dotted path of the key; empty if it concerns no key.
     pub key: String,
     /// What is wrong and what to do, in a sentence without the key.
     pub message: String,
@@ -28,17 +27,16 @@ pub struct Problem {
 /// Where a mistake was made.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Place {
-    /// In the file, at this line, counted from 1; `None` where the file as a whole is wrong.
+    /// In the file, at this line, counted from 1; `None` if the file as a whole is wrong.
     File(Option<usize>),
     /// In the environment variable of this name.
     Variable(String),
-    /// On the command line.
     CommandLine,
 }
 
 impl Error {
-    /// How many problems are listed. Finding a line reads the file again, so the list must end;
-    /// nobody mends more than this in one go.
+    /// Maximum number of problems listed. Looking up a line parses the file again, so the list is
+    /// bounded; nobody fixes more than this in one go.
     pub const PROBLEMS_MAX: usize = 50;
 }
 

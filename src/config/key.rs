@@ -1,6 +1,6 @@
 //! Deepgram's API key: where it comes from, how it is kept, how it is replaced.
 //!
-//! It never leaves by `Debug`, by an error or by the configuration; only [`ApiKey::expose`] shows
+//! It never appears in `Debug` output, errors or the configuration; only [`ApiKey::expose`] reveals
 //! it, to the one place that writes the request's header.
 
 use std::fmt;
@@ -16,10 +16,10 @@ use thiserror::Error;
 
 use super::{Auth, Upstream};
 
-/// The environment variable that holds the key where no file does.
+/// The environment variable with the key, if there is no file.
 pub const KEY_VARIABLE: &str = "DEEPGRAM_API_KEY";
 
-/// Longest key, in bytes. Deepgram's have 40; a token of a self-hosted one may be longer.
+/// Maximum key length, in bytes. Deepgram's have 40; a self-hosted one's token may be longer.
 const KEY_BYTES_MAX: usize = 4096;
 
 /// A Deepgram API key: 1 to 4096 visible ASCII characters. Cheap to clone, wiped when the last
@@ -28,7 +28,7 @@ const KEY_BYTES_MAX: usize = 4096;
 pub struct ApiKey(Arc<SecretString>);
 
 impl ApiKey {
-    /// Takes a key as it was written; white space around it is not part of it.
+    /// Parses a key; surrounding white space is ignored.
     pub fn parse(text: &str) -> Result<Self, KeyError> {
         let key = text.trim();
         if key.is_empty() {
@@ -44,7 +44,7 @@ impl ApiKey {
         Ok(Self(Arc::new(key.into())))
     }
 
-    /// The key itself, for the `Authorization` header alone.
+    /// The key itself, for the `Authorization` header only.
     pub fn expose(&self) -> &str {
         self.0.expose_secret()
     }
@@ -56,28 +56,30 @@ impl fmt::Debug for ApiKey {
     }
 }
 
-/// Why there is no usable key. Never holds any of it.
+/// Why there is no usable key. Never contains any part of it.
 #[derive(Debug, Error)]
 pub enum KeyError {
     /// Neither file nor variable was given.
     #[error(
-        "there is no API key: set {KEY_VARIABLE} or upstream.api_key_file (a self-hosted \
-         Deepgram that needs none wants upstream.auth: none)"
+        "no API key: set {KEY_VARIABLE} or upstream.api_key_file (or upstream.auth: none, for a \
+         self-hosted Deepgram that needs no key)"
     )]
     Missing,
     /// The key file cannot be read.
-    #[error("the key cannot be read: {0}; check that the file exists and that we may read it")]
-    Unreadable(#[from] io::Error),
-    /// There is nothing but white space.
-    #[error("the key is empty; put the API key and nothing else there")]
+    #[error("cannot read the API key: {0}; check that the file exists and is readable")]
+    Unreadable(String),
+    /// Only white space.
+    #[error("the API key is empty; it must contain the key and nothing else")]
     Empty,
-    /// It is longer than any key.
-    #[error("the key is longer than {KEY_BYTES_MAX} bytes; put the API key and nothing else there")]
-    TooLong,
-    /// It cannot stand in a header.
+    /// Longer than any key.
     #[error(
-        "the key holds spaces, line breaks or characters beyond ASCII; put the API key and \
-         nothing else there"
+        "the API key is longer than {KEY_BYTES_MAX} bytes; it must be the key and nothing else"
+    )]
+    TooLong,
+    /// Not valid in a header.
+    #[error(
+        "the API key contains spaces, line breaks or non-ASCII characters; it must be the key and \
+         nothing else"
     )]
     NotPrintable,
 }
@@ -87,13 +89,13 @@ pub enum KeyError {
 pub enum KeySource {
     /// The environment variable [`KEY_VARIABLE`]; it never changes.
     Variable,
-    /// This file; it may change at any time.
+    /// A file, which may change at any time.
     File(PathBuf),
 }
 
 impl KeySource {
-    /// The source that `upstream` and the environment give; `None` where there is none, or where
-    /// none is needed. A file goes before the variable.
+    /// The source from `upstream` and the environment; `None` if there is none, or none is needed.
+    /// A file takes precedence over the variable.
     pub fn find(upstream: &Upstream, environment: &[(String, String)]) -> Option<Self> {
         match &upstream.api_key_file {
             _ if upstream.auth == Auth::None => None,
@@ -122,19 +124,19 @@ pub struct KeyStore {
 #[derive(Debug)]
 struct Held {
     key: Option<ApiKey>,
-    /// What the file was when the key was read; `None` without a file.
+    /// The file's state when the key was read; `None` without a file.
     stamp: Option<Stamp>,
 }
 
 /// What [`KeyStore::refresh`] found.
 #[derive(Debug)]
 pub enum Refresh {
-    /// The key is what it was.
+    /// The key has not changed.
     Unchanged,
     /// There is a new key for the next dial.
     Replaced,
-    /// The file changed and gave no key; the old one stays. Told again at every refresh until the
-    /// file is mended.
+    /// The file changed but has no usable key; the old one stays. Reported at every refresh until
+    /// the file is fixed.
     Failed(KeyError),
 }
 
@@ -142,7 +144,7 @@ impl KeyStore {
     /// Reads the key.
     ///
     /// # Errors
-    /// Where `upstream.auth` wants a key and there is no usable one.
+    /// If `upstream.auth` requires a key and there is no usable one.
     pub fn load(upstream: &Upstream, environment: &[(String, String)]) -> Result<Self, KeyError> {
         let source = KeySource::find(upstream, environment);
         let held = match &source {
@@ -160,18 +162,18 @@ impl KeyStore {
         Ok(Self { source, held: Mutex::new(held) })
     }
 
-    /// The key to dial with now; `None` where `upstream.auth` is `none`.
+    /// The key to dial with now; `None` if `upstream.auth` is `none`.
     pub fn current(&self) -> Option<ApiKey> {
         self.lock().key.clone()
     }
 
-    /// Where the key comes from; `None` where none is needed.
+    /// Where the key comes from; `None` if none is needed.
     pub fn source(&self) -> Option<&KeySource> {
         self.source.as_ref()
     }
 
-    /// Reads the file again if it is another one than before, also by way of a swapped symbolic
-    /// link. Blocks on the disk; without a change that is a single `stat`.
+    /// Rereads the file if it has changed, including through a swapped symbolic link. Blocks on the
+    /// disk; without a change that is a single `stat`.
     pub fn refresh(&self) -> Refresh {
         let Some(KeySource::File(file)) = &self.source else { return Refresh::Unchanged };
         let known = self.lock().stamp;
@@ -193,19 +195,19 @@ impl KeyStore {
     }
 
     fn lock(&self) -> MutexGuard<'_, Held> {
-        // No code panics while it holds this lock, and what it guards is sound after every line.
+        // No code panics while holding this lock, and the data is consistent after every line.
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Tells one state of a file from another.
+/// Identifies a state of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Stamp {
     device: u64,
     inode: u64,
     bytes: u64,
     modified: (i64, i64),
-    /// Also moves when a file is written twice in one tick of `modified` that a copy preserved.
+    /// Also changes if a file is written twice within one tick of `modified`, or a copy preserves it.
     changed: (i64, i64),
 }
 
@@ -227,21 +229,26 @@ fn variable(environment: &[(String, String)]) -> Option<&str> {
 }
 
 fn changed(file: &Path, known: Option<Stamp>) -> Result<Option<(ApiKey, Stamp)>, KeyError> {
-    let now = Stamp::from(&fs::metadata(file)?);
+    let now = Stamp::from(&fs::metadata(file).map_err(|error| unreadable(file, &error))?);
     if known == Some(now) { Ok(None) } else { read_file(file).map(Some) }
 }
 
 fn read_file(path: &Path) -> Result<(ApiKey, Stamp), KeyError> {
-    let file = File::open(path)?;
-    // Of the open file, so that the stamp is that of the bytes even while a link is swapped.
-    let stamp = Stamp::from(&file.metadata()?);
-    // One byte more than a key and its line end, and room for it, so that no copy is left behind
-    // by growing.
+    let file = File::open(path).map_err(|error| unreadable(path, &error))?;
+    // Of the open file, so that the stamp matches the bytes even while a link is swapped.
+    let stamp = Stamp::from(&file.metadata().map_err(|error| unreadable(path, &error))?);
+    // One byte more than a key and its line end, preallocated so that growing leaves no copy of
+    // the key behind.
     let limit = KEY_BYTES_MAX + 3;
     let mut bytes = Zeroizing::new(Vec::with_capacity(2 * limit));
-    file.take(limit as u64).read_to_end(&mut bytes)?;
+    let read = file.take(limit as u64).read_to_end(&mut bytes);
+    read.map_err(|error| unreadable(path, &error))?;
     let text = str::from_utf8(&bytes).map_err(|_| KeyError::NotPrintable)?;
     Ok((ApiKey::parse(text)?, stamp))
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> KeyError {
+    KeyError::Unreadable(format!("{}: {error}", path.display()))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The sources, laid over one another: file, environment, command line.
+//! The sources in layers: file, environment, command line.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -10,7 +10,7 @@ use super::schema::{self, Key};
 use super::sections::Config;
 use super::{FILE_VARIABLE, Sources, VARIABLE_PREFIX, strangers};
 
-/// Longest file that is read. Larger is no configuration, and the parser holds it several times.
+/// Maximum file size. Anything larger is not a configuration, and the parser copies it several times.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// Everything that was given, not yet read as values.
@@ -38,11 +38,11 @@ pub(super) struct Finding {
     pub(super) message: String,
 }
 
-/// Where a value was given. Ordered as problems are told: a trail orders as its node does in the
+/// Where a value was given. Ordered as problems are reported: a trail orders as its node does in the
 /// file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Origin {
-    /// The file is no document; the line, where known.
+    /// The file is not a document; the line, if known.
     Text(Option<usize>),
     Document(Trail),
     Variable(String),
@@ -57,7 +57,7 @@ pub(super) enum Given<'a> {
 }
 
 impl Layers {
-    /// Takes the sources apart. What no key wants is found here, wrong values are not.
+    /// Splits the sources into keys. Unknown keys are found here, wrong values later.
     pub(super) fn gather(sources: &Sources, findings: &mut Vec<Finding>) -> Self {
         let keys = schema::keys(&Config::default());
         let document = sources.file.as_deref().and_then(|file| match open(file) {
@@ -89,7 +89,7 @@ impl Layers {
         in_file.into_iter().chain(as_text)
     }
 
-    /// Puts the findings in order and finds their lines.
+    /// Sorts the findings and looks up their lines.
     pub(super) fn report(self, mut findings: Vec<Finding>) -> Error {
         findings.sort_by(|one, other| one.origin.cmp(&other.origin));
         let omitted = findings.len().saturating_sub(Error::PROBLEMS_MAX);
@@ -113,7 +113,7 @@ impl Layers {
         }
     }
 
-    /// Takes our own variables alone. Those of OpenTelemetry stand below the file and set no key:
+    /// Takes only our own variables. OpenTelemetry's rank below the file and set no key:
     /// see `config/collector.rs`.
     fn take_environment(
         &mut self,
@@ -121,7 +121,7 @@ impl Layers {
         keys: &[Key],
         findings: &mut Vec<Finding>,
     ) {
-        // A template that leaves a value out still names the variable: empty means not set.
+        // A template that omits a value still names the variable: empty means not set.
         let ours = environment.iter().filter(|(name, text)| {
             name.starts_with(VARIABLE_PREFIX) && name != FILE_VARIABLE && !text.is_empty()
         });
@@ -163,7 +163,7 @@ impl Layers {
 }
 
 /// Kubernetes describes every service of the namespace in variables. Those of a service called
-/// `deepgram-sidecar`, or `deepgram-sidecar-metrics`, begin as ours do:
+/// `deepgram-sidecar`, or `deepgram-sidecar-metrics`, start like ours:
 /// `…_SERVICE_HOST`, `…_SERVICE_PORT`, `…_PORT=tcp://…`, `…_PORT_80_TCP`, `…_PORT_80_TCP_ADDR`.
 fn is_service_link(name: &str, text: &str) -> bool {
     let is_service = |suffix| name.contains("_SERVICE_") && name.contains(suffix);
@@ -186,7 +186,7 @@ fn open(file: &Path) -> Result<Document, Finding> {
     let text = String::from_utf8(bytes).map_err(|error| {
         let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         let line = 1 + valid.iter().filter(|byte| **byte == b'\n').count();
-        wrong(Some(line), "is not UTF-8 from here; save it as UTF-8".into())
+        wrong(Some(line), "not UTF-8 from here; save it as UTF-8".into())
     })?;
     Document::parse(text).map_err(|error| wrong(error.line, error.message))
 }

@@ -1,4 +1,4 @@
-//! Reads what was given into values, and collects what is wrong with it.
+//! Reads the layers into values, and collects all mistakes.
 
 use super::document::Node;
 use super::layers::{Finding, Given, Layers, Origin};
@@ -7,13 +7,13 @@ use super::schema::{Section, Walk, takes};
 use super::sections::{Config, Contradiction};
 use super::setting::{Setting, Wrong};
 
-/// The configuration that the layers make. Where something is wrong the default stands in, and
-/// the findings say so.
+/// The configuration that results from the layers. A wrong value is replaced by the default, and
+/// reported in the findings.
 pub(super) fn read(layers: &Layers, findings: &mut Vec<Finding>) -> Config {
     let mut config = Config::default();
     config.walk(&mut Reader { layers, findings, names: Vec::new() });
     for Contradiction { keys, message } in config.contradictions() {
-        // Only sound values are compared: what a stand-in contradicts is nobody's mistake.
+        // Only valid values are compared: a contradiction with a substitute is nobody's mistake.
         if keys.iter().any(|names| is_mistaken(names, findings)) {
             continue;
         }
@@ -55,7 +55,7 @@ impl Walk for Reader<'_> {
         let layers = self.layers;
         let names = self.names.clone();
         for (origin, given) in layers.given(&names) {
-            // A weaker layer's mistake is told as well: one day nothing covers it.
+            // A weaker layer's mistake is reported too: one day nothing will override it.
             match read_value(&given, &rule) {
                 Ok(sound) => *value = sound,
                 Err(complaints) => self.complain(&origin, complaints),
@@ -81,9 +81,9 @@ impl Reader<'_> {
     }
 }
 
-/// What is wrong with one value.
+/// A mistake in one value.
 struct Complaint {
-    /// The item of a list that is meant, from 0.
+    /// The index of the list item, from 0.
     item: Option<usize>,
     message: String,
 }
@@ -117,10 +117,10 @@ fn mistyped<T: Setting>(node: &Node, wrong: Wrong, rule: &Rule<T>) -> Vec<Compla
 }
 
 fn must_be(wanted: &str, found: &str) -> String {
-    format!("must be {wanted}; it is {found}")
+    format!("must be {wanted}, not {found}")
 }
 
-/// A value as a message shows it, where a `T` was wanted.
+/// A value as messages show it, where a `T` was expected.
 fn shown<T: Setting>(node: &Node) -> String {
     match node {
         Node::Null => "null".into(),
@@ -139,8 +139,8 @@ fn shown<T: Setting>(node: &Node) -> String {
 fn shown_text<T: Setting>(text: &str) -> String {
     const CHARS_MAX: usize = 24;
     if !T::IS_PRIVATE && text.chars().count() <= CHARS_MAX {
-        format!("the text {text:?}")
+        format!("{text:?}")
     } else {
-        "another text".into()
+        "the given text".into()
     }
 }

@@ -23,26 +23,26 @@ const INTRODUCTION: &str = "\
 `deepgram-sidecar` reads one YAML file. Every key is optional, and an empty file is a valid one.
 
 - **Order.** Defaults, then the file, then the environment, then `--set KEY=VALUE` on the command
-  line; the later wins.
-- **Environment.** Every key has a variable, named below. An empty variable counts as not set; a
-  list is written with commas (`1000,1001`). A variable that starts with `DEEPGRAM_SIDECAR_` and
-  belongs to no key is a mistake, except `DEEPGRAM_SIDECAR_CONFIG`, which names the file, and
-  those that Kubernetes makes for services.
-- **Mistakes.** All are reported at once, each with its line or variable, and nothing starts:
-  `deepgram-sidecar check-config` does only that, and needs no API key.
-- **Durations** are written with their unit: `500ms`, `5s`, `10m`, `1m 30s`. A bare `0` is zero.
-- **The API key** never stands in this file. It is read from `upstream.api_key_file` or else from
-  the variable `DEEPGRAM_API_KEY`. A key file that changes is read again; one that cannot be read
-  any more leaves the old key in use.
-- **OpenTelemetry's variables** say what no key does, as the applications in the pod know them:
-  `OTEL_EXPORTER_OTLP_ENDPOINT` where `telemetry.otlp.endpoint` is null, and
-  `OTEL_EXPORTER_OTLP_HEADERS`, `_TIMEOUT` (milliseconds, 10000) and `_CERTIFICATE` (a PEM file of
-  further roots); each also as `OTEL_EXPORTER_OTLP_TRACES_…`, which goes first, and whose endpoint
-  is taken as it is. `_PROTOCOL` must be `http/protobuf`. `OTEL_SERVICE_NAME` and
+  line; later ones win.
+- **Environment.** Every key has a variable, listed below. An empty variable counts as not set;
+  lists are comma-separated (`1000,1001`). An unknown variable that starts with
+  `DEEPGRAM_SIDECAR_` is an error, except `DEEPGRAM_SIDECAR_CONFIG`, which names the file, and
+  those that Kubernetes creates for services.
+- **Mistakes.** All are reported at once, each with its line or variable, and the daemon does not
+  start. `deepgram-sidecar check-config` only checks, and needs no API key.
+- **Durations** need a unit: `500ms`, `5s`, `10m`, `1m 30s`. A bare `0` is zero.
+- **The API key** is never in this file. It is read from `upstream.api_key_file` or, without one,
+  from the variable `DEEPGRAM_API_KEY`. A key file is reread when it changes; if it can no longer
+  be read, the old key stays in use.
+- **OpenTelemetry's variables** cover what no key does, so that they can be shared with the
+  applications in the pod: `OTEL_EXPORTER_OTLP_ENDPOINT`, if `telemetry.otlp.endpoint` is null, and
+  `OTEL_EXPORTER_OTLP_HEADERS`, `_TIMEOUT` (milliseconds, 10000) and `_CERTIFICATE` (a PEM file with
+  additional roots); each also as `OTEL_EXPORTER_OTLP_TRACES_…`, which takes precedence, and whose
+  endpoint is used unchanged. `_PROTOCOL` must be `http/protobuf`. `OTEL_SERVICE_NAME` and
   `OTEL_RESOURCE_ATTRIBUTES` describe this process; `OTEL_SDK_DISABLED=true` or
-  `OTEL_TRACES_EXPORTER=none` turns traces off. A malformed one is a mistake like any other, as
-  long as there is an endpoint.
-- `deepgram-sidecar print-config` shows what is in effect.
+  `OTEL_TRACES_EXPORTER=none` turns tracing off. As long as there is an endpoint, malformed
+  variables are reported like any other mistake.
+- `deepgram-sidecar print-config` shows the settings in effect.
 
 All keys with their defaults:
 

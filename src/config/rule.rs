@@ -8,12 +8,12 @@ use super::setting::Setting;
 
 /// A bound on one key's values.
 pub(super) struct Rule<T> {
-    /// The bound in words, for messages and the reference; empty where the type says it all.
+    /// The bound in words, for messages and the reference; empty if the type is enough.
     pub(super) allows: String,
     check: Check<T>,
 }
 
-/// Judges a value; the complaint is a sentence for the operator.
+/// Checks a value; the error is a sentence for the operator.
 type Check<T> = Box<dyn Fn(&T) -> Result<(), String>>;
 
 /// Every value of the type.
@@ -48,7 +48,7 @@ fn range_text<T: Setting>(range: &impl RangeBounds<T>) -> String {
     }
 }
 
-/// Values that `check` has no complaint about; `allows` says in words which those are.
+/// Values that `check` accepts; `allows` describes them in words.
 pub(super) fn checked<T: 'static>(
     allows: &str,
     check: impl Fn(&T) -> Result<(), &'static str> + 'static,
@@ -57,11 +57,11 @@ pub(super) fn checked<T: 'static>(
     Rule { allows: allows.to_owned(), check: Box::new(check) }
 }
 
-/// The one value that this version can do. Others are not shown: a URL may hold credentials.
+/// The only value that this version supports. Others are not shown: a URL may hold credentials.
 pub(super) fn only<T: Setting + PartialEq + 'static>(available: T) -> Rule<T> {
     let word = plain(&available);
     let allows = format!("only {word} in this version");
-    let complaint = format!("all but {word} is not available in this version; remove it");
+    let complaint = format!("only `{word}` is supported in this version");
     let check = move |value: &T| match *value == available {
         true => Ok(()),
         false => Err(complaint.clone()),
@@ -70,19 +70,19 @@ pub(super) fn only<T: Setting + PartialEq + 'static>(available: T) -> Rule<T> {
 }
 
 impl<T: 'static> Rule<T> {
-    /// Judges a value; the complaint is a sentence for the operator.
+    /// Checks a value; the error is a sentence for the operator.
     pub(super) fn check(&self, value: &T) -> Result<(), String> {
         (self.check)(value)
     }
 
-    /// Adds the reason for the bound to the complaint.
+    /// Adds the reason for the bound to the error.
     pub(super) fn because(self, reason: &'static str) -> Self {
         let check = self.check;
         let check = move |value: &T| check(value).map_err(|text| format!("{text}: {reason}"));
         Self { allows: self.allows, check: Box::new(check) }
     }
 
-    /// Allows null as well.
+    /// Also allows null.
     pub(super) fn or_null(self) -> Rule<Option<T>> {
         let check = self.check;
         let check = move |value: &Option<T>| value.as_ref().map_or(Ok(()), &check);
@@ -90,7 +90,7 @@ impl<T: 'static> Rule<T> {
     }
 }
 
-/// A scalar as it would stand in the file, without quotes.
+/// A scalar as in the file, without quotes.
 pub(super) fn plain<T: Setting>(value: &T) -> String {
     plain_value(&value.write())
 }

@@ -1,25 +1,24 @@
-//! The list of keys, as something that can be walked.
+//! The list of keys, as a visitor can walk it.
 
 use serde_yaml::Value;
 
 use super::rule::Rule;
 use super::setting::Setting;
 
-/// A part of the configuration that holds keys or further sections.
+/// A part of the configuration with keys or further sections.
 pub(super) trait Section {
-    /// The type's documentation.
     const ABOUT: &'static str;
 
-    /// Shows every key and section to `walk`, in the order of the reference.
+    /// Visits every key and section, in reference order.
     fn walk(&mut self, walk: &mut impl Walk);
 }
 
-/// What can be done with each key.
+/// A visitor of all keys.
 pub(super) trait Walk {
-    /// Meets a section; to see what is in it, walk on.
+    /// Visits a section; call its `walk` to visit its contents.
     fn section<S: Section>(&mut self, name: &'static str, section: &mut S);
 
-    /// Meets a key.
+    /// Visits a key.
     fn key<T: Setting + 'static>(
         &mut self,
         name: &'static str,
@@ -59,7 +58,7 @@ macro_rules! section {
     };
 }
 
-/// Defines a section that holds sections.
+/// Defines a section that contains sections.
 macro_rules! sections {
     (
         $(#[doc = $about:literal])+
@@ -88,13 +87,11 @@ pub(super) use {section, sections};
 /// One key of a configuration.
 #[derive(Debug)]
 pub(super) struct Key {
-    /// The names on the way from the root, its own last.
+    /// The names from the root down, its own last.
     pub(super) names: Vec<&'static str>,
-    /// Its documentation.
     pub(super) about: &'static str,
-    /// What it takes, type and bound.
+    /// The values it accepts: type and bound.
     pub(super) takes: String,
-    /// Its value.
     pub(super) value: Value,
 }
 
@@ -111,17 +108,15 @@ impl Key {
         Self { names, about: about.trim(), takes: takes(rule), value: value.write() }
     }
 
-    /// The dotted path.
     pub(super) fn path(&self) -> String {
         self.names.join(".")
     }
 
-    /// The key's own name.
     pub(super) fn name(&self) -> &'static str {
         self.names.last().expect("a key has a name")
     }
 
-    /// The sections that it stands in, outermost first.
+    /// The sections that contain it, outermost first.
     pub(super) fn sections(&self) -> &[&'static str] {
         &self.names[..self.names.len() - 1]
     }
@@ -139,7 +134,7 @@ pub(super) fn keys<S: Section + Clone>(root: &S) -> Vec<Key> {
     list.keys
 }
 
-/// What a key takes, in words.
+/// The values a key accepts, in words.
 pub(super) fn takes<T: Setting>(rule: &Rule<T>) -> String {
     match rule.allows.as_str() {
         "" => T::wants(),

@@ -1,4 +1,4 @@
-//! Every section and key. Documentation here is the text of the reference page.
+//! Every section and key. The documentation here is the text of the reference page.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -19,47 +19,47 @@ sections! {
         ipc: Ipc;
         /// Deepgram's side.
         upstream: Upstream;
-        /// What holds an idle connection.
+        /// Keeping idle connections alive.
         keepalive: Keepalive;
-        /// How a dead connection is noticed.
+        /// How dead connections are detected.
         liveness: Liveness;
         /// A session's buffers and deadlines.
         session: SessionTimes;
-        /// What follows the death of a connection.
+        /// What happens after a connection dies.
         recovery: Recovery;
-        /// The gate that leaves silence out.
+        /// Leaving out silence.
         vad: Vad;
-        /// What operators see over HTTP.
+        /// The admin server.
         admin: Admin;
         /// Logs, traces and metrics.
         telemetry: Telemetry;
-        /// The end of the process.
+        /// Shutdown.
         drain: Drain;
     }
 }
 
 section! {
-    /// The Unix socket that applications open.
+    /// The Unix socket for applications.
     Ipc {
-        /// The socket file: an absolute path. The kernel takes no more than 107 bytes.
+        /// The socket file: an absolute path of at most 107 bytes, the kernel's limit.
         socket: PathBuf = "/run/deepgram-sidecar/sidecar.sock".into(),
             checked("absolute, at most 107 bytes", socket_path);
-        /// The permissions of the socket file. By default owner and group may connect: containers
-        /// of a pod share a group more often than a user.
+        /// The socket file's permissions. By default owner and group may connect, because a pod's
+        /// containers are more likely to share a group than a user.
         socket_mode: SocketMode = SocketMode::DEFAULT, any();
-        /// Users who may open sessions, as numeric ids. Empty: whoever may open the socket file.
+        /// Numeric ids of users allowed to open sessions. Empty: anyone who can open the socket file.
         allow_uids: Vec<u32> = Vec::new(), any();
-        /// Groups whose members may open sessions, as numeric ids. Empty: whoever may open the
-        /// socket file.
+        /// Numeric ids of groups allowed to open sessions. Empty: anyone who can open the socket
+        /// file.
         allow_gids: Vec<u32> = Vec::new(), any();
-        /// Sessions at a time; one more is refused with `too_many_sessions`. The default is far
-        /// above what one application has, and bounds memory all the same.
+        /// Maximum concurrent sessions; further ones are refused with `too_many_sessions`. The
+        /// default is far more than one application needs, but still bounds memory.
         max_sessions: usize = 2000, within(1..=100_000);
-        /// Largest payload of a frame from an application, in bytes; a larger one is refused
-        /// before memory for it is taken. The default holds 32 s of 16 kHz linear16.
+        /// Maximum payload of a frame from an application, in bytes; larger ones are refused
+        /// before memory is allocated. The default holds 32 s of 16 kHz linear16.
         max_frame_bytes: u32 = 1 << 20, within(1 << 10..=16 << 20);
-        /// An application that has not sent OPEN so long after it connected is disconnected. OPEN is
-        /// its first write, so this is generous.
+        /// An application that has not sent OPEN within this time of connecting is disconnected.
+        /// OPEN is its first write, so this is generous.
         open_timeout: Duration = seconds(10), within(MOMENT..=DAY);
         /// A loopback address for the Deepgram-compatible dialect over TCP.
         tcp_listen: Option<SocketAddr> = None, only(None);
@@ -69,64 +69,64 @@ section! {
 section! {
     /// The connections to Deepgram.
     Upstream {
-        /// Deepgram's address, scheme and host alone: applications choose the path, and the key
-        /// has its own place.
+        /// Deepgram's address, only scheme and host: applications choose the path, and the key is
+        /// set separately.
         url: Url = "wss://api.deepgram.com".parse().expect("the literal is a URL"),
             checked("wss://HOST[:PORT], or ws:// with allow_plaintext", upstream_url);
-        /// How the API key is shown. With `none` no key is needed: for a self-hosted Deepgram.
+        /// How the API key is sent. `none` needs no key, for a self-hosted Deepgram.
         auth: Auth = Auth::Token, any();
-        /// A file that holds the API key and nothing else. It is read again when it changes.
-        /// Without it the key is the environment variable `DEEPGRAM_API_KEY`.
+        /// A file that contains the API key and nothing else. It is reread when it changes. Without
+        /// it, the key is taken from the environment variable `DEEPGRAM_API_KEY`.
         api_key_file: Option<PathBuf> = None, any();
-        /// Certificates, as PEM, to trust in addition to the system's: for a self-hosted Deepgram.
+        /// PEM certificates to trust in addition to the system's, for a self-hosted Deepgram.
         ca_file: Option<PathBuf> = None, any();
-        /// Whether the address may be `ws://`. Key and audio then travel in the clear, so it takes
-        /// two settings to ask for it.
+        /// Allows `ws://` addresses. Key and audio are then sent in the clear, so this takes two
+        /// settings.
         allow_plaintext: bool = false, any();
-        /// For one attempt, from the name lookup to the answered upgrade. Applications wait
-        /// through all attempts, so a lost one must not take long.
+        /// Timeout of one attempt, from DNS lookup to the upgrade's response. Applications wait
+        /// through all attempts, so a failed one must not take long.
         connect_timeout: Duration = seconds(10), within(MOMENT..=DAY);
-        /// Attempts in all to open a connection, waiting about 1, 2, 4 ... seconds in between.
+        /// Total attempts to open a connection, with waits of about 1, 2, 4 ... seconds in between.
         connect_attempts: u32 = 3, within(1..=10);
-        /// A connection that takes none of what is written to it for so long is dead. Half of
-        /// Deepgram's own patience of about 10 s, so that we say why before Deepgram does.
+        /// A connection that accepts no data for this long is dead. Half of Deepgram's own timeout
+        /// of about 10 s, so that we can report the cause before Deepgram closes.
         write_timeout: Duration = seconds(5), within(MOMENT..=DAY);
-        /// The most connections at a time that your Deepgram project allows. Null: not known.
+        /// Maximum concurrent connections that your Deepgram project allows. Null: unknown.
         max_connections: Option<usize> = None, within(1..=100_000).or_null();
     }
 }
 
 section! {
-    /// What holds a connection on which the application sends nothing.
+    /// Keeping a connection alive while the application sends nothing.
     Keepalive {
-        /// A KeepAlive goes out when nothing was sent for so long. Half of Deepgram's limit of
-        /// about 10 s: one may come late without harm.
+        /// Send a KeepAlive after nothing was sent for this long. Half of Deepgram's limit of
+        /// about 10 s, so that a late one does no harm.
         interval: Duration = seconds(5), within(MOMENT..seconds(10)).because(
-            "Deepgram ends a connection that gets neither audio nor a KeepAlive for about 10s",
+            "Deepgram closes a connection after about 10s without audio or a KeepAlive",
         );
-        /// After so long of nothing but KeepAlives the connection is closed cleanly, and opened
-        /// again by the next audio: an idle connection costs concurrency. 0s: never.
+        /// After this long with nothing but KeepAlives the connection is closed cleanly, and
+        /// reopened by the next audio: idle connections use up concurrency. 0s: never.
         max_idle: Duration = seconds(600), within(Duration::ZERO..=DAY);
-        /// Silence sent on a fresh connection for as long as the application sends nothing.
-        /// KeepAlives alone hold a connection that never had audio for about 30 s. 0s: none, since
-        /// Deepgram bills it as audio.
+        /// How much silence to send on a fresh connection while the application sends nothing.
+        /// Without any audio, KeepAlives only keep a connection alive for about 30 s. 0s: none,
+        /// because Deepgram bills it as audio.
         prime_silence: Duration = Duration::ZERO, within(Duration::ZERO..=seconds(60));
     }
 }
 
 section! {
-    /// How a connection is noticed to be dead although nothing says so.
+    /// Detecting connections that are dead without any sign of it.
     Liveness {
-        /// How often Deepgram is pinged. Often enough that a half-open connection is noticed before
+        /// How often to ping Deepgram. Often enough to detect a half-open connection before
         /// Deepgram's own limit of about 10 s.
         ping_interval: Duration = seconds(5), within(MOMENT..=DAY);
-        /// Without a sign of life for so long after a ping the connection is dead. A pong takes
-        /// one round trip; the rest is patience with a slow network.
+        /// A connection without a sign of life for this long after a ping is dead. A pong takes
+        /// one round trip; the rest is slack for a slow network.
         ping_timeout: Duration = seconds(5), within(MOMENT..=DAY);
-        /// Audio that stays unanswered for so long makes a `stalled` event. Deepgram answers
-        /// speech within about 1 s; long pauses of speech are the reason for the distance.
+        /// Audio without a result for this long raises a `stalled` event. Deepgram answers speech
+        /// within about 1 s; the margin is for long pauses in speech.
         stall_after: Duration = seconds(20), within(MOMENT..=DAY);
-        /// Whether a stall is a death. Off by default: silence looks the same to us.
+        /// Treat a stall as a death. Off by default, because silence looks the same to us.
         kill_stalled: bool = false, any();
     }
 }
@@ -134,50 +134,50 @@ section! {
 section! {
     /// A session's buffers and deadlines.
     SessionTimes {
-        /// How much audio is kept while Deepgram is dialled; beyond it the application waits. The
-        /// default covers one attempt that runs into its timeout. Never more than 1 MiB.
+        /// How much audio to buffer while dialling Deepgram; beyond it the application waits. The
+        /// default covers one attempt that times out. Never more than 1 MiB.
         connect_buffer: Duration = seconds(10), within(MOMENT..=seconds(600));
-        /// How long a Finalize may stay unanswered before it counts as a timeout: Deepgram does not
-        /// promise an answer.
+        /// How long a Finalize may go unanswered before it counts as timed out: Deepgram does not
+        /// guarantee an answer.
         finalize_timeout: Duration = seconds(5), within(MOMENT..=DAY);
-        /// How long Deepgram has to deliver the rest and close after FINISH. Smaller than
-        /// `drain.timeout`, so that a session that ends with the pod can end well.
+        /// How long Deepgram may take after FINISH to deliver the rest and close. Shorter than
+        /// `drain.timeout`, so that sessions can end cleanly when the pod stops.
         finish_timeout: Duration = seconds(10), within(MOMENT..=DAY);
-        /// How long an application may leave its socket unread while something waits for it. Longer
-        /// than any pause of a healthy one, short enough that a hung one frees its connection.
+        /// How long an application may leave its socket unread while data is waiting. Longer than
+        /// any pause of a healthy one, but short enough to free a hung one's connection.
         app_stall_timeout: Duration = seconds(30), within(MOMENT..=DAY);
     }
 }
 
 section! {
-    /// What follows the death of a connection.
+    /// What happens after a connection dies.
     Recovery {
-        /// With `latch` a death is final for the session, and the application decides what follows.
+        /// With `latch` a dead session stays dead, and the application decides what to do.
         mode: RecoveryMode = RecoveryMode::Latch, only(RecoveryMode::Latch);
-        /// How much audio is kept to be sent again. Deepgram's final results trail by a few
-        /// seconds; the rest is room for a slow reconnect.
+        /// How much audio to keep for resending. Deepgram's final results lag by a few seconds;
+        /// the rest is for a slow reconnect.
         ring: Duration = seconds(30), within(MOMENT..=seconds(600));
-        /// New connections in the life of a session.
+        /// Maximum reconnects per session.
         max_reconnects: u32 = 10, within(0..=1000);
-        /// New connections in a minute of a session: a fault that comes back at once is not
-        /// chased.
+        /// Maximum reconnects per minute of a session, so that a persistent fault is not retried
+        /// in a loop.
         reconnects_per_minute: u32 = 4, within(1..=60);
     }
 }
 
 section! {
-    /// The gate that leaves silence out.
+    /// Leaving out silence.
     Vad {
-        /// With `off` all audio is sent. The boolean false is read as `off`.
+        /// With `off` all audio is sent. The boolean false also means `off`.
         mode: VadMode = VadMode::Off, only(VadMode::Off);
     }
 }
 
 section! {
-    /// What operators see over HTTP: metrics, probes, sessions.
+    /// The admin server: metrics, probes, sessions.
     Admin {
-        /// Where it listens. Loopback by default: whoever reaches it sees session ids, tags and this
-        /// configuration. For probes and scrapes from outside the pod, 0.0.0.0:9464.
+        /// The address to listen on. Loopback by default, because it exposes session ids, tags and
+        /// this configuration. For probes and scrapes from outside the pod, use 0.0.0.0:9464.
         listen: SocketAddr = SocketAddr::from((Ipv4Addr::LOCALHOST, 9464)), any();
     }
 }
@@ -197,10 +197,10 @@ sections! {
 section! {
     /// The log.
     Logs {
-        /// How lines are written. Pods are read by log collectors, so JSON.
+        /// The format of lines. JSON by default, for log collectors.
         format: LogFormat = LogFormat::Json, any();
-        /// The least important lines that are written. `deepgram-sidecar log-level` changes it while
-        /// the daemon runs.
+        /// Minimum level to log. `deepgram-sidecar log-level` changes it while the daemon is
+        /// running.
         level: LogLevel = LogLevel::Info, any();
     }
 }
@@ -209,13 +209,13 @@ section! {
     /// Traces.
     Otlp {
         /// The collector's base URL, such as `http://collector:4318`; spans go to `/v1/traces` below
-        /// it. Null: what OpenTelemetry's own variables say, and without those no traces.
+        /// it. Null: as OpenTelemetry's own variables say; without those, tracing is off.
         endpoint: Option<Url> = None,
             checked("http:// or https://, without credentials", collector_url).or_null();
-        /// How traces travel.
+        /// The export protocol.
         protocol: OtlpProtocol = OtlpProtocol::Http, any();
-        /// The share of sessions that are traced where the application has not decided. All by
-        /// default: a session is minutes long, so there are few.
+        /// The share of sessions to trace if the application has not decided. All by default:
+        /// sessions last minutes, so there are few.
         sample_ratio: f64 = 1.0, within(0.0..=1.0);
     }
 }
@@ -223,20 +223,20 @@ section! {
 section! {
     /// Metrics.
     Metrics {
-        /// Sessions that have series of their own; further ones are in the totals only. It bounds
-        /// what a scrape costs.
+        /// Maximum number of sessions with their own series; the others are only in the totals.
+        /// Bounds the cost of a scrape.
         per_session_max: usize = 1000, within(0..=100_000);
-        /// How long an ended session keeps its series: longer than a usual scrape interval of
-        /// 15 to 30 s, so that the last values are seen.
+        /// How long an ended session keeps its series. Longer than the usual scrape interval of
+        /// 15 to 30 s, so that its last values are scraped.
         per_session_linger: Duration = seconds(60), within(Duration::ZERO..=seconds(3600));
     }
 }
 
 section! {
-    /// The end of the process.
+    /// Shutdown.
     Drain {
-        /// How long sessions have to end after SIGTERM. Smaller than the 30 s that Kubernetes
-        /// gives a pod by default, so that the end is ours.
+        /// How long sessions may take to end after SIGTERM. Shorter than Kubernetes' default grace
+        /// period of 30 s, so that the daemon exits before it is killed.
         timeout: Duration = seconds(25), within(Duration::ZERO..=DAY);
     }
 }
@@ -249,7 +249,7 @@ impl Keepalive {
 }
 
 impl Config {
-    /// What single keys cannot see.
+    /// Checks across keys.
     pub(super) fn contradictions(&self) -> Vec<Contradiction> {
         let mut found = Vec::new();
         if self.upstream.url.scheme() == "ws" && !self.upstream.allow_plaintext {
@@ -263,26 +263,26 @@ impl Config {
     }
 }
 
-/// Sound values that do not go together.
+/// Values that are valid alone but not together.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Contradiction {
-    /// The names of each key, the one to blame first.
+    /// The keys' names, the one to report first.
     pub(super) keys: &'static [&'static [&'static str]],
     /// What to do, in a sentence.
     pub(super) message: &'static str,
 }
 
-/// The shortest timer that makes sense; zero would fire for ever.
+/// The shortest sensible timer; zero would fire forever.
 const MOMENT: Duration = Duration::from_millis(1);
 
-/// The longest. Longer is meant as "never", and a mistake of the unit.
+/// The longest. Anything longer means "never", or is a mistake in the unit.
 const DAY: Duration = seconds(24 * 60 * 60);
 
 const fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)
 }
 
-/// `sun_path` of Linux, less the NUL at its end.
+/// Linux's `sun_path`, without the terminating NUL.
 const SOCKET_PATH_MAX: usize = 107;
 
 #[expect(clippy::ptr_arg, reason = "a rule checks the field as it is")]
@@ -300,20 +300,20 @@ fn socket_path(path: &PathBuf) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// Never repeats the URL: it may hold credentials.
+/// Never repeats the URL: it may contain credentials.
 fn upstream_url(url: &Url) -> Result<(), &'static str> {
     if !matches!(url.scheme(), "wss" | "ws") {
         return Err("must start with wss:// (or ws:// with upstream.allow_plaintext)");
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err("must not hold credentials; the key belongs in upstream.api_key_file or \
+        return Err("must not contain credentials; the key belongs in upstream.api_key_file or \
                     DEEPGRAM_API_KEY");
     }
     if url.query().is_some() || url.fragment().is_some() {
-        return Err("must not hold a query or fragment; applications send parameters in OPEN");
+        return Err("must not contain a query or fragment; applications send parameters in OPEN");
     }
     if !matches!(url.path(), "" | "/") {
-        return Err("must not hold a path; applications choose the endpoint in OPEN");
+        return Err("must not contain a path; applications choose the endpoint in OPEN");
     }
     Ok(())
 }

@@ -12,13 +12,13 @@ use super::document::Node;
 
 /// A type that a key can have.
 pub(super) trait Setting: Sized {
-    /// Whether a text of this type may hold credentials, and so must not be shown.
+    /// Whether the text may contain credentials, and so must not be shown.
     const IS_PRIVATE: bool = false;
 
-    /// What is asked for, to stand behind "must be": `a whole number`.
+    /// What is expected, as in "must be a whole number".
     fn wants() -> String;
 
-    /// What is asked of each item, where the value is a list.
+    /// What is expected of each item of a list.
     fn wants_item() -> String {
         Self::wants()
     }
@@ -26,7 +26,6 @@ pub(super) trait Setting: Sized {
     /// Reads plain text: an environment variable, a command line, a YAML string.
     fn parse(text: &str) -> Option<Self>;
 
-    /// Reads YAML.
     fn read(node: &Node) -> Result<Self, Wrong> {
         match node {
             Node::Text(text) => Self::parse(text),
@@ -40,11 +39,11 @@ pub(super) trait Setting: Sized {
         None
     }
 
-    /// As it stands in the file.
+    /// As written in the file.
     fn write(&self) -> Value;
 }
 
-/// What about a YAML value cannot be read.
+/// Which part of a YAML value cannot be read.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Wrong {
     /// The value as a whole.
@@ -58,7 +57,7 @@ pub(super) enum Wrong {
 pub struct SocketMode(u32);
 
 impl SocketMode {
-    /// Owner and group may connect, others not.
+    /// Owner and group may connect, others may not.
     pub(super) const DEFAULT: Self = Self(0o660);
 
     /// The permission bits, as `chmod` takes them.
@@ -79,7 +78,7 @@ impl Setting for SocketMode {
     }
 
     fn parse(text: &str) -> Option<Self> {
-        // `from_str_radix` would take a sign as well.
+        // `from_str_radix` would also accept a sign.
         let is_octal = text.bytes().all(|byte| matches!(byte, b'0'..=b'7'));
         let bits = u32::from_str_radix(text, 8).ok().filter(|_| is_octal)?;
         (bits <= 0o777).then_some(Self(bits))
@@ -173,7 +172,7 @@ impl Setting for Duration {
     }
 
     fn read_other(node: &Node) -> Option<Self> {
-        // Nothing is nothing in every unit; any other number needs one.
+        // Zero is the same in every unit; any other number needs one.
         (*node == Node::Integer(0)).then_some(Duration::ZERO)
     }
 

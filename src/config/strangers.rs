@@ -1,4 +1,4 @@
-//! What was given under a name that is no key, and what may have been meant.
+//! Unknown keys, and what may have been meant.
 
 use std::collections::HashSet;
 
@@ -6,28 +6,28 @@ use super::document::{Node, Trail};
 use super::layers::{Finding, Origin};
 use super::schema::Key;
 
-/// Finds unknown and repeated keys, and sections that are no sections.
+/// Finds unknown and duplicate keys, and values in place of sections.
 pub(super) fn find(root: &Node, keys: &[Key], findings: &mut Vec<Finding>) {
     let mut search = Search { keys, findings };
     search.look(root, &[], &Trail::new());
 }
 
-/// An environment variable with our prefix that no key has.
+/// An environment variable with our prefix that belongs to no key.
 pub(super) fn variable(name: &str, keys: &[Key]) -> Finding {
     let variables: Vec<_> = keys.iter().map(Key::variable).collect();
     let hint = hint(nearest(name, variables.iter().map(String::as_str)));
-    let message = format!("no key has this variable; {hint}");
+    let message = format!("not a known variable{hint}");
     Finding { origin: Origin::Variable(name.to_owned()), key: String::new(), message }
 }
 
-/// A path on the command line that is no key's.
+/// An unknown key on the command line.
 pub(super) fn argument(path: &str, keys: &[Key]) -> Finding {
     let paths: Vec<_> = keys.iter().map(Key::path).collect();
     let hint = hint(nearest(path, paths.iter().map(String::as_str)));
     Finding {
         origin: Origin::CommandLine,
         key: printable(path),
-        message: format!("is not a key; {hint}"),
+        message: format!("unknown key{hint}"),
     }
 }
 
@@ -37,7 +37,7 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    /// Looks at the value of the section whose path is `names`.
+    /// Checks the section whose path is `names`.
     fn look(&mut self, node: &Node, names: &[&str], trail: &Trail) {
         let entries = match node {
             // A section whose keys are all commented out is null.
@@ -50,7 +50,7 @@ impl Search<'_> {
             let names: Vec<_> = names.iter().copied().chain([name.as_str()]).collect();
             let trail = trail.iter().copied().chain([index]).collect();
             if !seen.insert(name) {
-                self.tell(&names, &trail, "is given twice in this section; keep one".into());
+                self.tell(&names, &trail, "appears twice in this section; keep one".into());
             } else if self.is_section(&names) {
                 self.look(value, &names, &trail);
             } else if !self.is_key(&names) {
@@ -75,12 +75,14 @@ impl Search<'_> {
     fn wants_keys(&self, names: &[&str]) -> String {
         let children = self.children(names).join(", ");
         match names {
-            [] => format!("the file must hold sections ({children}), each with its keys below it"),
-            _ => format!("must hold keys ({children}), not a value"),
+            [] => {
+                format!("the file must contain sections ({children}), each with its keys below it")
+            }
+            _ => format!("must contain keys ({children}), not a value"),
         }
     }
 
-    /// The names that may stand in a section, each once.
+    /// The names that a section may contain, each once.
     fn children(&self, section: &[&str]) -> Vec<&'static str> {
         let inside = self.keys.iter().filter(|key| key.names.starts_with(section));
         let mut names: Vec<_> = inside.map(|key| key.names[section.len()]).collect();
@@ -96,18 +98,18 @@ impl Search<'_> {
             let leaf = name.rsplit('.').next()?;
             Some(self.keys.iter().find(|key| key.name() == leaf)?.path())
         });
-        format!("is not a key; {}", hint(meant.as_deref()))
+        format!("unknown key{}", hint(meant.as_deref()))
     }
 }
 
 fn hint(meant: Option<&str>) -> String {
     match meant {
-        Some(name) => format!("did you mean {name}?"),
-        None => "remove it".into(),
+        Some(name) => format!("; did you mean {name}?"),
+        None => String::new(),
     }
 }
 
-/// The candidate that a slip of the fingers makes into `name`: at most a third of it is wrong.
+/// The candidate that `name` is most likely a typo of: at most a third of it differs.
 fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     // The distance is quadratic in length, and no key is this long.
     let name = name.get(..name.len().min(100))?.to_lowercase().replace('-', "_");
@@ -117,7 +119,7 @@ fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<
     (distance * 3 <= meant.len()).then_some(meant)
 }
 
-/// A name from a file, fit for a terminal and a log line.
+/// A name from a file, made safe for a terminal and a log line.
 fn printable(name: &str) -> String {
     const CHARS_MAX: usize = 100;
     let text: String = name.chars().take(CHARS_MAX).flat_map(char::escape_debug).collect();

@@ -48,7 +48,7 @@ macro_rules! words {
             }
 
             fn read_other(node: &Node) -> Option<Self> {
-                // YAML 1.1 tools turn the word `off` into false when they pass a file on.
+                // YAML 1.1 tools turn the word `off` into false when they rewrite a file.
                 (*node == Node::Bool(false)).then(|| Self::parse("off")).flatten()
             }
         }
@@ -56,13 +56,13 @@ macro_rules! words {
 }
 
 words! {
-    /// How the API key is shown to Deepgram.
+    /// How the API key is sent to Deepgram.
     Auth {
         /// `Authorization: Token KEY`.
         Token = "token",
         /// `Authorization: Bearer KEY`.
         Bearer = "bearer",
-        /// Not at all: a self-hosted Deepgram that asks for none.
+        /// Not at all: for a self-hosted Deepgram without keys.
         None = "none",
     }
 }
@@ -70,7 +70,7 @@ words! {
 words! {
     /// What follows the death of a connection.
     RecoveryMode {
-        /// The death is the session's last word.
+        /// The session stays dead.
         Latch = "latch",
         /// A new connection takes over.
         Reconnect = "reconnect",
@@ -80,9 +80,9 @@ words! {
 words! {
     /// What the speech detector does.
     VadMode {
-        /// It does not run.
+        /// Does not run.
         Off = "off",
-        /// It runs and is measured; all audio is sent.
+        /// Runs and is measured, but all audio is sent.
         Shadow = "shadow",
         /// Silence is not sent.
         Active = "active",
@@ -94,21 +94,21 @@ words! {
     LogFormat {
         /// One JSON object per line.
         Json = "json",
-        /// Lines for people.
+        /// Human-readable lines.
         Text = "text",
     }
 }
 
 words! {
-    /// The least important log lines that are written.
+    /// Minimum level to log.
     LogLevel {
-        /// Data was lost or an operator is needed.
+        /// Data was lost, or an operator must act.
         Error = "error",
-        /// Unexpected, and recovered from.
+        /// Unexpected, but recovered.
         Warn = "warn",
-        /// The lives of sessions and of the daemon.
+        /// The lifecycle of sessions and of the daemon.
         Info = "info",
-        /// What a developer of the sidecar wants to see.
+        /// Details for developers of the sidecar.
         Debug = "debug",
         /// Everything.
         Trace = "trace",
@@ -116,7 +116,7 @@ words! {
 }
 
 words! {
-    /// How traces travel.
+    /// How traces are exported.
     OtlpProtocol {
         /// Protobuf over HTTP.
         Http = "http",

@@ -1,4 +1,4 @@
-//! OPEN: what an application may ask of a session, judged member by member.
+//! OPEN: what an application may request for a session, validated member by member.
 
 use std::time::Duration;
 
@@ -10,44 +10,43 @@ use session::audio::AudioFormat;
 use session::trace::TraceContext;
 use session::{Endpoint, ErrorCode, Refusal, SessionId, is_name_byte};
 
-/// The protocol version that this build speaks.
+/// The protocol version of this build.
 pub const PROTOCOL: u64 = 1;
 
-/// Most bytes of the encoded query.
+/// Maximum size of the encoded query, in bytes.
 const QUERY_BYTES_MAX: usize = 16 << 10;
-/// Most bytes of the model that are kept.
+/// Maximum bytes of the model that are kept.
 const MODEL_BYTES_MAX: usize = 128;
 const TAGS_MAX: usize = 16;
 const TAG_KEY_BYTES_MAX: usize = 64;
 const TAG_VALUE_BYTES_MAX: usize = 256;
 
-/// RFC 3986's unreserved characters stay as they are; all others are percent-encoded.
+/// RFC 3986's unreserved characters are kept; all others are percent-encoded.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// An OPEN that can be served, its defaults not yet filled in.
+/// A valid OPEN, without the defaults filled in.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Open {
-    /// The application's name for the session.
+    /// The session id chosen by the application.
     pub session_id: Option<SessionId>,
-    /// Deepgram's endpoint.
     pub endpoint: Endpoint,
     /// The query string for Deepgram, encoded, without `?`.
     pub query: String,
-    /// The first bytes of the model that the parameters ask for.
+    /// The first bytes of the model in the parameters.
     pub model: Option<String>,
-    /// What the audio is, where the parameters say it and it tells time.
+    /// The audio format, if the parameters give it and it has a known duration.
     pub audio: Option<AudioFormat>,
-    /// The application's own keepalive interval.
+    /// The application's keepalive interval.
     pub keepalive_interval: Option<Duration>,
-    /// The application's place in its trace.
+    /// The application's trace context.
     pub traceparent: Option<TraceContext>,
-    /// Whether [`Open::traceparent`] is missing because what came was malformed.
+    /// Whether [`Open::traceparent`] is missing because it was malformed.
     pub traceparent_malformed: bool,
-    /// The application's tags, in its order.
+    /// The application's tags, in order.
     pub tags: Vec<(String, String)>,
 }
 
-/// Judges the payload of an OPEN frame.
+/// Validates the payload of an OPEN frame.
 pub fn parse(payload: &[u8]) -> Result<Open, Refusal> {
     let object = json::parse_object(payload)
         .map_err(|message| Refusal::new(ErrorCode::InvalidOpen, message))?;
@@ -63,7 +62,7 @@ pub fn parse(payload: &[u8]) -> Result<Open, Refusal> {
     let traceparent = members.take("traceparent").map(trace_context).transpose()?;
     let tags = members.take_object("tags")?.map(tags).transpose()?.unwrap_or_default();
     if members.take("prelude").is_some() {
-        return Err(invalid("prelude", "a prelude is not available in this version; leave it out"));
+        return Err(invalid("prelude", "preludes are not available in this version; remove it"));
     }
     members.finish()?;
     let audio = params.as_ref().and_then(|params| audio_format(&params.object));
@@ -81,16 +80,16 @@ pub fn parse(payload: &[u8]) -> Result<Open, Refusal> {
     })
 }
 
-/// The protocol is judged before anything else.
+/// The protocol is checked before anything else.
 fn check_protocol(members: &mut Members) -> Result<(), Refusal> {
     match members.take("protocol").as_ref() {
         Some(asked) if asked.as_u64() == Some(PROTOCOL) => Ok(()),
         Some(asked) if asked.is_i64() || asked.is_u64() => Err(Refusal::of_field(
             ErrorCode::UnsupportedProtocol,
             "protocol",
-            format!("this sidecar speaks protocol {PROTOCOL}; send \"protocol\": {PROTOCOL}"),
+            format!("this sidecar supports protocol {PROTOCOL}; send \"protocol\": {PROTOCOL}"),
         )),
-        _ => Err(invalid("protocol", "must be there and an integer")),
+        _ => Err(invalid("protocol", "required, an integer")),
     }
 }
 
@@ -119,7 +118,7 @@ fn keepalive(mut members: Members) -> Result<Option<Duration>, Refusal> {
     }
 }
 
-/// A mode that is known but not available says so in words.
+/// A known but unavailable mode gets its own message.
 fn check_mode(
     members: Option<Members>,
     available: &[&str],
@@ -152,7 +151,7 @@ fn trace_context(value: Value) -> Result<Option<TraceContext>, Refusal> {
 
 fn tags(members: Members) -> Result<Vec<(String, String)>, Refusal> {
     if members.object.len() > TAGS_MAX {
-        return Err(invalid("tags", &format!("at most {TAGS_MAX} tags are kept")));
+        return Err(invalid("tags", &format!("at most {TAGS_MAX} tags are allowed")));
     }
     members.object.into_iter().map(tag).collect()
 }
@@ -177,7 +176,7 @@ fn query(params: Members) -> Result<String, Refusal> {
             return Err(invalid(&field, "a parameter needs a name"));
         }
         if key.starts_with("sidecar_") {
-            return Err(invalid(&field, "names that start with sidecar_ are not Deepgram's"));
+            return Err(invalid(&field, "names that start with sidecar_ are reserved"));
         }
         let values = match value {
             Value::Array(values) => values.as_slice(),
@@ -213,7 +212,7 @@ fn parameter_text(field: &str, value: &Value) -> Result<String, Refusal> {
     }
 }
 
-/// Integers of 64 bits in decimal, other numbers in their shortest form.
+/// 64-bit integers in decimal, other numbers in their shortest form.
 fn number_text(number: &Number) -> String {
     match number.as_f64() {
         Some(float) if number.is_f64() => {
@@ -224,13 +223,13 @@ fn number_text(number: &Number) -> String {
     }
 }
 
-/// The model, for traces, which want no more of it than a name.
+/// The model, truncated for traces.
 fn model(params: &Map<String, Value>) -> Option<String> {
     let model = params.get("model")?.as_str()?;
     Some(model[..model.floor_char_boundary(MODEL_BYTES_MAX)].to_owned())
 }
 
-/// What the parameters say of the audio; numbers may stand there as strings.
+/// The audio format in the parameters; numbers may be strings.
 fn audio_format(params: &Map<String, Value>) -> Option<AudioFormat> {
     let number = |key: &str| match params.get(key)? {
         Value::String(text) => text.parse().ok(),
@@ -240,7 +239,7 @@ fn audio_format(params: &Map<String, Value>) -> Option<AudioFormat> {
     AudioFormat::new(params.get("encoding")?.as_str()?, number("sample_rate")?, channels)
 }
 
-/// The members of an object that are still to be judged.
+/// The members of an object that are still to be validated.
 struct Members {
     /// The object's own name; empty for OPEN itself.
     path: &'static str,
@@ -268,11 +267,11 @@ impl Members {
         if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }
 
-    /// Whatever has not been taken is unknown.
+    /// Members that have not been taken are unknown.
     fn finish(self) -> Result<(), Refusal> {
         match self.object.keys().next() {
             None => Ok(()),
-            Some(key) => Err(invalid(&self.path_of(key), "is not known here; remove it")),
+            Some(key) => Err(invalid(&self.path_of(key), "unknown member; remove it")),
         }
     }
 }

@@ -10,10 +10,10 @@ use protocol::frame::{self, AppFrameType, SidecarFrameType};
 use protocol::json;
 use session::{AppFrame, AppInput, ErrorCode, Event, Refusal, SessionId};
 
-/// Text messages that the sidecar alone sends.
+/// Text messages that only the sidecar sends.
 const RESERVED_TYPES: [&str; 3] = ["KeepAlive", "Finalize", "CloseStream"];
 
-/// What a frame on an open session says. Its header has been judged already.
+/// Parses a frame of an open session. Its header has already been checked.
 pub(super) fn read(kind: AppFrameType, payload: Bytes) -> Result<AppInput, Refusal> {
     match kind {
         AppFrameType::Audio => Ok(AppInput::Audio(payload)),
@@ -23,7 +23,7 @@ pub(super) fn read(kind: AppFrameType, payload: Bytes) -> Result<AppInput, Refus
         AppFrameType::Text => text(payload),
         AppFrameType::Update => update(&payload),
         AppFrameType::Open | AppFrameType::Prelude => {
-            unreachable!("the header's judge refuses OPEN and PRELUDE on an open session")
+            unreachable!("the header check refuses OPEN and PRELUDE on an open session")
         }
     }
 }
@@ -38,7 +38,7 @@ fn finalize(payload: &[u8]) -> Result<AppInput, Refusal> {
         _ => Err(Refusal::of_field(
             ErrorCode::BadFrame,
             "channel",
-            "FINALIZE's payload is empty or an object of exactly \"channel\", an unsigned integer",
+            "FINALIZE's payload must be empty or an object with only \"channel\", an unsigned integer",
         )),
     }
 }
@@ -49,13 +49,13 @@ fn text(payload: Bytes) -> Result<AppInput, Refusal> {
         Some(kind) if RESERVED_TYPES.contains(&kind) => Err(Refusal::of_field(
             ErrorCode::ReservedMessage,
             "type",
-            format!("{kind} is the sidecar's to send; use FINALIZE or FINISH, or nothing at all"),
+            format!("only the sidecar sends {kind}; use FINALIZE or FINISH, or nothing at all"),
         )),
         _ => Ok(AppInput::Text(payload)),
     }
 }
 
-/// Nothing can be changed in this build, so only what changes nothing is taken.
+/// Nothing can be changed in this build, so only no-ops are accepted.
 fn update(payload: &[u8]) -> Result<AppInput, Refusal> {
     let invalid =
         |field: &str, message: &str| Refusal::of_member(ErrorCode::InvalidUpdate, field, message);
@@ -67,7 +67,7 @@ fn update(payload: &[u8]) -> Result<AppInput, Refusal> {
                 check_vad(vad).map_err(|(key, message)| invalid(&format!("vad.{key}"), message))?
             }
             ("vad", _) => return Err(invalid("vad", "must be an object")),
-            _ => return Err(invalid(key, "is not known here; remove it")),
+            _ => return Err(invalid(key, "unknown member; remove it")),
         }
     }
     Ok(AppInput::Update)
@@ -79,7 +79,7 @@ fn check_vad(vad: &serde_json::Map<String, Value>) -> Result<(), (String, &'stat
             ("mode", Some("off")) => continue,
             ("mode", Some("shadow" | "active")) => "is not available in this version; use \"off\"",
             ("mode", _) => "must be one of \"off\", \"shadow\", \"active\"",
-            _ => "is not known here; remove it",
+            _ => "unknown member; remove it",
         };
         return Err((key.clone(), message));
     }
@@ -114,7 +114,7 @@ pub(super) fn write(frame: &AppFrame, session: &LiveSession, buffer: &mut BytesM
     }
 }
 
-/// The one frame that refuses a connection.
+/// The frame that refuses a connection.
 pub fn refusal(refusal: Refusal) -> Bytes {
     let mut buffer = BytesMut::new();
     write_json(SidecarFrameType::Error, &refusal, &mut buffer);

@@ -194,7 +194,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> App for AppSocket<S> {
             match ready!(self.poll_read(cx)) {
                 Ok(0) => return Poll::Ready(self.end_of_input(AppInput::Eof)),
                 Ok(_) => {}
-                // A reset takes both directions; the next read tells the other one.
+                // A reset affects both directions; the next read reports the other one.
                 Err(_) if self.writer != Writer::Gone => {
                     self.abandon();
                     return Poll::Ready(AppInput::WriteFailed);

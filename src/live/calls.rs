@@ -1,7 +1,6 @@
-//! How others reach a session's task: shutdown, and somebody who wants to look closely.
+//! How others reach a session's task: shutdown and inspections.
 //!
-//! Flags and one waker of the session's own, so that a session that is only streaming never touches
-//! a lock that others touch.
+//! Per-session flags and one waker, so that a streaming session never touches a shared lock.
 
 use std::sync::atomic::{AtomicBool, Ordering::AcqRel, Ordering::Acquire};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -13,26 +12,25 @@ use tokio::sync::oneshot;
 
 use session::machine::{Glance, Timer};
 
-/// Inspections that may wait for one session's answer.
+/// Maximum inspections waiting for one session.
 const WAITING_MAX: usize = 8;
 
-/// A close look at a session: what its counters do not tell.
+/// An inspection of a session: what its counters do not have.
 #[derive(Clone, Debug)]
 pub struct Inspection {
     /// When the session answered.
     pub at: Instant,
     /// Its counts.
     pub glance: Glance,
-    /// The timers that run, and when each is due.
+    /// The running timers, and when each is due.
     pub deadlines: Vec<(Timer, Instant)>,
 }
 
-/// What somebody wants of a session.
+/// A request to a session.
 #[derive(Debug)]
 pub enum Call {
-    /// Shutdown has begun and cuts at this time.
+    /// Shutdown has started and cuts at this time.
     Drain(Instant),
-    /// These want to look at it.
     Inspect(Vec<oneshot::Sender<Inspection>>),
 }
 
@@ -40,7 +38,7 @@ pub enum Call {
 #[derive(Debug, Default)]
 struct Inspectors {
     waiting: Vec<oneshot::Sender<Inspection>>,
-    /// The session's task is gone: nobody will answer any more.
+    /// The session's task is gone: nothing will answer.
     is_over: bool,
 }
 
@@ -58,8 +56,8 @@ impl Calls {
         self.waker.wake();
     }
 
-    /// The answer comes from the session's task; an error, where too many wait already or the task
-    /// is gone.
+    /// The answer comes from the session's task; an error if too many are already waiting or the
+    /// task is gone.
     pub(super) fn inspect(&self) -> oneshot::Receiver<Inspection> {
         let (answer, answered) = oneshot::channel();
         let mut inspectors = self.inspectors();
@@ -72,20 +70,20 @@ impl Calls {
         answered
     }
 
-    /// The session's task is gone: whoever waits, waits no longer.
+    /// The session's task is gone: pending inspections fail.
     pub(super) fn end(&self) {
         let mut inspectors = self.inspectors();
         inspectors.is_over = true;
         inspectors.waiting.clear();
     }
 
-    /// The next call; of shutdown, which lasts, only while `wants_drain`.
+    /// The next call; shutdown, which is permanent, only while `wants_drain`.
     pub(super) fn poll(&self, cx: &mut Context<'_>, wants_drain: bool) -> Poll<Call> {
         if let Some(call) = self.take(wants_drain) {
             return Poll::Ready(call);
         }
         self.waker.register(cx.waker());
-        // Again, for what came between the look and the registration.
+        // Again, for calls between the check and the registration.
         self.take(wants_drain).map_or(Poll::Pending, Poll::Ready)
     }
 
@@ -93,13 +91,13 @@ impl Calls {
         if wants_drain && let Some(deadline) = self.deadline.get() {
             return Some(Call::Drain(*deadline));
         }
-        // A plain load first: it is looked at in every turn, and almost never set.
+        // A plain load first: it is checked every turn, and almost never set.
         let is_inspected = self.is_inspected.load(Acquire) && self.is_inspected.swap(false, AcqRel);
         is_inspected.then(|| Call::Inspect(std::mem::take(&mut self.inspectors().waiting)))
     }
 
     fn inspectors(&self) -> std::sync::MutexGuard<'_, Inspectors> {
-        // The list is whole after every statement, whatever panicked.
+        // The list is consistent after every statement, whatever panicked.
         self.inspectors.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

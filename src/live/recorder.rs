@@ -1,5 +1,5 @@
-//! A session's flight recorder: the last things that happened, for the page of a live session and
-//! for the log when a connection dies.
+//! A session's flight recorder: its latest events, for the page of a live session and for the log
+//! when a connection dies.
 
 use std::collections::VecDeque;
 use std::mem::discriminant;
@@ -10,21 +10,21 @@ use serde::{Serialize, Serializer};
 use session::fact::Fact;
 use session::millis;
 
-/// Entries kept. A session that is only kept alive fills one; a busy one, some minutes.
+/// Maximum entries. An idle session needs one; for a busy one, they cover a few minutes.
 const ENTRIES_MAX: usize = 32;
 
-/// One thing that happened, or the same thing several times in a row.
+/// One event, or a run of the same event.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Entry {
-    /// When it happened first, since OPEN.
+    /// When it first happened, since OPEN.
     #[serde(rename = "at_ms", serialize_with = "as_millis")]
     pub at: Duration,
-    /// When it happened last, since OPEN.
+    /// When it last happened, since OPEN.
     #[serde(rename = "until_ms", serialize_with = "as_millis")]
     pub until: Duration,
     /// How many times.
     pub count: u64,
-    /// What; of several, the last.
+    /// The event; of a run, the last one.
     #[serde(flatten)]
     pub fact: Fact,
 }
@@ -57,7 +57,7 @@ impl Recorder {
     }
 }
 
-/// What happens again and again in a healthy session, and would push out what matters.
+/// Routine events of a healthy session, which would otherwise push out what matters.
 fn is_routine(fact: &Fact) -> bool {
     matches!(
         fact,

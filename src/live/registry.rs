@@ -1,4 +1,4 @@
-//! The sessions that are live: the cap, the names in use, the list that admin shows.
+//! The live sessions: the limit, the ids in use, and the list for admin.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::LiveSession;
 use session::{ErrorCode, Refusal, SessionId};
 
-/// All live sessions, latched-dead ones included. Share it in an [`Arc`].
+/// All live sessions, including latched ones. Share it in an [`Arc`].
 #[derive(Debug)]
 pub struct Registry {
     sessions_max: usize,
@@ -16,12 +16,12 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// A registry with room for so many sessions.
+    /// A registry with room for this many sessions.
     pub fn new(sessions_max: usize) -> Arc<Self> {
         Arc::new(Self { sessions_max, sessions: Mutex::default(), cut: AtomicUsize::new(0) })
     }
 
-    /// How many sessions have room.
+    /// The maximum number of sessions.
     pub fn sessions_max(&self) -> usize {
         self.sessions_max
     }
@@ -31,7 +31,7 @@ impl Registry {
         self.lock().len() >= self.sessions_max
     }
 
-    /// Gives a session its slot and its name, which it keeps until the [`Slot`] is dropped.
+    /// Gives a session its slot and id, until the [`Slot`] is dropped.
     pub fn claim(self: &Arc<Self>, session: Arc<LiveSession>) -> Result<Slot, Refusal> {
         let mut sessions = self.lock();
         if sessions.len() >= self.sessions_max {
@@ -51,7 +51,7 @@ impl Registry {
         Ok(Slot { registry: self.clone(), session })
     }
 
-    /// The refusal for a session that has no room.
+    /// The refusal when all slots are taken.
     pub fn too_many(&self) -> Refusal {
         Refusal::new(
             ErrorCode::TooManySessions,
@@ -75,18 +75,17 @@ impl Registry {
         sessions
     }
 
-    /// The live session of this name.
     pub fn session(&self, id: &SessionId) -> Option<Arc<LiveSession>> {
         self.lock().get(id).cloned()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<SessionId, Arc<LiveSession>>> {
-        // No code panics while it holds this lock, and the map is sound after every statement.
+        // No code panics while holding this lock, and the map is consistent after every statement.
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A session's place in the [`Registry`]; dropping it frees slot and name.
+/// A session's slot in the [`Registry`]; dropping it frees slot and id.
 #[derive(Debug)]
 pub struct Slot {
     registry: Arc<Registry>,
@@ -99,7 +98,6 @@ impl Slot {
         self.registry.cut.fetch_add(1, Relaxed);
     }
 
-    /// The session that holds this slot.
     pub fn session(&self) -> &Arc<LiveSession> {
         &self.session
     }

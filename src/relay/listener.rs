@@ -17,39 +17,34 @@ use super::reception::{Peer, Reception};
 use crate::telemetry::event::{AcceptFailed, Emit};
 use crate::upstream::dial::Dial;
 
-/// Connections that the kernel keeps for us between two accepts.
+/// The listen backlog.
 const BACKLOG: i32 = 1024;
 
-/// Wait after a failed accept: want of descriptors does not go away by asking again at once.
+/// Wait after a failed accept: retrying immediately does not help if file descriptors ran out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Why the socket cannot be served.
+/// Why the socket cannot be bound.
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
-    /// Another daemon serves it.
-    #[error("{} is served by a running process; stop that one, or set another ipc.socket", .0.display())]
+    /// Another daemon is listening on it.
+    #[error("another process is listening on {}; stop it, or set another ipc.socket", .0.display())]
     InUse(PathBuf),
-    /// What is there is not a socket, so it is not ours to delete.
+    /// Something other than a socket, which must not be deleted.
     #[error("{} exists and is not a socket; remove it, or set another ipc.socket", .0.display())]
     NotASocket(PathBuf),
-    /// The system refused.
+    /// A system error.
     #[error("cannot listen on ipc.socket {}: {error}", path.display())]
-    Io {
-        /// The socket file.
-        path: PathBuf,
-        /// What the system says.
-        error: io::Error,
-    },
+    Io { path: PathBuf, error: io::Error },
 }
 
-/// A bound socket file; dropping it unlinks the file, if that is still ours.
+/// A bound socket file; dropping it unlinks the file, if it is still ours.
 #[derive(Debug)]
 pub struct SocketFile {
     path: PathBuf,
     identity: Identity,
 }
 
-/// Tells our file from a successor's. The change time too: a freed inode number is used again.
+/// Identifies our file. Includes the change time, because inode numbers are reused.
 type Identity = (u64, u64, i64, i64);
 
 fn identity(path: &Path) -> io::Result<Identity> {
@@ -58,8 +53,8 @@ fn identity(path: &Path) -> io::Result<Identity> {
 }
 
 impl SocketFile {
-    /// Binds the file with its mode. A file that a killed process left is replaced; one that is
-    /// served, or is no socket, is left alone.
+    /// Binds the file with its mode. A stale file is replaced; one that another process listens on,
+    /// or that is not a socket, is left alone.
     ///
     /// # Errors
     /// See [`BindError`].
@@ -67,7 +62,7 @@ impl SocketFile {
         let failed = |error| BindError::Io { path: path.to_owned(), error };
         let folder = path.parent().unwrap_or(Path::new("/"));
         fs::create_dir_all(folder).map_err(failed)?;
-        // Two daemons that start together must not both find the old file stale. The folder itself
+        // Two daemons starting together must not both find the old file stale. The directory itself
         // is the lock, so nothing is left behind.
         let lock = File::open(folder).map_err(failed)?;
         lock.lock().map_err(failed)?;
@@ -77,7 +72,6 @@ impl SocketFile {
         Ok((listener, Self { path: path.to_owned(), identity }))
     }
 
-    /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -86,7 +80,7 @@ impl SocketFile {
 impl Drop for SocketFile {
     fn drop(&mut self) {
         if identity(&self.path).is_ok_and(|now| now == self.identity) {
-            // A file that cannot be removed is stale from now on; the next start replaces it.
+            // A file that cannot be removed becomes stale; the next start replaces it.
             let _ = fs::remove_file(&self.path);
         }
     }
@@ -106,19 +100,19 @@ fn remove_stale(path: &Path) -> Result<(), BindError> {
             fs::remove_file(path).map_err(failed)
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        // A full backlog or a missing permission: somebody is there.
+        // A full backlog or a missing permission: something is listening.
         Ok(_) | Err(_) => Err(BindError::InUse(path.to_owned())),
     }
 }
 
-/// Whether anybody serves the socket. Not blocking: a daemon whose backlog is full is alive too.
+/// Whether anything listens on the socket. Non-blocking: a daemon with a full backlog is alive too.
 fn probe(path: &Path) -> io::Result<()> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.set_nonblocking(true)?;
     socket.connect(&SockAddr::unix(path)?)
 }
 
-/// The mode is set between bind and listen: before listen nobody can connect, whatever the umask.
+/// The mode is set between bind and listen: before listen nothing can connect, whatever the umask.
 fn listen(path: &Path, mode: u32) -> io::Result<UnixListener> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.bind(&SockAddr::unix(path)?)?;
@@ -128,7 +122,7 @@ fn listen(path: &Path, mode: u32) -> io::Result<UnixListener> {
     UnixListener::from_std(socket.into())
 }
 
-/// Accepts applications until `stop`; their tasks are `tasks`' and end with `stop` too.
+/// Accepts applications until `stop`; their tasks run on `tasks` and also end with `stop`.
 pub async fn accept<D: Dial>(
     listener: UnixListener,
     reception: Arc<Reception<D>>,
@@ -138,13 +132,13 @@ pub async fn accept<D: Dial>(
     while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
         match accepted {
             Ok((stream, _)) => {
-                // Boxed: each future around it would make room for it twice.
+                // Boxed: otherwise each surrounding future would reserve space for it twice.
                 let connection = Box::pin(serve(reception.clone(), stream));
                 tasks.spawn(stop.clone().run_until_cancelled_owned(connection));
             }
             Err(error) => {
                 AcceptFailed { error: &error }.emit(&reception.telemetry);
-                // Mostly descriptors have run out, and silent connections must lock nobody out.
+                // Usually file descriptors have run out, and silent connections must not lock anybody out.
                 reception.unopened.evict_oldest();
                 sleep(ACCEPT_PAUSE).await;
             }

@@ -1,4 +1,4 @@
-//! From an accepted connection to a running session: who may come in, and the OPEN.
+//! From an accepted connection to a running session: admission, and the OPEN.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,18 +28,18 @@ use crate::upstream::dial::Dial;
 use session::machine::{Session, draining_refusal};
 use session::{ErrorCode, Refusal, SessionConfig, SessionId};
 
-/// Connections that may wait for their OPEN, beside the session cap (contract, section 1).
+/// Connections that may wait for their OPEN, on top of the session limit (contract, section 1).
 const UNOPENED_EXTRA: usize = 128;
 
-/// After the last frame so much more is read and thrown away, so that an application in the middle
-/// of a write can still read why.
+/// How much is read and discarded after the last frame, so that an application in the middle of a
+/// write can still read why.
 const LINGER: Duration = Duration::from_secs(1);
 const LINGER_BYTES_MAX: u64 = 1 << 20;
 
-/// How long an application has to take the one frame that refuses it.
+/// How long an application may take to read the frame that refuses it.
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The answer to an HTTP request: the compatible dialect is not in this version.
+/// The response to an HTTP request: the compatible dialect is not in this version.
 const HTTP_ANSWER: &[u8] = b"HTTP/1.1 501 Not Implemented\r\n\
     content-type: application/json\r\ncontent-length: 108\r\nconnection: close\r\n\r\n\
     {\"err_code\":\"NOT_AVAILABLE\",\"err_msg\":\"This socket speaks the native protocol; \
@@ -48,25 +48,22 @@ const HTTP_ANSWER: &[u8] = b"HTTP/1.1 501 Not Implemented\r\n\
 /// What every connection of an application needs to become a session.
 #[derive(Debug)]
 pub struct Reception<D> {
-    /// The live sessions.
     pub registry: Arc<Registry>,
-    /// The way to Deepgram.
+    /// Dials Deepgram.
     pub dialer: Arc<D>,
-    /// What an OPEN does not say.
+    /// Defaults for what an OPEN does not set.
     pub defaults: SessionConfig,
-    /// From accept to the last byte of OPEN.
+    /// Timeout from accept to the last byte of OPEN.
     pub open_timeout: Duration,
-    /// Largest payload of a frame.
+    /// Maximum payload of a frame, in bytes.
     pub frame_bytes_max: u32,
-    /// Who may come in.
+    /// Who may open sessions.
     pub peers: Peers,
-    /// Metrics and log.
     pub telemetry: Telemetry,
-    /// Shutdown.
     pub drain: Drain,
     /// Counts sessions, and connections that may still become one: what shutdown waits for.
     pub sessions: TaskTracker,
-    /// Who has not sent OPEN yet.
+    /// Connections that have not sent OPEN yet.
     pub unopened: Unopened,
 }
 
@@ -79,7 +76,7 @@ pub struct Peer {
     pub gid: u32,
 }
 
-/// Who may open sessions; empty lists let in whoever may open the socket file.
+/// Who may open sessions; empty lists admit anyone who can open the socket file.
 #[derive(Clone, Debug, Default)]
 pub struct Peers {
     /// `ipc.allow_uids`.
@@ -89,7 +86,7 @@ pub struct Peers {
 }
 
 impl Peers {
-    /// Whether a peer is on either list. One that the kernel does not name is on neither.
+    /// Whether a peer is on either list. A peer without credentials is on neither.
     pub fn admit(&self, peer: Option<Peer>) -> bool {
         let anyone = self.uids.is_empty() && self.gids.is_empty();
         let listed = |it: Peer| self.uids.contains(&it.uid) || self.gids.contains(&it.gid);
@@ -97,7 +94,7 @@ impl Peers {
     }
 }
 
-/// Connections that have not sent OPEN. At the bound the oldest is closed, so that silent ones
+/// Connections that have not sent OPEN. At the limit the oldest is closed, so that silent ones
 /// cannot lock anybody out.
 #[derive(Debug)]
 pub struct Unopened {
@@ -106,7 +103,7 @@ pub struct Unopened {
 }
 
 impl Unopened {
-    /// Room for as many as there may be sessions, and some more.
+    /// Room for the maximum number of sessions, plus some more.
     pub fn new(sessions_max: usize) -> Self {
         Self { connections_max: sessions_max + UNOPENED_EXTRA, waiting: Mutex::default() }
     }
@@ -125,7 +122,7 @@ impl Unopened {
         Waiting { unopened: self, ticket, evicted }
     }
 
-    /// Closes the connection that has been silent for longest.
+    /// Closes the connection that has been silent longest.
     pub fn evict_oldest(&self) {
         if let Some((_, oldest)) = self.lock().1.pop_first() {
             oldest.cancel();
@@ -133,12 +130,12 @@ impl Unopened {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, (u64, BTreeMap<u64, CancellationToken>)> {
-        // The map is whole after every statement, whatever panicked.
+        // The map is consistent after every statement, whatever panicked.
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A connection's place among the unopened.
+/// A connection's entry among the unopened.
 struct Waiting<'a> {
     unopened: &'a Unopened,
     ticket: u64,
@@ -151,26 +148,26 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// Why a connection becomes no session.
+/// Why a connection does not become a session.
 enum Turned {
-    /// It is told so, and this counts as a refused connection.
+    /// Gets an ERROR, and counts as a refused connection.
     Away(Refusal),
-    /// It is told so, and this counts as a refused session.
+    /// Gets an ERROR, and counts as a refused session.
     Down(Refusal),
-    /// It is closed without a word.
+    /// Closed without an ERROR.
     Silent(UnopenedCause),
     /// It spoke HTTP.
     Http,
 }
 
 impl<D: Dial> Reception<D> {
-    /// Serves one connection to its end.
+    /// Serves one connection until it ends.
     pub async fn serve<S>(&self, stream: S, peer: Option<Peer>)
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let _active = self.telemetry.app_connection();
-        // Once shutdown has begun nothing can become a session, so it waits for no such connection.
+        // Once shutdown has started, nothing can become a session, so it need not wait for these.
         let session = self.drain.deadline().is_none().then(|| self.sessions.token());
         let mut socket = AppSocket::new(stream, self.frame_bytes_max);
         let stream = match self.receive(&mut socket, peer).await {
@@ -183,7 +180,7 @@ impl<D: Dial> Reception<D> {
         }
     }
 
-    /// The contract's order of refusals: peer, draining, cap, then what OPEN says.
+    /// The contract's order of refusals: peer, draining, limit, then the contents of OPEN.
     async fn receive<S>(
         &self,
         socket: &mut AppSocket<S>,
@@ -227,7 +224,7 @@ impl<D: Dial> Reception<D> {
         }
     }
 
-    /// Runs a session; gives the application's stream back.
+    /// Runs a session; returns the application's stream.
     async fn session<S>(&self, socket: AppSocket<S>, open: Open, slot: Slot) -> S
     where
         S: AsyncRead + AsyncWrite + Unpin,
@@ -244,7 +241,7 @@ impl<D: Dial> Reception<D> {
         let machine = Session::new(live.id.clone(), config, live.opened_at, seed());
         let query = Arc::from(open.query);
         let driver = Driver::new(machine, socket, self.dialer.clone(), query, slot, observer);
-        // Not instrumented with the session's span, which would be entered at every frame: whatever
+        // Not instrumented with the session's span, which would be entered for every frame: whatever
         // is told of a session is told by its observer, under that span.
         Box::new(driver).run().await
     }
@@ -258,7 +255,7 @@ impl<D: Dial> Reception<D> {
         }
     }
 
-    /// Gives the stream back where the application was told something.
+    /// Returns the stream if the application was sent something.
     async fn turn<S>(&self, mut stream: S, turned: Turned) -> Option<S>
     where
         S: AsyncRead + AsyncWrite + Unpin,
@@ -287,7 +284,7 @@ impl<D: Dial> Reception<D> {
     }
 }
 
-/// After its last frame the sidecar shuts its writing side and reads on for a little.
+/// After its last frame the sidecar shuts down its writing side and keeps reading for a moment.
 async fn linger<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) {
     if stream.shutdown().await.is_err() {
         return;
@@ -303,7 +300,9 @@ fn not_allowed(peer: Option<Peer>) -> Refusal {
     );
     Refusal::new(
         ErrorCode::PeerNotAllowed,
-        format!("{who} may not open sessions; add it to ipc.allow_uids or ipc.allow_gids"),
+        format!(
+            "{who} is not allowed to open sessions; add it to ipc.allow_uids or ipc.allow_gids"
+        ),
     )
 }
 
@@ -311,7 +310,7 @@ fn generated_id() -> SessionId {
     SessionId::parse(&Uuid::now_v7().to_string()).expect("a UUID is 36 of 0-9 a-f -")
 }
 
-/// Seeds the dial jitter: sessions that are refused together must not return together.
+/// Seeds the dial jitter: sessions refused together must not retry together.
 fn seed() -> u64 {
     Uuid::new_v4().as_u64_pair().0
 }

@@ -1,4 +1,4 @@
-//! The last deaths, with what was happening: for whoever asks why, after the session is over.
+//! The last deaths with their context, to explain them after the session is over.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,17 +7,16 @@ use std::time::SystemTime;
 use crate::live::LiveSession;
 use session::fact::ConnectionDied;
 
-/// Deaths kept. Each keeps its session's record alive, some ten kilobytes.
+/// Maximum deaths kept. Each keeps its session's record alive, about ten kilobytes.
 const DEATHS_MAX: usize = 200;
 
 /// One connection's death.
 #[derive(Clone, Debug)]
 pub struct DeathRecord {
-    /// When it was noticed.
+    /// When it was detected.
     pub at: SystemTime,
-    /// Whose it was; its flight recorder has the evidence, what comes later included.
+    /// The session; its flight recorder has the evidence, including later events.
     pub session: Arc<LiveSession>,
-    /// What it died of.
     pub died: ConnectionDied,
 }
 
@@ -45,13 +44,13 @@ impl Deaths {
         self.lock().records.iter().cloned().collect()
     }
 
-    /// How many there were, forgotten ones included.
+    /// How many there were, including those no longer kept.
     pub(crate) fn total(&self) -> u64 {
         self.lock().total
     }
 
     fn lock(&self) -> MutexGuard<'_, Ring> {
-        // It is whole after every statement that can panic.
+        // It is consistent after every statement that can panic.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

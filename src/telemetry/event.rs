@@ -1,8 +1,8 @@
-//! One type for each thing that happens. [`Emit::emit`] moves its metrics and writes its log line,
-//! so that the two cannot drift apart.
+//! One type for each thing that happens. [`Emit::emit`] updates its metrics and writes its log
+//! line, so that the two cannot drift apart.
 //!
 //! Names of log events are a closed set: the `name` of each line below. Levels say who must act:
-//! ERROR an operator, WARN nobody yet, INFO is the life of sessions and daemon, DEBUG the rest.
+//! ERROR an operator, WARN nobody yet; INFO is the lifecycle of sessions and daemon, DEBUG the rest.
 //! Nothing here runs per audio frame.
 
 mod app;
@@ -28,13 +28,13 @@ pub(super) use stream::Answered;
 
 use super::Telemetry;
 
-/// A thing that happened.
+/// Something that happened.
 pub trait Emit {
-    /// Tells it: metrics and log line together.
+    /// Records it: metrics and log line together.
     fn emit(&self, telemetry: &Telemetry);
 }
 
-/// A log line whose level depends on what happened; `tracing` wants it spelled for each level.
+/// A log line whose level depends on what happened; `tracing` needs one macro call per level.
 macro_rules! line {
     ($level:expr, name: $name:literal, $($rest:tt)*) => {
         match $level {

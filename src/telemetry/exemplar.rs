@@ -1,8 +1,8 @@
-//! The way from a bucket or a death to the trace that is an example of it.
+//! Exemplars: traces that are examples of a bucket or a death.
 //!
-//! The metrics library knows no exemplars, so they stand beside its children, and the OpenMetrics
-//! page shows them together. One that was set within the last second stays, so that a busy bucket
-//! costs one load and takes no lock.
+//! The metrics library has no exemplars, so they are stored next to its children, and the
+//! OpenMetrics page combines them. An exemplar is kept for at least a second, so that a busy bucket
+//! costs one load and no lock.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 
 use prometheus::{Histogram, IntCounter};
 
-/// An observation, and the trace that it belongs to.
+/// An observation and its trace.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Exemplar {
     /// The trace's id.
@@ -23,7 +23,7 @@ pub(crate) struct Exemplar {
     pub(crate) at: Duration,
 }
 
-/// The exemplars of one child: one for each bucket of a histogram, one for a counter.
+/// The exemplars of one child: one per bucket of a histogram, one for a counter.
 pub(crate) struct Slots {
     bounds: Box<[f64]>,
     slots: Box<[Slot]>,
@@ -31,14 +31,14 @@ pub(crate) struct Slots {
 
 #[derive(Default)]
 struct Slot {
-    /// When it was set last, in seconds since the epoch.
+    /// When it was last set, in seconds since the epoch.
     set_at: AtomicU64,
     exemplar: Mutex<Option<Exemplar>>,
 }
 
 impl Slots {
     fn new(bounds: &[f64]) -> Arc<Self> {
-        // The last bucket has no bound.
+        // The last bucket has no upper bound.
         let slots = (0..=bounds.len()).map(|_| Slot::default()).collect();
         Arc::new(Self { bounds: bounds.into(), slots })
     }
@@ -65,7 +65,7 @@ impl fmt::Debug for Slots {
     }
 }
 
-/// A child of a family whose observations are remembered with their traces.
+/// A child of a family whose observations are stored with their traces.
 #[derive(Debug)]
 pub(crate) struct Traced<M> {
     metric: M,
@@ -100,7 +100,7 @@ pub(crate) struct Exemplars {
 }
 
 impl Exemplars {
-    /// Gives a child its slots. `family` is the whole name, `values` in the order of its labels.
+    /// Adds slots for a child. `family` is the full name, `values` are in the order of its labels.
     pub(crate) fn attach<M>(
         &mut self,
         family: &str,

@@ -1,8 +1,8 @@
 //! Metrics as text, in the two formats that Prometheus reads: its own 0.0.4, and OpenMetrics 1.0,
-//! which alone can show exemplars.
+//! the only one with exemplars.
 //!
-//! One writer for both and for both pages, so that a series is called the same in each: where the
-//! formats differ in custom, as in `le="1.0"`, OpenMetrics' is used.
+//! One writer for both formats and both pages, so that a series has the same name in each: where
+//! the formats' conventions differ, as in `le="1.0"`, OpenMetrics' is used.
 
 use std::fmt::Write;
 
@@ -20,7 +20,7 @@ pub enum Format {
 }
 
 impl Format {
-    /// The format for whoever sends this `Accept` header: OpenMetrics for those who name it.
+    /// The format for this `Accept` header: OpenMetrics if it names it.
     pub fn accepted(accept: Option<&str>) -> Self {
         let takes_open_metrics = accept.unwrap_or("").split(',').any(|item| {
             let mut parts = item.split(';').map(str::trim);
@@ -47,7 +47,7 @@ pub(crate) enum Kind {
     Histogram,
 }
 
-/// A page that is being written.
+/// A page being written.
 #[derive(Debug)]
 pub(crate) struct Page {
     format: Format,
@@ -59,7 +59,7 @@ impl Page {
         Self { format, text: String::with_capacity(64 << 10) }
     }
 
-    /// Begins a family. `name` is whole, a counter's with its `_total`.
+    /// Starts a family. `name` is complete, a counter's with its `_total`.
     pub(crate) fn family(&mut self, name: &str, kind: Kind, help: &str) {
         let (word, name) = match (kind, self.format) {
             (Kind::Counter, Format::OpenMetrics) => {
@@ -74,7 +74,7 @@ impl Page {
         self.put(format_args!("\n# TYPE {name} {word}\n"));
     }
 
-    /// Writes a sample of the family that was begun.
+    /// Writes a sample of the current family.
     pub(crate) fn sample<'a>(
         &mut self,
         name: &str,
@@ -146,7 +146,7 @@ impl Page {
     }
 }
 
-/// What a registry gathered, with the exemplars that stand beside it.
+/// What a registry gathered, with the exemplars.
 pub(crate) fn write(page: &mut Page, families: &[MetricFamily], exemplars: &Exemplars) {
     for family in families {
         let kind = match family.get_field_type() {

@@ -1,5 +1,5 @@
-//! Metric families whose children are all resolved when they are registered, so that moving one is
-//! an array index and an atomic add.
+//! Metric families whose children are all resolved at registration, so that updating one is an
+//! array index and an atomic add.
 
 use std::cell::RefCell;
 use std::marker::PhantomData;
@@ -16,12 +16,12 @@ use prometheus::{
 use super::exemplar::{Exemplars, Traced};
 use super::label::Label;
 
-/// What every metric name of ours begins with.
+/// The prefix of all our metric names.
 const NAMESPACE: &str = "deepgram_sidecar";
 
 /// Registers families on one registry.
 ///
-/// All names are constants, so a name that the registry refuses is a bug, and a panic at start.
+/// All names are constants, so a name that the registry refuses is a bug, and a panic at startup.
 pub(crate) struct Families<'a> {
     registry: &'a Registry,
     exemplars: RefCell<Exemplars>,
@@ -32,7 +32,7 @@ impl<'a> Families<'a> {
         Self { registry, exemplars: RefCell::default() }
     }
 
-    /// The exemplars of all that was registered.
+    /// The exemplars of everything registered.
     pub(crate) fn into_exemplars(self) -> Exemplars {
         self.exemplars.into_inner()
     }
@@ -55,7 +55,7 @@ impl<'a> Families<'a> {
         self.register(Counter::with_opts(opts(name, help)))
     }
 
-    /// Counters that move by fractions: seconds.
+    /// Counters with fractional values: seconds.
     pub(crate) fn fractions<L: Label>(
         &self,
         name: &str,
@@ -98,7 +98,7 @@ impl<'a> Families<'a> {
         Children::of(&self.register(HistogramVec::new(opts, labels)))
     }
 
-    /// A histogram that remembers traces.
+    /// A histogram with exemplars.
     pub(crate) fn traced_histogram(
         &self,
         name: &str,
@@ -109,7 +109,7 @@ impl<'a> Families<'a> {
         self.attach(name, Vec::new(), bounds, histogram)
     }
 
-    /// Histograms that remember traces.
+    /// Histograms with exemplars.
     pub(crate) fn traced_histograms<L: Label>(
         &self,
         name: &str,
@@ -121,7 +121,7 @@ impl<'a> Families<'a> {
         children.map(|label, child| self.attach(name, label.values(), bounds, child))
     }
 
-    /// Counters that remember traces.
+    /// Counters with exemplars.
     pub(crate) fn traced_counters<L: Label>(
         &self,
         name: &str,
@@ -143,8 +143,8 @@ impl<'a> Families<'a> {
         self.exemplars.borrow_mut().attach(&family, values, bounds, metric)
     }
 
-    /// Histograms whose children appear at their first use: seventeen death reasons times the
-    /// buckets would be hundreds of series that most pods never move.
+    /// Histograms whose children appear on first use: seventeen death reasons times the buckets
+    /// would be hundreds of series that most pods never use.
     pub(crate) fn histograms_on_demand<L: Label>(
         &self,
         name: &str,
@@ -156,12 +156,12 @@ impl<'a> Families<'a> {
         ChildrenOnDemand::of(self.register(HistogramVec::new(opts, labels)))
     }
 
-    /// Adds a collector of another make.
+    /// Adds another collector.
     pub(crate) fn register<C>(&self, collector: prometheus::Result<C>) -> C
     where
         C: Collector + Clone + 'static,
     {
-        let collector = collector.expect("names, labels and bounds are sound constants");
+        let collector = collector.expect("names, labels and bounds are valid constants");
         let registered = self.registry.register(Box::new(collector.clone()));
         registered.expect("each name is registered once");
         collector
@@ -192,14 +192,14 @@ impl<L: Label, M> Children<L, M> {
         Self { children, label: PhantomData }
     }
 
-    /// The same children, each made into something else.
+    /// The same children, each mapped to something else.
     fn map<N>(self, make: impl Fn(L, M) -> N) -> Children<L, N> {
         let labelled = L::all().into_iter().zip(self.children);
         let children = labelled.map(|(label, child)| make(label, child)).collect();
         Children { children, label: PhantomData }
     }
 
-    /// The child, where the label set has one.
+    /// The child, if the label set has one.
     pub(crate) fn get(&self, label: L) -> Option<&M> {
         self.children.get(label.index())
     }
@@ -213,7 +213,7 @@ impl<L: Label, M> Index<L> for Children<L, M> {
     }
 }
 
-/// The children of one family of histograms, each made at its first use.
+/// The children of one family of histograms, each created on first use.
 #[derive(Debug)]
 pub(crate) struct ChildrenOnDemand<L> {
     family: HistogramVec,
@@ -241,7 +241,7 @@ fn child<L: Label, B: MetricVecBuilder>(family: &MetricVec<B>, label: L) -> B::M
     family.with_label_values(&label.values())
 }
 
-/// Observations of durations, in seconds. A duration is never NaN, which would spoil the
+/// Observations of durations, in seconds. A duration is never NaN, which would corrupt the
 /// histogram's sum until restart.
 pub(crate) trait ObserveDuration {
     fn observe_duration(&self, duration: Duration);
@@ -253,24 +253,24 @@ impl ObserveDuration for Histogram {
     }
 }
 
-/// Bounds of histograms. Thresholds that alerts use are among them.
+/// Bounds of histograms. They include the thresholds that alerts use.
 pub(crate) mod bounds {
     /// Lateness and cost inside the process, in seconds.
     pub(crate) const FAST: &[f64] =
         &[0.0001, 0.0005, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0];
     /// Phases of a dial, and pauses of the process, in seconds.
     pub(crate) const CONN: &[f64] = &[0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.5, 3.0, 5.0, 10.0];
-    /// Answers of Deepgram's, in seconds.
+    /// Deepgram's response times, in seconds.
     pub(crate) const LAT: &[f64] =
         &[0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0];
     /// Silence on a connection, around the keepalive interval and Deepgram's idle window, in
     /// seconds.
     pub(crate) const GAP: &[f64] =
         &[0.5, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 12.0, 15.0, 30.0];
-    /// Lives of sessions and connections, in seconds.
+    /// Lifetimes of sessions and connections, in seconds.
     pub(crate) const LIFE: &[f64] =
         &[1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 1800.0, 3600.0, 7200.0, 14400.0];
-    /// The end of a process, in seconds, up to the usual grace period.
+    /// Shutdown durations, in seconds, up to the usual grace period.
     pub(crate) const DRAIN: &[f64] = &[0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 20.0, 25.0, 30.0];
     /// Things per session.
     pub(crate) const COUNT: &[f64] =

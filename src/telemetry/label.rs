@@ -1,4 +1,4 @@
-//! Closed enums to label text. A label value that is not one of these cannot be written.
+//! Closed enums as label values, so that no other label value can be written.
 
 use crate::config::LogLevel;
 use session::State;
@@ -14,15 +14,15 @@ pub(crate) use message::WireMessage;
 
 /// The labels of one child of a family: a closed set, known at compile time.
 pub(crate) trait Label: Copy {
-    /// Every label set for which a child exists.
+    /// Every label set that has a child.
     fn all() -> Vec<Self>;
-    /// The place in [`Label::all`].
+    /// The index in [`Label::all`].
     fn index(self) -> usize;
-    /// One value for each label name.
+    /// One value per label name.
     fn values(self) -> Vec<&'static str>;
 }
 
-/// Makes labels of enums that have `ALL` in declaration order, and `as_str`.
+/// Implements labels for enums with `ALL` in declaration order, and `as_str`.
 macro_rules! labels {
     ($($name:ty),+ $(,)?) => {$(
         impl Label for $name {
@@ -39,12 +39,11 @@ macro_rules! labels {
     )+};
 }
 
-/// Declares enums that exist for their label values alone.
+/// Declares enums that exist only for their label values.
 macro_rules! label_enums {
     ($($(#[$doc:meta])* $name:ident { $($variant:ident => $text:literal),+ $(,)? })+) => {$(
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        #[expect(missing_docs, reason = "each variant is spelled out by its label value")]
         pub enum $name { $($variant),+ }
 
         impl $name {
@@ -87,7 +86,7 @@ label_enums! {
     /// How a Finalize failed on a live connection.
     FinalizeError { WriteFailed => "write_failed", Timeout => "timeout" }
 
-    /// What became of an application's connection at accept.
+    /// The result of an application's connection at accept.
     ConnectionResult {
         Accepted => "accepted",
         RejectedPeer => "rejected_peer",
@@ -98,7 +97,7 @@ label_enums! {
     /// Why an accepted connection ended without an OPEN.
     UnopenedCause { Timeout => "timeout", Evicted => "evicted", Left => "left" }
 
-    /// Why an OPEN was refused, as an operator asks it.
+    /// Why an OPEN was refused, from the operator's point of view.
     RejectReason {
         Limit => "limit",
         Draining => "draining",
@@ -106,10 +105,10 @@ label_enums! {
         InvalidRequest => "invalid_request",
     }
 
-    /// What re-reading the API key came to.
+    /// The result of reloading the API key.
     KeyReload { Replaced => "replaced", Failed => "failed" }
 
-    /// What became of a request to the collector, or of spans that it was sent.
+    /// The result of a request to the collector, or of the spans in it.
     ExportResult { Success => "success", Failure => "failure" }
 
     /// Why a span was never sent to the collector.
@@ -121,10 +120,10 @@ label_enums! {
     /// Which way bytes go on the connections to Deepgram.
     Direction { Sent => "sent", Received => "received" }
 
-    /// What waits for whom.
+    /// A queue, by the side it is for.
     Queue { ToUpstream => "to_upstream", ToApp => "to_app" }
 
-    /// A column of the audio's books.
+    /// An account in the audio accounting.
     Account { Accepted => "accepted", Finalized => "finalized", Lost => "lost" }
 
     /// Whether Deepgram may still change a result.
@@ -168,7 +167,7 @@ impl CloseCode {
     }
 }
 
-/// Every state but the last: an ended session is not active, so that value has no child.
+/// Every state except the last: an ended session is not active, so that value has no child.
 impl Label for State {
     fn all() -> Vec<Self> {
         Self::ALL.into_iter().filter(|state| *state != Self::Ended).collect()
@@ -183,7 +182,7 @@ impl Label for State {
     }
 }
 
-/// Two labels whose every combination exists.
+/// Two labels, in every combination.
 impl<A: Label, B: Label> Label for (A, B) {
     fn all() -> Vec<Self> {
         let pairs_of = |a: A| B::all().into_iter().map(move |b| (a, b));
@@ -199,7 +198,7 @@ impl<A: Label, B: Label> Label for (A, B) {
     }
 }
 
-/// `reason`, `trigger`, `class` of a death: the pairs of [`Reason::triggers`] alone.
+/// `reason`, `trigger`, `class` of a death: only the pairs in [`Reason::triggers`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct DeathLabels {
     reason: Reason,
@@ -207,8 +206,8 @@ pub(crate) struct DeathLabels {
 }
 
 impl DeathLabels {
-    /// A pair outside the vocabulary is a bug of ours, but the death is real: it is counted under
-    /// the reason's usual trigger.
+    /// A pair outside the vocabulary is a bug, but the death is real: it is counted under the
+    /// reason's usual trigger.
     pub(crate) fn new(reason: Reason, trigger: Trigger) -> Self {
         let usual = reason.triggers()[0];
         let trigger = if reason.triggers().contains(&trigger) { trigger } else { usual };
@@ -264,7 +263,7 @@ impl Label for ConnectResult {
 }
 
 /// What was wrong with an application's input: an ERROR frame's code, or a malformed traceparent,
-/// which is counted and forgiven.
+/// which is only counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ProtocolError {
     Told(ErrorCode),
@@ -297,15 +296,15 @@ impl Label for ProtocolError {
 pub(crate) enum Dropped {
     /// AUDIO frames.
     Audio(LossCause),
-    /// Binary messages of Deepgram's, which the contract has no frame for.
+    /// Binary messages from Deepgram, for which the contract has no frame.
     Binary,
-    /// AUDIO frames without a byte.
+    /// Empty AUDIO frames.
     EmptyAudio,
     /// TEXT frames that came too late.
     Text,
     /// UPDATE frames that came too late.
     Update,
-    /// Messages that the application was no longer there to read.
+    /// Messages for an application that had left.
     Message,
 }
 

@@ -1,9 +1,9 @@
-//! Log lines on stderr: what they look like, which are let through, how many.
+//! Log lines on stderr: their format, level and rate.
 //!
 //! A JSON line is one object: `ts` (RFC 3339, UTC, milliseconds), `level` (lower case, as the
-//! metrics' labels have it), `event` (a closed set, see [`super::event`]; `library` for lines of
-//! other crates), `msg`, then the event's fields and those of its spans. Absent values are left
-//! out, except in `session_end`, whose members are the contract's.
+//! in the metrics' labels), `event` (a closed set, see [`super::event`]; `library` for lines from
+//! other crates), `msg`, then the event's fields and those of its spans. Absent values are omitted,
+//! except in `session_end`, whose members are the contract's.
 
 mod line;
 mod rate;
@@ -36,7 +36,7 @@ fn level_of(level: &Level) -> LogLevel {
     }
 }
 
-/// Lets our own lines through from this level on, and other crates' from WARN on at the most.
+/// Passes our own lines from this level up, and other crates' from at least WARN.
 fn filter_of(level: LogLevel) -> Targets {
     let own = match level {
         LogLevel::Error => LevelFilter::ERROR,
@@ -51,7 +51,7 @@ fn filter_of(level: LogLevel) -> Targets {
         .with_default(own.min(LevelFilter::WARN))
 }
 
-/// Changes the log level of a running daemon. Clones share it.
+/// Changes the log level of a running daemon. Clones share the level.
 #[derive(Clone, Debug)]
 pub struct LogHandle {
     filter: reload::Handle<Targets, Registry>,
@@ -59,15 +59,15 @@ pub struct LogHandle {
 }
 
 impl LogHandle {
-    /// The least important lines that are let through.
+    /// The current level.
     pub fn level(&self) -> LogLevel {
         *self.level.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets through lines of this level and of more urgent ones from now on.
+    /// Sets the minimum level from now on.
     ///
     /// # Errors
-    /// When the log that this handle belongs to is gone.
+    /// If the log that this handle belongs to is gone.
     pub fn set_level(&self, level: LogLevel) -> Result<(), reload::Error> {
         let mut current = self.level.lock().unwrap_or_else(PoisonError::into_inner);
         self.filter.reload(filter_of(level))?;
@@ -76,12 +76,11 @@ impl LogHandle {
     }
 }
 
-/// Lines that wait for a standard error that takes none: what thousands of sessions that end at once
-/// have to say. Further ones are dropped and counted.
+/// Maximum lines queued while standard error blocks: enough for thousands of sessions ending at
+/// once. Further ones are dropped and counted.
 const LINES_MAX: usize = 8192;
 
-/// The process's log. When it is dropped, at the end, the lines that still wait are written, for a
-/// second at most.
+/// The process's log. When it is dropped, at exit, queued lines are written, for at most a second.
 #[derive(Debug)]
 pub struct Log {
     handle: LogHandle,
@@ -89,16 +88,16 @@ pub struct Log {
 }
 
 impl Log {
-    /// What changes it while it runs.
+    /// Changes the level at run time.
     pub fn handle(&self) -> &LogHandle {
         &self.handle
     }
 }
 
-/// Sends the whole process's log lines to stderr, and its session spans where they belong.
+/// Sends the whole process's log lines to stderr, and its session spans to the tracer.
 ///
 /// # Errors
-/// When the process has a log already.
+/// If the process already has a log.
 pub fn init(telemetry: &Telemetry, config: &Logs) -> Result<Log, SetGlobalDefaultError> {
     let is_coloured = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let (writer, guard) = unblocked(telemetry, io::stderr());
@@ -107,8 +106,8 @@ pub fn init(telemetry: &Telemetry, config: &Logs) -> Result<Log, SetGlobalDefaul
     Ok(Log { handle, _writer: guard })
 }
 
-/// A writer that never waits: a thread of its own does, so that a log collector that hangs holds
-/// up no session.
+/// A writer that never blocks: a separate thread does, so that a hanging log collector does not
+/// hold up sessions.
 fn unblocked<W>(telemetry: &Telemetry, writer: W) -> (NonBlocking, WorkerGuard)
 where
     W: io::Write + Send + 'static,

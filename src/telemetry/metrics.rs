@@ -1,6 +1,6 @@
 //! The metric catalogue: every family, registered once, with its children at zero.
 //!
-//! Only events and scrapes move them; no session id, text or host is ever a label.
+//! Only events and scrapes update them; no session id, text or host is ever a label.
 
 pub(crate) mod app;
 pub(crate) mod daemon;
@@ -16,7 +16,6 @@ use prometheus::Registry;
 use super::exemplar::Exemplars;
 use super::family::Families;
 
-/// Handles to all metrics.
 #[derive(Debug)]
 pub(crate) struct Metrics {
     pub(crate) app: app::AppMetrics,

@@ -1,4 +1,4 @@
-//! One session's telemetry: the facts of its life, and a guard for a life cut short.
+//! One session's telemetry: its facts, and a guard for when it is cut short.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -19,15 +19,15 @@ use session::fact::{ConnectionDied, Fact, Observer, SessionEnded};
 use session::trace::TraceContext;
 use session::{Observation, Refusal, millis};
 
-/// Tells what happens in one session.
+/// Records what happens in one session.
 ///
-/// Dropped without [`Fact::SessionEnded`], because its task was cancelled, it still settles the
+/// If dropped without [`Fact::SessionEnded`], because its task was cancelled, it still settles the
 /// gauges and writes a line.
 #[derive(Debug)]
 pub struct SessionTelemetry {
     telemetry: Telemetry,
     live: Arc<LiveSession>,
-    /// Its place in the table that scrapes read.
+    /// Its entry in the table that scrapes read.
     seat: Seat,
     span: Span,
     trace: SessionTrace,
@@ -61,7 +61,7 @@ impl SessionTelemetry {
         }
     }
 
-    /// The session's span, to instrument its tasks with: its fields stand on each of their lines.
+    /// The session's span, to instrument its tasks with: its fields are on each of their lines.
     pub fn span(&self) -> &Span {
         &self.span
     }
@@ -97,7 +97,7 @@ impl SessionTelemetry {
         }
     }
 
-    /// Follows what the gauges need: a connection that is up, a stall that lasts.
+    /// Tracks what the gauges need: live connections, ongoing stalls.
     fn track(&self, fact: &Fact) {
         match fact {
             Fact::Connected(_) => self.connected(),
@@ -125,7 +125,7 @@ impl SessionTelemetry {
         }
     }
 
-    /// The trace that the session is exported in, if it is: what exemplars may point at.
+    /// The trace that the session is exported in, if any, for exemplars.
     pub(super) fn trace_id(&self) -> Option<u128> {
         self.trace.exported()
     }
@@ -153,7 +153,7 @@ impl SessionTelemetry {
     }
 }
 
-/// What makes a session worth series of its own although the page is full.
+/// What earns a session its own series although the page is full.
 fn is_anomaly(fact: &Fact) -> bool {
     matches!(fact, Fact::ConnectionDied(_) | Fact::TranscriptStalled(_) | Fact::KeepaliveGap(_))
 }
@@ -199,7 +199,7 @@ impl Drop for SessionTelemetry {
     }
 }
 
-/// At level ERROR, so that a line of any level that is let through carries these fields.
+/// At level ERROR, so that lines of every enabled level carry these fields.
 fn session_span(live: &LiveSession, own: Option<TraceContext>, app: Option<TraceContext>) -> Span {
     let tags: serde_json::Map<_, _> =
         live.tags.iter().map(|(key, value)| (key.clone(), value.clone().into())).collect();

@@ -1,8 +1,8 @@
-//! Spans on their way to an OpenTelemetry collector, as OTLP over HTTP with Protobuf.
+//! Exports spans to an OpenTelemetry collector, as OTLP over HTTP with Protobuf.
 //!
-//! A span that ends goes into a bounded queue; one task takes batches out and posts them. What is
-//! full, slow or broken costs spans, which are counted, and never a session's time. The SDK's own
-//! batch processor is not used: it has a thread without a runtime, and counts nothing.
+//! Ended spans go into a bounded queue; one task takes batches out and posts them. Anything full,
+//! slow or broken costs spans, which are counted, but never delays a session. The SDK's own batch
+//! processor is not used: it has a thread without a runtime, and counts nothing.
 
 mod batch;
 mod client;
@@ -26,21 +26,20 @@ use crate::config::{Collector, Config};
 pub use export::SpanExport;
 use queue::SpanQueue;
 
-/// The name of what makes the spans.
+/// The instrumentation scope of the spans.
 const SCOPE: &str = "deepgram-sidecar";
 
-/// Makers of spans.
 #[derive(Debug)]
 pub(super) struct Tracers {
-    /// Samples as the application decided, or else the configured share of sessions.
+    /// Samples as the application decided, or otherwise the configured share of sessions.
     pub(super) live: SdkTracer,
-    /// Keeps every span: for what turns out to matter after it was not sampled.
+    /// Keeps every span, for unsampled sessions that turn out to matter.
     pub(super) kept: SdkTracer,
     /// Deepgram's address, as attributes.
     pub(super) peer: Arc<[KeyValue]>,
 }
 
-/// Makes the two ends of the way to a collector. Until [`SpanExport::run`] is awaited, spans wait.
+/// Creates the tracers and the export task. Until [`SpanExport::run`] is awaited, spans are queued.
 pub(super) fn open(
     collector: Collector,
     config: &Config,
@@ -65,7 +64,7 @@ pub(super) fn open(
     (tracers, export)
 }
 
-/// What spans that wait for Deepgram say of it.
+/// Deepgram's address, as span attributes.
 fn peer(url: &Url) -> [KeyValue; 3] {
     let host = url.host_str().unwrap_or_default().to_owned();
     [
@@ -79,7 +78,7 @@ fn default_port(url: &Url) -> u16 {
     if url.scheme() == "wss" { 443 } else { 80 }
 }
 
-/// What all spans say of this process. What the environment says goes before our own words.
+/// The resource attributes of this process. The environment's take precedence over our own.
 fn resource(collector: &Collector) -> Resource {
     let given = collector.attributes.iter();
     let given = given.map(|(name, value)| KeyValue::new(name.clone(), value.clone()));

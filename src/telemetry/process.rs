@@ -1,6 +1,6 @@
 //! The standard `process_*` metrics, read from `/proc/self` at each scrape.
 //!
-//! Our own, because the metrics library's collector counts CPU in whole seconds.
+//! Our own implementation, because the metrics library's collector counts CPU in whole seconds.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{Counter, Gauge};
 
-/// Clock ticks a second in `/proc/self/stat`: `USER_HZ`, fixed in Linux' interface to programs.
+/// Clock ticks per second in `/proc/self/stat`: `USER_HZ`, fixed in Linux' ABI.
 const TICKS_PER_SECOND: f64 = 100.0;
 
 /// Collects the process's own numbers.
@@ -29,14 +29,14 @@ impl Collector for ProcessCollector {
         self.descs.iter().collect()
     }
 
-    /// Families made anew for each scrape, so that two scrapes at once cannot mix their values.
+    /// Families created for each scrape, so that concurrent scrapes cannot mix their values.
     fn collect(&self) -> Vec<MetricFamily> {
         let metrics = Metrics::new(&Sample::read());
         metrics.collectors().iter().flat_map(|collector| collector.collect()).collect()
     }
 }
 
-/// What `/proc` says; zero where it says nothing.
+/// The values in `/proc`; zero where missing.
 #[derive(Clone, Copy, Debug, Default)]
 struct Sample {
     cpu_seconds: f64,
@@ -69,7 +69,7 @@ impl Sample {
     }
 
     fn take_stat(&mut self, own: &str, system: &str) {
-        // The second field is the program's name, which may hold spaces and parentheses: count
+        // The second field is the program's name, which may contain spaces and parentheses: count
         // from the last one. What follows is proc(5)'s field 3.
         let fields: Vec<&str> = own.rsplit(')').next().unwrap_or("").split_whitespace().collect();
         let ticks = |field: usize| -> f64 {
@@ -80,7 +80,7 @@ impl Sample {
     }
 }
 
-/// The number that follows a key at the start of a line.
+/// The number after a key at the start of a line.
 fn named_number(text: &str, key: &str) -> f64 {
     let rest = text.lines().find_map(|line| line.strip_prefix(key));
     rest.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or_default()
@@ -93,11 +93,11 @@ struct Metrics {
 
 impl Metrics {
     fn new(sample: &Sample) -> Self {
-        let cpu = Counter::new("process_cpu_seconds_total", "CPU time spent, in seconds.")
-            .expect("the name is sound");
+        let cpu = Counter::new("process_cpu_seconds_total", "CPU time used, in seconds.")
+            .expect("the name is valid");
         cpu.inc_by(sample.cpu_seconds);
         let gauge = |name: &str, help: &str, value: f64| {
-            let gauge = Gauge::new(name, help).expect("the name is sound");
+            let gauge = Gauge::new(name, help).expect("the name is valid");
             gauge.set(value);
             gauge
         };
@@ -109,9 +109,9 @@ impl Metrics {
             ),
             gauge("process_resident_memory_bytes", "Resident memory.", sample.resident_bytes),
             gauge("process_virtual_memory_bytes", "Virtual memory.", sample.virtual_bytes),
-            gauge("process_threads", "Threads of the process.", sample.threads),
+            gauge("process_threads", "Number of threads.", sample.threads),
             gauge("process_open_fds", "Open file descriptors.", sample.open_fds),
-            gauge("process_max_fds", "Most file descriptors allowed.", sample.max_fds),
+            gauge("process_max_fds", "Maximum number of open file descriptors.", sample.max_fds),
         ];
         Self { cpu, gauges }
     }

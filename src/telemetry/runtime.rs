@@ -1,4 +1,4 @@
-//! Tokio's own figures, and a ticker that notices when everything is late.
+//! Tokio's own metrics, and a ticker that detects when everything is late.
 
 use std::time::Duration;
 
@@ -10,11 +10,11 @@ use super::Telemetry;
 use super::family::ObserveDuration;
 use super::metrics::runtime::RuntimeMetrics;
 
-/// How often the ticker looks.
+/// The ticker's period.
 const TICK: Duration = Duration::from_millis(100);
 
 impl Telemetry {
-    /// Measures for ever how late a timer fires on this runtime; run it as a task of its own.
+    /// Measures forever how late a timer fires on this runtime; run it as a separate task.
     pub async fn watch_runtime(self) {
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -26,7 +26,7 @@ impl Telemetry {
     }
 }
 
-/// Brings the runtime's figures up to date; outside of a runtime there are none.
+/// Updates the runtime's metrics; outside a runtime there are none.
 pub(super) fn update(metrics: &RuntimeMetrics) {
     let Ok(runtime) = Handle::try_current() else { return };
     let runtime = runtime.metrics();

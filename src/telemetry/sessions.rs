@@ -1,8 +1,8 @@
 //! The table of sessions that scrapes read: the live ones, and ended ones that linger.
 //!
-//! A scrape brings the totals up to date from it, so that what moves with every frame costs the
-//! frame nothing; and it is what the page of per-session series is written from. Its lock is taken
-//! when a session comes or goes and by scrapes, never while a session streams.
+//! Scrapes update the totals from it, so that per-frame counts cost nothing per frame; and the page
+//! of per-session series is written from it. Its lock is taken when a session starts or ends and by
+//! scrapes, never while a session streams.
 
 mod harvest;
 mod series;
@@ -20,18 +20,17 @@ use harvest::Harvested;
 use session::fact::SessionEnded;
 use session::summary::Outcome;
 
-/// How many sessions have series of their own, and for how long.
+/// How many sessions have their own series, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SeriesLimits {
-    /// Sessions on the page at a time. A tenth of it is kept for sessions that something happens
-    /// to.
+    /// Maximum sessions on the page. A tenth is reserved for sessions that something happens to.
     pub sessions_max: usize,
     /// How long an ended session stays on the page.
     pub linger: Duration,
 }
 
 impl SeriesLimits {
-    /// Places that only anomalous sessions get.
+    /// Slots reserved for anomalous sessions.
     fn reserve(self) -> usize {
         self.sessions_max / 10
     }
@@ -43,7 +42,6 @@ impl Default for SeriesLimits {
     }
 }
 
-/// The table.
 #[derive(Debug)]
 pub(crate) struct Sessions {
     limits: SeriesLimits,
@@ -62,7 +60,7 @@ struct Table {
 struct Record {
     live: Arc<LiveSession>,
     harvested: Harvested,
-    /// Whether it is on the page: a place is kept to the end.
+    /// Whether it is on the page: a slot is kept to the end.
     is_listed: AtomicBool,
     end: OnceLock<End>,
 }
@@ -79,7 +77,7 @@ impl Sessions {
         Arc::new(Self { limits, table: Mutex::default() })
     }
 
-    /// Enters a session.
+    /// Adds a session.
     pub(crate) fn seat(self: &Arc<Self>, live: Arc<LiveSession>) -> Seat {
         let mut table = self.lock();
         table.forget(self.limits.linger);
@@ -96,7 +94,7 @@ impl Sessions {
         Seat { sessions: self.clone(), ticket, record }
     }
 
-    /// Brings all totals up to date, and the gauges that only the table can tell.
+    /// Updates all totals, and the gauges that need the whole table.
     pub(crate) fn harvest(&self, metrics: &Metrics) {
         let records = self.records();
         records.iter().for_each(|record| record.settle(metrics));
@@ -120,7 +118,7 @@ impl Sessions {
     }
 
     fn lock(&self) -> MutexGuard<'_, Table> {
-        // The map is sound after every statement, whatever panicked.
+        // The map is consistent after every statement, whatever panicked.
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -136,7 +134,7 @@ impl Table {
         self.records.values().filter(|record| record.is_listed()).count()
     }
 
-    /// Lets go of those that have lingered.
+    /// Removes those that have lingered long enough.
     fn forget(&mut self, linger: Duration) {
         let now = clock::now();
         self.records.retain(|_, record| match record.end.get() {
@@ -152,9 +150,9 @@ impl Record {
     }
 }
 
-/// A session's place in the table.
+/// A session's entry in the table.
 ///
-/// Dropped without [`Seat::leave`], the session is gone from it at once.
+/// If dropped without [`Seat::leave`], the session is removed immediately.
 #[derive(Debug)]
 pub(crate) struct Seat {
     sessions: Arc<Sessions>,
@@ -163,12 +161,12 @@ pub(crate) struct Seat {
 }
 
 impl Seat {
-    /// Whether it has series of its own.
+    /// Whether it has its own series.
     pub(crate) fn is_listed(&self) -> bool {
         self.record.is_listed()
     }
 
-    /// Something happened to it: it gets series of its own while the reserve lasts.
+    /// Something happened to it: it gets its own series while the reserve lasts.
     pub(crate) fn list_anomaly(&self) {
         if self.is_listed() {
             return;
@@ -179,12 +177,12 @@ impl Seat {
         }
     }
 
-    /// Brings the totals up to date with this session.
+    /// Updates the totals with this session.
     pub(crate) fn settle(&self, metrics: &Metrics) {
         self.record.settle(metrics);
     }
 
-    /// It ended: from now on it only lingers.
+    /// It ended, and only lingers from now on.
     pub(crate) fn leave(&self, ended: &SessionEnded) {
         let _ = self.record.end.set(End { at: clock::now(), outcome: ended.summary.outcome });
     }

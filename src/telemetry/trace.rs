@@ -1,10 +1,10 @@
-//! One session's spans: its own, which lasts as long as it does, and those below it, each made when
-//! what it tells of is over.
+//! One session's spans: its own, which lasts as long as the session, and its child spans, each
+//! created when what it describes is over.
 //!
-//! A span is exported when it ends, so a session is seen while it lasts by what has happened in it;
-//! the spans below arrive before the one above. Where nothing is sampled nothing is made, until a
-//! connection dies or none can be had: then what the flight recorder kept becomes a trace of its
-//! own, linked to the application's.
+//! Spans are exported when they end, so a running session is visible through its child spans, which
+//! arrive before their parent. An unsampled session creates no spans until a connection dies or
+//! none can be made: then the contents of the flight recorder become a separate trace, linked to
+//! the application's.
 
 mod root;
 mod span;
@@ -36,14 +36,13 @@ use session::trace::TraceContext;
 use span::Failure;
 use story::Story;
 
-/// The target of session spans, which the trace layer sees and nobody else.
+/// The target of session spans, which only the trace layer sees.
 pub(super) const TARGET: &str = "deepgram_sidecar::spans";
 
 /// The name of a session's own span.
 const SESSION: &str = "stt.session";
 
-/// Makes session spans into exported ones. Without its own filter it would take every span and
-/// event of every crate.
+/// Exports session spans. Without its own filter it would take every span and event of every crate.
 pub(super) fn layer<S>(tracers: &Tracers) -> impl Layer<S> + use<S>
 where
     S: Subscriber + for<'lookup> LookupSpan<'lookup>,
@@ -58,28 +57,28 @@ where
         .with_filter(Targets::new().with_target(TARGET, LevelFilter::ERROR))
 }
 
-/// One session's spans; nothing where there are no traces.
+/// One session's spans; does nothing if tracing is off.
 #[derive(Debug, Default)]
 pub(super) struct SessionTrace(Option<Box<Traced>>);
 
-/// A session whose spans may be made.
+/// A session whose spans may be created.
 #[derive(Debug)]
 struct Traced {
     tracers: Arc<Tracers>,
-    /// What the session's clock calls zero.
+    /// Time zero of the session's clock.
     begun: SystemTime,
-    /// Closed when this is dropped; its end was told before.
+    /// Closed when this is dropped; its end was recorded before.
     _span: Span,
     own: SpanContext,
     app: Option<SpanContext>,
-    /// The trace of the story.
+    /// The trace of the child spans.
     exported: OnceLock<u128>,
-    /// The spans below; `None` while the session is not sampled.
+    /// The child spans; `None` while the session is unsampled.
     story: Mutex<Option<Story>>,
 }
 
 impl SessionTrace {
-    /// Begins the span of a session, below that of its application where it has one.
+    /// Starts the span of a session, as a child of the application's span if there is one.
     pub(super) fn begin(
         tracers: Option<&Arc<Tracers>>,
         live: &LiveSession,
@@ -88,7 +87,7 @@ impl SessionTrace {
         Self(tracers.and_then(|tracers| Traced::begin(tracers, live, app)).map(Box::new))
     }
 
-    /// The place of the session's span, sampled or not.
+    /// The context of the session's span, sampled or not.
     pub(super) fn context(&self) -> Option<TraceContext> {
         let own = &self.0.as_ref()?.own;
         Some(TraceContext {
@@ -103,7 +102,7 @@ impl SessionTrace {
         self.0.as_ref()?.exported.get().copied()
     }
 
-    /// Something happened, so long after OPEN. Comes before `live` remembers it.
+    /// Something happened, at this time after OPEN. Called before `live` records it.
     pub(super) fn tell(&self, live: &LiveSession, at: Duration, fact: &Fact) {
         let Some(traced) = &self.0 else { return };
         let mut story = traced.story();
@@ -116,7 +115,7 @@ impl SessionTrace {
         }
     }
 
-    /// A stretch of the session's life is over, so long after OPEN.
+    /// A segment of the session's life is over, at this time after OPEN.
     pub(super) fn tell_segment(&self, at: Duration, segment: &Segment) {
         if let Some(traced) = &self.0
             && let Some(story) = &*traced.story()
@@ -125,7 +124,7 @@ impl SessionTrace {
         }
     }
 
-    /// The session is over: closes its span with its books.
+    /// The session is over: closes its span with the summary.
     pub(super) fn end(&self, at: Duration, ended: &SessionEnded) {
         let (attributes, failure) = root::totals(ended);
         self.close(at, attributes, failure);
@@ -147,7 +146,7 @@ impl SessionTrace {
 }
 
 impl Traced {
-    /// `None` where no layer makes spans of sessions.
+    /// `None` if no layer creates session spans.
     fn begin(
         tracers: &Arc<Tracers>,
         live: &LiveSession,
@@ -155,10 +154,10 @@ impl Traced {
     ) -> Option<Self> {
         let app = app.map(remote);
         let span = error_span!(target: TARGET, parent: None, SESSION, otel.kind = "server");
-        // After the span has taken its own time, so that nothing below it begins before it.
+        // After the span has taken its start time, so that no child starts before it.
         let begun = SystemTime::now();
         if let Some(app) = &app {
-            // It fails only where no layer takes the span, which the next lines find as well.
+            // It fails only if no layer takes the span, which the next lines also detect.
             let _ = span.set_parent(Context::new().with_remote_span_context(app.clone()));
         }
         let parent = span.context();
@@ -177,8 +176,8 @@ impl Traced {
         Some(traced)
     }
 
-    /// The trace of a session that was not sampled and turned out to matter: its spans so far.
-    /// `was_up` says whether it has had a connection.
+    /// The trace of an unsampled session that turned out to matter: its spans so far. `was_up` says
+    /// whether it has had a connection.
     fn keep(&self, live: &LiveSession, was_up: bool) -> Story {
         let linked = self.app.as_ref().unwrap_or(&self.own).clone();
         let kept = &self.tracers.kept;
@@ -194,7 +193,7 @@ impl Traced {
         story
     }
 
-    /// Nothing yet below a session's span.
+    /// No child spans yet.
     fn story_of(&self, tracer: &SdkTracer, session: Context) -> Story {
         let id = session.span().span_context().trace_id();
         let _ = self.exported.set(number(id));
@@ -202,12 +201,12 @@ impl Traced {
     }
 
     fn story(&self) -> MutexGuard<'_, Option<Story>> {
-        // It is whole after every statement, whatever panicked.
+        // It is consistent after every statement, whatever panicked.
         self.story.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// What makes a trace of a session that was not sampled.
+/// What turns an unsampled session into a trace.
 fn is_worth_keeping(fact: &Fact) -> bool {
     match fact {
         Fact::ConnectionDied(_) => true,

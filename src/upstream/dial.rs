@@ -1,4 +1,4 @@
-//! Reaching Deepgram: name, TCP, TLS, upgrade, each timed and each failing under its own name.
+//! Dialling Deepgram: DNS, TCP, TLS, upgrade, each timed and each with its own failure.
 
 use std::fmt;
 use std::future::Future;
@@ -28,7 +28,6 @@ use session::dial::{DialFailure, DialPhases, DialReason};
 /// A connection that has just come up.
 #[derive(Debug)]
 pub struct Dialed<S> {
-    /// The connection.
     pub link: Link<S>,
     /// Deepgram's `dg-request-id`.
     pub request_id: Option<String>,
@@ -36,7 +35,7 @@ pub struct Dialed<S> {
     pub phases: DialPhases,
 }
 
-/// Something that can reach Deepgram; tests reach the emulator without a network.
+/// A dialler; tests reach the emulator without a network.
 pub trait Dial: Send + Sync + 'static {
     /// The byte stream under its links.
     type Stream: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static;
@@ -53,21 +52,20 @@ pub trait Dial: Send + Sync + 'static {
 pub struct Dialer<K> {
     /// Host name or address, without brackets.
     pub host: String,
-    /// TCP port.
     pub port: u16,
     /// `None` for plain `ws://`.
     pub tls: Option<TlsConnector>,
-    /// Bound on one whole attempt.
+    /// Timeout of one whole attempt.
     pub connect_timeout: Duration,
     /// How long sent bytes may stay unacknowledged before the kernel gives up.
     pub user_timeout: Duration,
-    /// Bounds the name lookups under way; share it with nothing else.
+    /// Bounds concurrent DNS lookups; not shared with anything else.
     pub lookups: Arc<Semaphore>,
-    /// Gives the `Authorization` of the moment, which follows a key file.
+    /// The current `Authorization`, which follows a key file.
     pub authorization: K,
 }
 
-/// Shows where it dials and nothing that could lead to the key.
+/// Shows where it dials, and nothing that could reveal the key.
 impl<K> fmt::Debug for Dialer<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Dialer")
@@ -135,8 +133,8 @@ where
         Ok(Dialed { link, request_id: upgraded.request_id, phases })
     }
 
-    /// On threads of our own choosing: a resolver that hangs outlives our timeout, and must not
-    /// take every thread that other blocking work needs.
+    /// On a bounded number of threads: a hanging resolver outlives our timeout, and must not use
+    /// up the threads that other blocking work needs.
     async fn resolve(&self) -> Result<Vec<SocketAddr>, DialFailure> {
         let failed = |detail: String| DialFailure::before_answer(DialReason::Dns, detail);
         if let Ok(address) = self.host.parse::<IpAddr>() {
@@ -160,8 +158,8 @@ where
         Ok(addresses)
     }
 
-    /// Tries each address for its share of the time, so that one that answers nothing does not use
-    /// up what the others need.
+    /// Tries each address for its share of the time, so that an unresponsive one does not use up
+    /// the time of the others.
     async fn connect(&self, addresses: &[SocketAddr]) -> Result<TcpStream, DialFailure> {
         let share = self.connect_timeout / u32::try_from(addresses.len()).unwrap_or(u32::MAX);
         let mut last_error = String::new();
@@ -169,7 +167,7 @@ where
             match timeout(share, TcpStream::connect(address)).await {
                 Ok(Ok(stream)) => return self.tune(stream),
                 Ok(Err(error)) => last_error = format!("{address}: {error}"),
-                Err(_) => last_error = format!("{address}: no answer within {share:?}"),
+                Err(_) => last_error = format!("{address}: no response within {share:?}"),
             }
         }
         Err(DialFailure::before_answer(DialReason::Tcp, last_error))
@@ -198,7 +196,7 @@ where
         Ok((Transport::Tls(Box::new(stream)), meter))
     }
 
-    /// `Host`, without the scheme's own port.
+    /// `Host`, without the scheme's default port.
     fn authority(&self) -> String {
         let host =
             if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
@@ -207,7 +205,7 @@ where
     }
 }
 
-/// Whether the handshake failed on what the peer is, and not on the way there.
+/// Whether the handshake failed because of the peer, and not the network.
 fn is_certificate_error(error: &io::Error) -> bool {
     let cause = error.get_ref().and_then(|it| it.downcast_ref::<rustls::Error>());
     matches!(cause, Some(rustls::Error::InvalidCertificate(_)))
@@ -227,7 +225,7 @@ impl Stopwatch {
     }
 }
 
-/// How far an attempt has come, for the words of its timeout.
+/// How far an attempt got, for the timeout message.
 #[derive(Default)]
 struct Progress(AtomicUsize);
 
@@ -238,10 +236,10 @@ impl Progress {
 
     fn phase(&self) -> &'static str {
         const PHASES: [&str; 4] = [
-            "the name was not resolved",
+            "DNS lookup did not finish",
             "TCP did not connect",
-            "the TLS handshake did not end",
-            "the upgrade was not answered",
+            "TLS handshake did not finish",
+            "no response to the upgrade",
         ];
         PHASES[self.0.load(Relaxed).min(PHASES.len() - 1)]
     }

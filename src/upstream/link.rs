@@ -22,14 +22,14 @@ use session::close::{dg_code_of, reason_of_close};
 use session::death::Trigger;
 use session::{Endpoint, Outgoing, UpstreamInput, Written, bounded};
 
-/// Room made for a read, of which most results need a half; the library's default of 128 KiB is
-/// zero-filled at every read.
+/// Read buffer size; most results need half of it. The library's default of 128 KiB is zero-filled
+/// at every read.
 const READ_BYTES: usize = 2 << 10;
 
-/// Messages are gathered up to this size, so that what was read together becomes one TLS record.
+/// Messages are batched up to this size, so that data read together becomes one TLS record.
 const WRITE_BYTES: usize = 16 << 10;
 
-/// One connection that is up.
+/// One live connection.
 #[derive(Debug)]
 pub struct Link<S> {
     socket: WebSocketStream<S>,
@@ -40,32 +40,32 @@ pub struct Link<S> {
     ended: bool,
 }
 
-/// What was sent and is not known to be with the kernel.
+/// Sent, but not known to be taken by the kernel.
 #[derive(Debug)]
 struct Pending {
     written: Written,
-    /// The oldest of it: what a failing write is blamed on.
+    /// The oldest of it, to which a failing write is attributed.
     trigger: Trigger,
-    /// What the meter said when the kernel last refused; `None` before that.
+    /// The meter's count when the kernel last refused; `None` before that.
     blocked_at: Option<u64>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
-    /// A link over a stream whose upgrade is done; `early` is what came behind the answer.
+    /// A link over an upgraded stream; `early` is the data that came after the response.
     pub async fn new(stream: S, early: Bytes, meter: Meter, endpoint: Endpoint) -> Self {
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BYTES)
             .write_buffer_size(WRITE_BYTES)
             .max_message_size(Some(MESSAGE_BYTES_MAX))
             .max_frame_size(Some(MESSAGE_BYTES_MAX));
-        // A copy: the buffer behind it is the upgrade's, and four times as large as what is needed.
+        // A copy: the underlying buffer is the upgrade's, and four times as large as needed.
         let early = early.to_vec();
         let socket =
             WebSocketStream::from_partially_read(stream, early, Role::Client, Some(config)).await;
         Self { socket, endpoint, meter, pending: None, failure: None, ended: false }
     }
 
-    /// Hands a message in for writing. A failure shows at the next poll.
+    /// Queues a message for writing. A failure shows at the next poll.
     pub fn send(&mut self, outgoing: Outgoing) {
         if self.ended || self.failure.is_some() {
             return;
@@ -84,7 +84,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         }
     }
 
-    /// Bytes that the kernel has taken and given on this connection so far: sent, received.
+    /// Bytes taken and delivered by the kernel on this connection so far: sent, received.
     pub fn bytes(&self) -> (u64, u64) {
         (self.meter.bytes_written(), self.meter.bytes_read())
     }
@@ -103,11 +103,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         {
             return Poll::Ready(input);
         }
-        // What Deepgram said before a write failed comes first: it may name the true cause.
+        // What Deepgram sent before a write failed comes first: it may name the true cause.
         if wants_messages && let Poll::Ready(input) = self.poll_read(cx) {
             return Poll::Ready(input);
         }
-        // Beside our own writes there are the library's answers to pings.
+        // Besides our own writes there are the library's pongs.
         if let Some(error) = self.meter.take_failure() {
             self.fail(&error.into(), Trigger::Read);
         }
@@ -120,7 +120,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         }
     }
 
-    /// Lets go, after one try to hand the kernel what is still due, such as the answer to a close.
+    /// Drops the link, after one attempt to write what is still pending, such as a close reply.
     pub fn hang_up(mut self) {
         let mut cx = Context::from_waker(Waker::noop());
         let _ = Pin::new(&mut self.socket).poll_flush(&mut cx);
@@ -168,9 +168,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
                 Some(Ok(Message::Ping(_))) => UpstreamInput::Ping,
                 Some(Ok(Message::Pong(_))) => UpstreamInput::Pong,
                 Some(Ok(Message::Close(frame))) => self.closed(frame),
-                // The library gives whole frames to writers alone.
+                // The library returns whole frames only to writers.
                 Some(Ok(Message::Frame(_))) => continue,
-                // The write failed first, and nothing that came in names another cause.
+                // The write failed first, and nothing received names another cause.
                 Some(Err(_)) | None if self.failure.is_some() => return Poll::Pending,
                 Some(Err(error)) => self.failed(&error, Trigger::Read),
                 None => self.failed(&Error::ConnectionClosed, Trigger::Read),
@@ -204,7 +204,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
 
 fn failure(error: &Error, trigger: Trigger) -> UpstreamInput {
     let reason = reason_of_error(error);
-    // A cause that no operation on the wire can have is a bug of ours.
+    // A cause that no wire operation can have is our bug.
     let trigger = if reason.triggers().contains(&trigger) { trigger } else { reason.triggers()[0] };
     UpstreamInput::Failed { reason, trigger, detail: bounded(error.to_string()) }
 }
@@ -220,7 +220,7 @@ fn trigger_of(outgoing: &Outgoing) -> Trigger {
     }
 }
 
-/// The message on the wire. Type names are Deepgram's, to the letter.
+/// The message on the wire. Type names are exactly Deepgram's.
 fn message_of(outgoing: Outgoing, endpoint: Endpoint) -> Result<Message, Error> {
     Ok(match outgoing {
         Outgoing::Audio(bytes) | Outgoing::Silence(bytes) => Message::Binary(bytes),

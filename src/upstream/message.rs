@@ -1,4 +1,4 @@
-//! What the session needs to know of a message from Deepgram; tolerant of everything else in it.
+//! What the session needs to know about a message from Deepgram; tolerant of everything else in it.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -7,9 +7,9 @@ use serde::Deserialize;
 
 use session::MessageKind;
 
-/// The members that decide, of all message types together, so that one pass is enough. Unknown
-/// members are skipped; a known one of another type than documented makes the message
-/// [`MessageKind::Other`], since nothing in it can be relied on then.
+/// The members that matter, of all message types together, so that one pass is enough. Unknown
+/// members are skipped; a known member of an undocumented type makes the message
+/// [`MessageKind::Other`], because then nothing in it can be relied on.
 #[derive(Deserialize)]
 struct Envelope<'a> {
     #[serde(rename = "type", borrow)]
@@ -30,7 +30,7 @@ struct Envelope<'a> {
     audio_window_end: f64,
 }
 
-/// Tells what kind a text message is; one that is not JSON is [`MessageKind::Other`].
+/// The kind of a text message; one that is not JSON is [`MessageKind::Other`].
 pub fn kind_of(text: &[u8]) -> MessageKind {
     let Ok(envelope) = serde_json::from_slice::<Envelope<'_>>(text) else {
         return MessageKind::Other;

@@ -1,4 +1,4 @@
-//! Counting what the kernel has taken and given, below TLS and WebSocket, where buffers of our own are none.
+//! Counts what the kernel has taken and delivered, below TLS and WebSocket and their buffers.
 
 use std::io;
 use std::pin::Pin;
@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// What the kernel has taken and given, and the error with which it stopped; shared with the
+/// What the kernel has taken and delivered, and the first write error; shared with the
 /// [`Metered`] stream that counts it.
 #[derive(Clone, Debug, Default)]
 pub struct Meter(Arc<Counts>);
@@ -32,7 +32,7 @@ impl Meter {
         self.0.bytes_read.load(Relaxed)
     }
 
-    /// The first error of a write, once.
+    /// The first write error, once.
     pub fn take_failure(&self) -> Option<io::Error> {
         if !self.0.has_failed.load(Relaxed) {
             return None;
@@ -43,9 +43,9 @@ impl Meter {
 
 /// A stream whose bytes are counted.
 ///
-/// A write that fails is kept for the [`Meter`], and it and all later ones seem to succeed: the
-/// layers above would otherwise end the stream for both directions, and what the peer has said
-/// before, which may name the true cause, could be read no more.
+/// A write error is kept for the [`Meter`], and this and all later writes appear to succeed:
+/// otherwise the layers above would end the stream in both directions, and what the peer sent
+/// before, which may name the true cause, could no longer be read.
 #[derive(Debug)]
 pub struct Metered<S> {
     stream: S,
@@ -53,13 +53,13 @@ pub struct Metered<S> {
 }
 
 impl<S> Metered<S> {
-    /// Counts the stream's bytes on a meter of its own.
+    /// Counts the stream's bytes on its own meter.
     pub fn new(stream: S) -> (Self, Meter) {
         let meter = Meter::default();
         (Self { stream, meter: meter.clone() }, meter)
     }
 
-    /// Enters a write of `asked` bytes.
+    /// Records a write of `asked` bytes.
     fn enter(&self, asked: usize, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         let counts = &self.meter.0;
         match written {

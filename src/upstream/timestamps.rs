@@ -1,15 +1,15 @@
-//! Moving the times in Deepgram's messages to session time.
+//! Converts the times in Deepgram's messages to session time.
 //!
-//! Deepgram counts the audio of a connection. Where a connection began with silence of our own,
-//! its times are that much ahead of the session's.
+//! Deepgram counts the audio of a connection. If a connection started with our own silence, its
+//! times are that much ahead of the session's.
 
 use bytes::Bytes;
 use serde_json::{Map, Number, Value};
 
 use session::TimeMap;
 
-/// A message with every time in it moved to session time; text that is not a JSON object comes back
-/// as it is.
+/// Converts every time in a message to session time; text that is not a JSON object is returned
+/// unchanged.
 pub fn to_session_time(text: Bytes, times: TimeMap) -> Bytes {
     if times.is_identity() {
         return text;
@@ -50,14 +50,14 @@ fn shift_words(words: Option<&mut Value>, lead: f64) {
     }
 }
 
-/// Shifts one time; a negative one is Deepgram's mark for "none" and stays.
+/// Shifts one time; a negative one means "none" and is kept.
 fn shift(object: &mut Map<String, Value>, key: &str, lead: f64) {
     if let Some(time) = object.get(key).and_then(Value::as_f64).filter(|time| *time >= 0.0) {
         set(object, key, (time - lead).max(0.0));
     }
 }
 
-/// Sets a time, to the microsecond: below that there is only the subtraction's rounding.
+/// Sets a time, to the microsecond: anything below is the subtraction's rounding.
 fn set(object: &mut Map<String, Value>, key: &str, seconds: f64) {
     if let Some(number) = Number::from_f64((seconds * 1e6).round() / 1e6) {
         object.insert(key.to_owned(), Value::Number(number));

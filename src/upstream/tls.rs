@@ -1,4 +1,4 @@
-//! The TLS client: the system's roots, and those of a peer with its own.
+//! The TLS client: the system's roots, plus configured ones.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,29 +11,28 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
 /// Why there is no TLS client.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// The file of extra roots cannot be used.
-    #[error("{setting} {path}: {error}; give a PEM file with at least one certificate")]
+    /// The file with extra roots cannot be used.
+    #[error("{setting} {path}: {error}; it must be a PEM file with at least one certificate")]
     CaFile {
-        /// What names the file.
+        /// The setting that names the file.
         setting: &'static str,
-        /// The file.
         path: String,
         /// What is wrong with it.
         error: String,
     },
-    /// There is nothing to trust.
+    /// No roots at all.
     #[error(
         "no root certificates: the system has none{errors}; install ca-certificates or set {setting}"
     )]
     NoRoots {
-        /// What the system said.
+        /// The system's errors.
         errors: String,
-        /// What would name a file.
+        /// The setting that would name a file.
         setting: &'static str,
     },
 }
 
-/// Makes the TLS client for Deepgram, which trusts the system's roots and those in `ca_file`.
+/// The TLS client for Deepgram, which trusts the system's roots and those in `ca_file`.
 pub fn connector(ca_file: Option<&Path>) -> Result<TlsConnector, TlsError> {
     Ok(TlsConnector::from(Arc::new(client("upstream.ca_file", ca_file)?)))
 }
@@ -41,7 +40,7 @@ pub fn connector(ca_file: Option<&Path>) -> Result<TlsConnector, TlsError> {
 /// A TLS client that trusts the system's roots and those in `ca_file`, which `setting` names.
 ///
 /// # Errors
-/// Where the file cannot be used, or there is nothing to trust.
+/// If the file cannot be used, or there are no roots.
 pub fn client(setting: &'static str, ca_file: Option<&Path>) -> Result<ClientConfig, TlsError> {
     let mut roots = RootCertStore::empty();
     let native = rustls_native_certs::load_native_certs();
@@ -71,7 +70,7 @@ fn add_file(roots: &mut RootCertStore, setting: &'static str, path: &Path) -> Re
         roots.add(certificate).map_err(|it| wrong(it.to_string()))?;
     }
     if roots.len() == before {
-        return Err(wrong("it holds no certificate".to_owned()));
+        return Err(wrong("no certificates in it".to_owned()));
     }
     Ok(())
 }

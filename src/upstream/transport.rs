@@ -1,4 +1,4 @@
-//! The byte stream to Deepgram: TCP, with TLS or, where that is configured, without.
+//! The byte stream to Deepgram: TCP, with TLS unless configured otherwise.
 
 use std::io;
 use std::pin::Pin;

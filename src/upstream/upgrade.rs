@@ -1,7 +1,7 @@
-//! The WebSocket upgrade over any byte stream, its refusals read to the end.
+//! The WebSocket upgrade over any byte stream; refusals are read to the end.
 //!
-//! hyper does the HTTP: a refusal's body often comes after its head, and the WebSocket library's
-//! own client keeps only what happened to come with the head.
+//! hyper does the HTTP: a refusal's body often arrives after its head, and the WebSocket library's
+//! own client keeps only what happened to arrive with the head.
 
 use std::future::Future;
 use std::pin::pin;
@@ -23,35 +23,34 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use session::bounded;
 use session::dial::{DialFailure, DialReason};
 
-/// Most of a refusal's body that is read.
+/// Maximum bytes read of a refusal's body.
 const BODY_BYTES_MAX: usize = 64 << 10;
 
-/// Longest `dg-request-id`; Deepgram's are UUIDs.
+/// Maximum length of `dg-request-id`; Deepgram's are UUIDs.
 const REQUEST_ID_BYTES_MAX: usize = 128;
 
-/// How long a refusal's body may take behind its head.
+/// How long a refusal's body may take after its head.
 const BODY_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Largest head of an answer; the smallest bound that hyper takes is 8 KiB.
+/// Maximum size of a response head; hyper's smallest limit is 8 KiB.
 const HEAD_BYTES_MAX: usize = 16 << 10;
 
 /// An upgraded stream.
 #[derive(Debug)]
 pub struct Upgraded<S> {
-    /// The stream, now WebSocket's.
+    /// The stream, now a WebSocket.
     pub stream: S,
-    /// What came behind the answer's head.
+    /// Data after the response head.
     pub early: Bytes,
     /// Deepgram's `dg-request-id`; proxies in between may drop it.
     pub request_id: Option<String>,
 }
 
-/// What an upgrade asks for.
+/// The request for an upgrade.
 #[derive(Debug)]
 pub struct Ask<'a> {
     /// `host[:port]`.
     pub authority: &'a str,
-    /// Path and query.
     pub path_and_query: &'a str,
     /// `Authorization`, marked sensitive; `None` for a self-hosted Deepgram that needs none.
     pub authorization: Option<HeaderValue>,
@@ -76,8 +75,7 @@ where
         }
         let request_id = check(response.headers(), &key)?;
         let upgraded = hyper::upgrade::on(response).await.map_err(broken)?;
-        let parts =
-            upgraded.downcast::<TokioIo<S>>().expect("the stream that was handed in comes back");
+        let parts = upgraded.downcast::<TokioIo<S>>().expect("the stream passed in is returned");
         Ok(Upgraded { stream: parts.io.into_inner(), early: parts.read_buf, request_id })
     };
     alongside(exchange, connection.with_upgrades()).await
@@ -94,7 +92,7 @@ async fn alongside<T>(
         tokio::select! {
             biased;
             result = &mut exchange => return result,
-            // Its error is the exchange's error too, which tells it better.
+            // Its error is also the exchange's, which describes it better.
             _ = &mut connection, if moving => moving = false,
         }
     }
@@ -114,21 +112,21 @@ fn request(ask: Ask<'_>, key: &str) -> Result<Request<Empty<Bytes>>, DialFailure
     builder.body(Empty::new()).map_err(|error| protocol(error.to_string()))
 }
 
-/// Checks that a 101 is really ours, and takes Deepgram's request id from it.
+/// Checks that a 101 is for this request, and takes Deepgram's request id from it.
 fn check(headers: &HeaderMap, key: &str) -> Result<Option<String>, DialFailure> {
     let names = |name: header::HeaderName, wanted: &str| {
         let value = headers.get(name).and_then(|it| it.to_str().ok()).unwrap_or_default();
         value.split(',').any(|item| item.trim().eq_ignore_ascii_case(wanted))
     };
     if !names(header::UPGRADE, "websocket") || !names(header::CONNECTION, "upgrade") {
-        return Err(protocol("the upgrade was answered without Upgrade and Connection"));
+        return Err(protocol("the 101 response has no Upgrade or Connection header"));
     }
     let accept = derive_accept_key(key.as_bytes());
     if headers.get(header::SEC_WEBSOCKET_ACCEPT).is_none_or(|it| it != accept.as_str()) {
-        return Err(protocol("the upgrade was answered with a wrong Sec-WebSocket-Accept"));
+        return Err(protocol("the 101 response has a wrong Sec-WebSocket-Accept"));
     }
     if headers.contains_key(header::SEC_WEBSOCKET_EXTENSIONS) {
-        return Err(protocol("the upgrade was answered with an extension that nobody asked for"));
+        return Err(protocol("the 101 response has an extension that was not requested"));
     }
     Ok(request_id(headers))
 }
@@ -137,7 +135,7 @@ async fn refusal(response: http::Response<Incoming>) -> DialFailure {
     let status = response.status().as_u16();
     let request_id = request_id(response.headers());
     let dg_error = text_of(response.headers(), "dg-error");
-    // Status and id are told in any case: a body that never ends must not make a timeout of them.
+    // Status and id are reported in any case: an endless body must not turn them into a timeout.
     let body = Limited::new(response.into_body(), BODY_BYTES_MAX).collect();
     let body = match timeout(BODY_TIMEOUT, body).await {
         Ok(Ok(body)) => body.to_bytes(),
@@ -153,7 +151,7 @@ async fn refusal(response: http::Response<Incoming>) -> DialFailure {
     }
 }
 
-/// Both shapes of Deepgram's error bodies; its documents spell the code's name in two ways.
+/// Both shapes of Deepgram's error bodies; its documentation has two names for the code.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Body {
@@ -165,7 +163,7 @@ struct Body {
     request_id: Option<String>,
 }
 
-/// Deepgram's own words; a body that is not JSON is taken as it is.
+/// Deepgram's own message; a body that is not JSON is used as is.
 fn detail_of(body: &[u8]) -> Option<String> {
     let parsed: Body = serde_json::from_slice(body).unwrap_or_default();
     let words: Vec<String> =
@@ -186,7 +184,7 @@ fn request_id_of(body: &[u8]) -> Option<String> {
     body.request_id.filter(|id| is_request_id(id))
 }
 
-/// Longer ones are none of Deepgram's.
+/// Longer ones are not Deepgram's.
 fn is_request_id(id: &str) -> bool {
     id.len() <= REQUEST_ID_BYTES_MAX
 }
@@ -223,7 +221,7 @@ mod tests {
         };
         tokio::select! {
             result = upgrade(ours, ASK) => result.err().unwrap(),
-            () = server => unreachable!("it waits for ever"),
+            () = server => unreachable!("it waits forever"),
         }
     }
 

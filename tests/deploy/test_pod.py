@@ -168,7 +168,7 @@ def test_a_mistake_is_told_in_the_last_lines_and_by_the_code(pods):
     sidecar = made.containers["deepgram-sidecar"]
     sidecar.start()
     assert sidecar.wait_ended(10) == 2
-    assert "no usable API key" in sidecar.lines[-1]
+    assert "the API key contains spaces" in sidecar.lines[-1]
 
 
 def classic():

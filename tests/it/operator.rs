@@ -37,14 +37,14 @@ async fn deadly() -> Emulator {
 async fn sessions_prints_what_the_daemon_knows_and_one_of_them_in_full() {
     let emulator = Emulator::start().await;
     let sidecar = Sidecar::start(&emulator).await;
-    assert_eq!(see(&sidecar, &["sessions"]).await, "no live session\n");
+    assert_eq!(see(&sidecar, &["sessions"]).await, "no live sessions\n");
     let mut app = App::open(&sidecar, &listen("call-7").tag("tenant", "ac\u{1b}me")).await;
     app.speak(20).await;
     let table = see(&sidecar, &["sessions", "--sort", "lag", "--state", "open"]).await;
     let lines: Vec<_> = table.lines().collect();
     assert!(lines[0].starts_with("SESSION  STATE"), "{table}");
     assert!(lines[1].starts_with("call-7   open"), "{table}");
-    assert_eq!(see(&sidecar, &["sessions", "--state", "dead"]).await, "no live session\n");
+    assert_eq!(see(&sidecar, &["sessions", "--state", "dead"]).await, "no live sessions\n");
     let sheet = see(&sidecar, &["sessions", "call-7"]).await;
     assert!(sheet.contains("\ntags        tenant=ac\\u{1b}me\n"), "{sheet}");
     assert!(sheet.contains("\nconnection  number 1, up for "), "{sheet}");
@@ -245,7 +245,7 @@ async fn a_daemon_that_is_away_is_said_with_what_to_do() {
         let output = run_to_exit(&mut away).await;
         assert_eq!(output.status.code(), Some(1));
         let sentence = text(&output.stderr);
-        let expected = "error: no daemon answers at 127.0.0.1:1: start it, or give --admin";
+        let expected = "error: no daemon is listening on 127.0.0.1:1: start it, or pass --admin";
         assert!(sentence.starts_with(expected), "{sentence}");
     }
 }

@@ -93,5 +93,5 @@ async fn without_a_lab_or_with_a_wrong_name_the_answer_says_what_to_do() {
     assert!(said.1.contains("start one with `deepgram-sidecar lab up`"), "{}", said.1);
     let said = lab(&["fault", "rest"], nowhere).output().await.unwrap();
     let said = String::from_utf8(said.stderr).unwrap();
-    assert!(said.contains("no fault is called rest") && said.contains("reset"), "{said}");
+    assert!(said.contains("unknown fault rest") && said.contains("reset"), "{said}");
 }

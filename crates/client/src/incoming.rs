@@ -1,7 +1,7 @@
 //! Frames from the daemon as an application reads them.
 //!
-//! Words of closed vocabularies stay text here: an application must take a word that it does not
-//! know as "other", not as an error. Members that are missing read as nothing or zero.
+//! Words of closed vocabularies stay text here: an application must treat an unknown word as
+//! "other", not as an error. Missing members read as nothing or zero.
 
 use std::fmt;
 
@@ -51,9 +51,9 @@ impl Incoming {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default)]
 pub struct Opened {
-    /// The session's name.
+    /// The session's id.
     pub session_id: String,
-    /// The version of the contract that the daemon speaks.
+    /// The daemon's version of the contract.
     pub protocol: u64,
     /// Deepgram's `dg-request-id`.
     pub request_id: Option<String>,
@@ -70,7 +70,7 @@ pub struct Event {
 }
 
 impl Event {
-    /// What happened; empty where the daemon did not say.
+    /// What happened; empty if the daemon did not say.
     pub fn name(&self) -> &str {
         self.text("event").unwrap_or_default()
     }
@@ -105,7 +105,7 @@ pub struct Refusal {
     pub reason: Option<String>,
     /// The HTTP status of Deepgram's refusal.
     pub status: Option<u16>,
-    /// Deepgram's own words.
+    /// Deepgram's own message.
     pub detail: Option<String>,
     /// Deepgram's `dg-request-id`.
     pub request_id: Option<String>,
@@ -156,7 +156,7 @@ pub struct Death {
     pub detail: String,
 }
 
-/// The audio's books.
+/// The audio accounting.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default)]
 #[expect(missing_docs, reason = "each member is the contract's of the same name")]
@@ -176,7 +176,7 @@ impl AudioSummary {
     }
 }
 
-/// What became of the Finalizes.
+/// The outcome of the Finalizes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default)]
 #[expect(missing_docs, reason = "each member is the contract's of the same name")]

@@ -1,10 +1,11 @@
-//! The application's side of the IPC protocol: what `stream`, `demo`, tests and the load harness
-//! speak with the daemon.
+//! The application's side of the IPC protocol, for `stream`, `demo`, tests and the load harness.
 //!
-//! It shares nothing with the server but [`protocol::frame`], so that it tests the contract and
-//! not the server's own idea of it. It is as tolerant as the contract asks applications to be:
-//! unknown members, events, words and frame types are no errors. It starts no task, retries
-//! nothing and checks nothing that it sends.
+//! It shares only [`protocol::frame`] with the server, so that it tests the contract and
+//! not the server's interpretation of it. It is as tolerant as the contract requires: unknown
+//! members, events, words and frame types are not errors. It spawns no tasks, retries nothing and
+//! does not validate what it sends.
+
+#![warn(missing_docs)]
 
 mod incoming;
 mod receiver;
@@ -28,8 +29,8 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 
 /// One connection to the daemon, which is one session.
 ///
-/// Use it whole for dialogues, [`Client::split`] it to stream: a daemon that holds back audio still
-/// wants its results to be read.
+/// Use it whole for dialogues, [`Client::split`] it to stream: while the daemon holds back audio,
+/// its results must still be read.
 #[derive(Debug)]
 pub struct Client<R = OwnedReadHalf, W = OwnedWriteHalf> {
     sender: Sender<W>,
@@ -51,7 +52,7 @@ impl Client {
 }
 
 impl<S: AsyncRead + AsyncWrite> Client<ReadHalf<S>, WriteHalf<S>> {
-    /// Speaks over a stream that is already connected, say one end of a duplex pipe.
+    /// Uses a stream that is already connected, such as one end of a duplex pipe.
     pub fn over(stream: S) -> Self {
         let (reader, writer) = tokio::io::split(stream);
         Self { sender: Sender::new(writer), receiver: Receiver::new(reader) }
@@ -59,7 +60,7 @@ impl<S: AsyncRead + AsyncWrite> Client<ReadHalf<S>, WriteHalf<S>> {
 }
 
 impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Client<R, W> {
-    /// Sends OPEN: an [`OpenRequest`], or any JSON that a test wants the daemon to judge.
+    /// Sends OPEN: an [`OpenRequest`], or any other JSON that a test needs.
     pub async fn open(&mut self, request: &impl Serialize) -> Result<(), Error> {
         self.sender.open(request).await
     }
@@ -74,7 +75,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Client<R, W> {
         self.sender.finalize(channel).await
     }
 
-    /// Says that no more audio comes.
+    /// Sends FINISH: no more audio.
     pub async fn finish(&mut self) -> Result<(), Error> {
         self.sender.finish().await
     }
@@ -89,7 +90,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Client<R, W> {
         self.sender.update(changes).await
     }
 
-    /// The next frame; `None` once the daemon has shut its side between frames. Cancel safe.
+    /// The next frame; `None` once the daemon has shut down its side between frames. Cancel safe.
     pub async fn next(&mut self) -> Result<Option<Incoming>, Error> {
         self.receiver.next().await
     }
@@ -109,24 +110,24 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Client<R, W> {
         &mut self.sender
     }
 
-    /// Takes the halves apart, so that each can have its own task.
+    /// Splits it, so that each half can have its own task.
     pub fn split(self) -> (Sender<W>, Receiver<R>) {
         (self.sender, self.receiver)
     }
 }
 
-/// Why the client could not go on.
+/// Why the client could not continue.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Nobody serves the socket.
+    /// Nothing is listening on the socket.
     #[error(
-        "no daemon serves {}; start one with `deepgram-sidecar run`, or name its socket with --socket",
+        "no daemon is listening on {}; start one with `deepgram-sidecar run`, or pass its socket with --socket",
         .0.display()
     )]
     NoDaemon(PathBuf),
-    /// The socket's file mode keeps this user out.
+    /// The socket's file mode does not allow this user.
     #[error(
-        "this user may not open {}; run as a user or group that its file mode admits",
+        "permission denied on {}; run as a user or group that its file mode allows",
         .0.display()
     )]
     NotPermitted(PathBuf),
@@ -134,14 +135,21 @@ pub enum Error {
     #[error("the sidecar refused the session: {0}")]
     Refused(Box<Refusal>),
     /// The daemon broke the contract.
-    #[error("the sidecar broke the protocol: {0}; is it of another version?")]
+    #[error("the sidecar broke the protocol: {0}; is it another version?")]
     Breach(String),
     /// The connection ended before its last frame.
     #[error("the sidecar closed the connection before the session's last frame; its log says why")]
     ClosedEarly,
     /// Reading or writing failed.
     #[error("the connection to the sidecar failed: {0}")]
-    Io(#[from] io::Error),
+    Io(io::Error),
+}
+
+// Not `#[from]`, which would make it the source as well: a chain of causes would print it twice.
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
 }
 
 impl Error {

@@ -20,10 +20,10 @@ impl<R: AsyncRead + Unpin> Receiver<R> {
         Self { reader, decoder: Decoder::default(), buffer: BytesMut::new() }
     }
 
-    /// The next frame; `None` once the daemon has shut its side between frames. Cancel safe.
+    /// The next frame; `None` once the daemon has shut down its side between frames. Cancel safe.
     ///
     /// # Errors
-    /// [`Error::ClosedEarly`] inside a frame, [`Error::Breach`] where the daemon breaks the
+    /// [`Error::ClosedEarly`] inside a frame, [`Error::Breach`] if the daemon breaks the
     /// contract, [`Error::Io`].
     pub async fn next(&mut self) -> Result<Option<Incoming>, Error> {
         loop {
@@ -38,10 +38,10 @@ impl<R: AsyncRead + Unpin> Receiver<R> {
         }
     }
 
-    /// Waits for OPENED; what may come before it, `draining`, is passed over.
+    /// Waits for OPENED; skips `draining`, which may come first.
     ///
     /// # Errors
-    /// [`Error::Refused`] with the daemon's ERROR, else as [`Receiver::next`].
+    /// [`Error::Refused`] with the daemon's ERROR, otherwise as [`Receiver::next`].
     pub async fn opened(&mut self) -> Result<Opened, Error> {
         loop {
             match self.next().await?.ok_or(Error::ClosedEarly)? {
@@ -55,8 +55,8 @@ impl<R: AsyncRead + Unpin> Receiver<R> {
         }
     }
 
-    /// Reads on to FINISHED and passes everything before it over, ERROR included: on an opened
-    /// session it is followed by FINISHED. Ask it only after [`Receiver::opened`].
+    /// Reads until FINISHED and skips everything before it, including ERROR: on an opened session
+    /// it is followed by FINISHED. Only call it after [`Receiver::opened`].
     ///
     /// # Errors
     /// As [`Receiver::next`].
@@ -72,7 +72,7 @@ impl<R: AsyncRead + Unpin> Receiver<R> {
 fn judge(header: Header) -> Result<(), Error> {
     let Header { kind, length } = header;
     if kind < SIDECAR_TYPES_FROM {
-        return Err(Error::Breach(format!("frame type {kind:#04x} is for applications to send")));
+        return Err(Error::Breach(format!("frame type {kind:#04x} is only for applications")));
     }
     if length > PAYLOAD_BYTES_MAX {
         return Err(Error::Breach(format!("a frame announced {length} bytes")));
@@ -86,11 +86,11 @@ fn read_frame(frame: Frame) -> Result<Incoming, Error> {
         .map_err(|error| Error::Breach(format!("frame type {kind:#04x} does not parse: {error}")))
 }
 
-/// The types that an application must be ready to ignore start here.
+/// The first frame type that an application must ignore if unknown.
 const SIDECAR_TYPES_FROM: u8 = 0x80;
 
-/// Deepgram's messages come whole up to 4 MiB; nothing else is near.
+/// Deepgram's messages are passed on whole up to 4 MiB; nothing else is nearly as large.
 const PAYLOAD_BYTES_MAX: u32 = 8 << 20;
 
-/// Room for a typical result, so that most frames cost one read.
+/// Fits a typical result, so that most frames cost one read.
 const READ_BYTES_MIN: usize = 2048;

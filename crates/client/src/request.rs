@@ -1,10 +1,10 @@
-//! OPEN as an application writes it.
+//! OPEN, from the application's side.
 
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
-/// The payload of OPEN. What is not set is left out, so that the daemon's defaults hold.
+/// The payload of OPEN. Unset members are omitted, so that the daemon's defaults apply.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct OpenRequest {
     session_id: Option<String>,
@@ -16,12 +16,12 @@ pub struct OpenRequest {
 }
 
 impl OpenRequest {
-    /// A request that leaves everything to the daemon's defaults.
+    /// A request with only defaults.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Names the session.
+    /// Sets the session's id.
     #[must_use]
     pub fn session_id(mut self, id: impl Into<String>) -> Self {
         self.session_id = Some(id.into());
@@ -35,7 +35,7 @@ impl OpenRequest {
         self
     }
 
-    /// Adds a query parameter for Deepgram. A name that was given before gets a list.
+    /// Adds a query parameter for Deepgram. Repeating a name makes a list.
     #[must_use]
     pub fn param(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
         let (name, value) = (name.into(), value.into());
@@ -110,5 +110,5 @@ impl<V: Serialize> Serialize for Members<'_, V> {
     }
 }
 
-/// The version of the contract that this client speaks.
+/// This client's version of the contract.
 const PROTOCOL: u32 = 1;

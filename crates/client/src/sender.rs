@@ -9,12 +9,12 @@ use tokio::net::unix::OwnedWriteHalf;
 use super::Error;
 use protocol::frame::{self, AppFrameType};
 
-/// Sends frames. A send that is dropped half-way leaves half a frame on the wire, after which the
-/// connection is of no use: give sending a task or a future that lives as long as the session.
+/// Sends frames. A send dropped halfway leaves half a frame on the wire, which makes the connection
+/// unusable: send from a task or a future that lives as long as the session.
 #[derive(Debug)]
 pub struct Sender<W = OwnedWriteHalf> {
     writer: W,
-    /// The frame under way; kept, so that steady streaming allocates nothing.
+    /// The current frame's buffer; reused, so that steady streaming allocates nothing.
     buffer: BytesMut,
 }
 
@@ -58,7 +58,7 @@ impl<W: AsyncWrite + Unpin> Sender<W> {
         self.send_json(AppFrameType::Update, changes).await
     }
 
-    /// Sends a frame of any type and payload, legal or not.
+    /// Sends a frame of any type and payload, valid or not.
     pub async fn send_frame(&mut self, kind: u8, payload: &[u8]) -> Result<(), Error> {
         self.buffer.clear();
         frame::encode(kind, payload, &mut self.buffer);
@@ -70,7 +70,7 @@ impl<W: AsyncWrite + Unpin> Sender<W> {
         Ok(self.writer.write_all(bytes).await?)
     }
 
-    /// Shuts the writing side: after FINISH a half-close, before it a disconnect.
+    /// Shuts down the writing side: after FINISH a half-close, before it a disconnect.
     pub async fn shutdown(&mut self) -> Result<(), Error> {
         Ok(self.writer.shutdown().await?)
     }

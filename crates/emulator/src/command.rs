@@ -10,33 +10,33 @@ use anyhow::Context as _;
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// A scriptable local Deepgram: a double of wss://api.deepgram.com/v1/listen.
+/// A scriptable local stand-in for wss://api.deepgram.com/v1/listen.
 ///
-/// It makes words where speech is in the audio, closes idle streams as Deepgram does (net0001 after
-/// 10 s, net0000 after 30 s without a result) and plays the faults of a script. It recognises
-/// nothing: the words are those of --words.
+/// It returns words where the audio contains speech, closes idle streams like Deepgram (net0001
+/// after 10 s, net0000 after 30 s without a result) and injects faults from a script. It does not
+/// recognise speech: the words come from --words.
 ///
-/// What it saw is at GET /emulator/connections on the same port; DELETE forgets it.
+/// GET /emulator/connections on the same port shows what it received; DELETE clears it.
 #[derive(Debug, Parser)]
 #[command(name = "deepgram-emulator", version, after_help = AFTER_HELP)]
 struct Arguments {
-    /// Where to listen; port 0 takes a free one, which the first line of output names
+    /// Address to listen on; with port 0, the first line of output shows the actual port
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
 
-    /// A YAML file that says what each connection meets with
+    /// A YAML file that says what happens to each connection
     #[arg(long, value_name = "FILE")]
     script: Option<PathBuf>,
 
-    /// A YAML file of settings; the script's `settings:` take the same names
+    /// A YAML file of settings, with the same names as the script's `settings:`
     #[arg(long, value_name = "FILE")]
     settings: Option<PathBuf>,
 
-    /// A text file: the words that speech is made into
+    /// A text file with the words to return for speech
     #[arg(long, value_name = "FILE")]
     words: Option<PathBuf>,
 
-    /// A key to accept, repeatable; without it any key is taken
+    /// An API key to accept, repeatable; by default any key is accepted
     #[arg(
         long = "api-key",
         value_name = "KEY",
@@ -45,11 +45,11 @@ struct Arguments {
     )]
     api_keys: Vec<String>,
 
-    /// Take requests without credentials, as a self-hosted Deepgram does
+    /// Accept requests without credentials, like a self-hosted Deepgram
     #[arg(long)]
     no_auth: bool,
 
-    /// Between a request and its 101
+    /// Delay between a request and its 101
     #[arg(long, value_name = "DURATION", default_value = "150ms", value_parser = humantime::parse_duration)]
     upgrade_latency: Duration,
 
@@ -57,15 +57,15 @@ struct Arguments {
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     tls_cert: Option<PathBuf>,
 
-    /// Its private key
+    /// The certificate's private key
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
 
-    /// Log what happens to stderr; RUST_LOG chooses how much
+    /// Log to stderr; RUST_LOG sets the level
     #[arg(long)]
     log: bool,
 
-    /// Print a commented script with everything that a script can say, and exit
+    /// Print a commented script with everything a script can contain, and exit
     #[arg(long)]
     print_script_example: bool,
 
@@ -99,7 +99,7 @@ pub async fn main() -> anyhow::Result<()> {
     }
     let settings = arguments.settings()?;
     let script = arguments.script()?;
-    // Whoever waits for the line below may send a signal at once.
+    // Whoever is waiting for the line below may send a signal immediately.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let emulator = arguments.start(settings, script).await?;

@@ -1,7 +1,7 @@
 //! One WebSocket: the shell that moves messages between a socket and a [`Stream`] and plays the
 //! script's faults.
 //!
-//! No arm of its loop waits for a write, so that a client which reads nothing delays no timer.
+//! No arm of its loop waits for a write, so that a client that does not read delays no timer.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -40,9 +40,9 @@ pub(super) struct Connection<S: Transport> {
 
 /// What the connection is told to do.
 pub(super) struct Directions {
-    /// By the script that it was opened with.
+    /// By the script it was opened with.
     pub(super) cues: Cues,
-    /// By whoever changes the script meanwhile.
+    /// By a change of the script.
     pub(super) orders: Orders,
 }
 
@@ -80,7 +80,7 @@ impl<S: Transport> Connection<S> {
         Self { socket, stream, format, directions, entry, gates, unflushed, ping_every, next_ping }
     }
 
-    /// Serves the client until the connection ends; tells why it did.
+    /// Serves the client until the connection ends; returns why.
     pub(super) async fn run(mut self) -> End {
         loop {
             if let Some(end) = self.perform_due().await {
@@ -114,7 +114,7 @@ impl<S: Transport> Connection<S> {
         open && self.gates.read_at.is_none_or(|at| at <= now)
     }
 
-    /// A server that does not read cannot know that its client is idle: its timers stand still.
+    /// A server that does not read cannot know that its client is idle: its timers are paused.
     fn is_stuck(&self) -> bool {
         self.gates.half_open || self.gates.unread
     }
@@ -325,7 +325,7 @@ impl<S: Transport> Connection<S> {
     }
 
     async fn flush(&mut self) {
-        // Whoever reads nothing for so long will not miss what was left.
+        // A client that has not read for this long will not miss the rest.
         let _ = timeout(GOODBYE_MAX, self.socket.flush()).await;
     }
 

@@ -26,7 +26,7 @@ impl Cues {
         self.close_stream.get_or_insert(now);
     }
 
-    /// The next step that is due after so much audio.
+    /// The next step that is due after this much audio.
     pub(super) fn take(
         &mut self,
         now: Instant,

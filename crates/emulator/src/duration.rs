@@ -31,5 +31,5 @@ pub(super) mod option {
 
 fn parse(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text)
-        .map_err(|error| format!("{text:?} is no duration such as 10s or 25ms: {error}"))
+        .map_err(|error| format!("{text:?} is not a duration such as 10s or 25ms: {error}"))
 }

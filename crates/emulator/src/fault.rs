@@ -52,7 +52,6 @@ impl LineFaults {
     }
 }
 
-/// A transport with faults.
 #[derive(Debug)]
 pub(super) struct Line<S: Transport> {
     transport: S,

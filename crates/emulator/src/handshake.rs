@@ -1,4 +1,4 @@
-//! What stands between a request and its stream: credentials, and answers other than 101.
+//! The handshake of a stream request: credentials, and responses other than 101.
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, LOCATION, RETRY_AFTER, SEC_WEBSOCKET_PROTOCOL};

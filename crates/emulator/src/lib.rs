@@ -1,8 +1,8 @@
-//! A double of Deepgram's `/v1/listen`, for tests, demos and benchmarks.
+//! A local stand-in for Deepgram's `/v1/listen`, for tests, demos and benchmarks.
 //!
-//! It makes words where speech is in the audio, runs Deepgram's two timers, plays scripted faults
-//! and keeps a record of what each client did. It recognises nothing: the words are not what was
-//! said. `docs/emulator.md` says how far it can be believed.
+//! It returns words where the audio contains speech, runs Deepgram's two timers, injects scripted
+//! faults and records what each client did. It does not recognise speech: the words are not what
+//! was said. `docs/emulator.md` says how faithful it is.
 //!
 //! ```text
 //! server ── handshake, query ──▶ connection ──▶ stream ──▶ transcript ──▶ message
@@ -58,10 +58,10 @@ pub struct Emulator {
 }
 
 impl Emulator {
-    /// Listens on an address and serves whoever connects.
+    /// Listens on an address and serves clients.
     ///
     /// # Errors
-    /// The address cannot be bound, or script and settings do not fit together.
+    /// The address cannot be bound, or the script does not fit the settings.
     pub async fn bind(
         addr: impl ToSocketAddrs,
         settings: Settings,
@@ -83,10 +83,10 @@ impl Emulator {
         Self::listen(addr, settings, script, Some(tls)).await
     }
 
-    /// An emulator without an address: it serves the streams that it is given.
+    /// An emulator without an address: it serves the streams it is given.
     ///
     /// # Errors
-    /// Script and settings do not fit together.
+    /// The script does not fit the settings.
     pub fn offline(settings: Settings, script: Script) -> io::Result<Self> {
         let unfit = |error: String| io::Error::new(io::ErrorKind::InvalidInput, error);
         settings.check().map_err(unfit)?;
@@ -127,22 +127,22 @@ impl Emulator {
         self.addr.expect("only an emulator that was bound has an address")
     }
 
-    /// Serves a client over a stream of its own, in memory for example.
+    /// Serves a client over any stream, for example in memory.
     pub fn serve_stream<S: Transport>(&self, stream: S) {
         let server = Arc::clone(&self.server);
         let serve = async move { server.serve(stream).await };
         self.tasks.spawn(self.stop.clone().run_until_cancelled_owned(serve));
     }
 
-    /// Plays another script from now on, for connections to come and for those that are open.
+    /// Uses another script from now on, for new and for open connections.
     ///
     /// # Errors
-    /// The script does not fit the emulator's settings; nothing has changed then.
+    /// The script does not fit the emulator's settings; nothing is changed.
     pub fn change(&self, change: &Change) -> Result<Told, ScriptError> {
         self.server.playbook.change(change)
     }
 
-    /// What it has seen so far.
+    /// What it has recorded so far.
     pub fn observed(&self) -> Observed {
         self.server.ledger.observed()
     }
@@ -161,7 +161,7 @@ impl Drop for Emulator {
     }
 }
 
-/// The way in from the network.
+/// The network listener.
 struct Gate {
     server: Arc<Server>,
     tasks: TaskTracker,
@@ -175,7 +175,7 @@ impl Gate {
             match listener.accept().await {
                 Ok((stream, _)) => self.admit(stream),
                 Err(error) => {
-                    tracing::warn!(%error, "cannot accept; trying again");
+                    tracing::warn!(%error, "cannot accept; retrying");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }
@@ -183,7 +183,7 @@ impl Gate {
     }
 
     fn admit(&self, stream: tokio::net::TcpStream) {
-        // Results are small and must not wait for each other; without the option they are late.
+        // Results are small and must not wait for each other; without this option they are late.
         let _ = stream.set_nodelay(true);
         let server = Arc::clone(&self.server);
         let tls = self.tls.clone();
@@ -192,7 +192,7 @@ impl Gate {
                 None => server.serve(stream).await,
                 Some(Tls(acceptor)) => match acceptor.accept(stream).await {
                     Ok(stream) => server.serve(stream).await,
-                    Err(error) => tracing::debug!(%error, "no TLS came about"),
+                    Err(error) => tracing::debug!(%error, "TLS handshake failed"),
                 },
             }
         };
@@ -200,7 +200,7 @@ impl Gate {
     }
 }
 
-/// After a failed accept, which mostly means that descriptors have run out.
+/// Wait after a failed accept, which usually means that file descriptors have run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What the emulator saw: one record for each stream that was asked for.
+//! What the emulator received: one record per stream request.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -7,10 +7,10 @@ use serde::Serialize;
 
 use super::position::{PositionSummary, Positions};
 
-/// What an emulator has seen so far: a copy, which does not change any more.
+/// A snapshot of what an emulator has recorded.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Observed {
-    /// One record for each request for a stream, oldest first.
+    /// One record per stream request, oldest first.
     pub connections: Vec<ConnectionRecord>,
     /// Older records for which there was no room.
     pub forgotten: u64,
@@ -31,8 +31,8 @@ impl Observed {
     }
 }
 
-/// One request for a stream, and the stream that came of it. Times are milliseconds since the
-/// emulator began.
+/// One stream request, and the resulting stream. Times are milliseconds since the emulator
+/// started.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct ConnectionRecord {
     /// Counts requests from 1.
@@ -45,13 +45,10 @@ pub struct ConnectionRecord {
     pub query: String,
     /// How the request authenticated itself, in lower case; never the credential.
     pub auth_scheme: Option<String>,
-    /// Its `User-Agent`.
     pub user_agent: Option<String>,
-    /// When it came.
     pub requested_ms: u64,
     /// When it was upgraded.
     pub opened_ms: Option<u64>,
-    /// When it ended.
     pub closed_ms: Option<u64>,
     /// Why; `None` while it is open.
     pub end: Option<End>,
@@ -76,9 +73,7 @@ pub struct ConnectionRecord {
     /// The first of them, at most [`ConnectionRecord::TEXTS_MAX`], each cut to
     /// [`ConnectionRecord::TEXT_CHARS_MAX`].
     pub other_texts: Vec<String>,
-    /// Pings.
     pub pings: u64,
-    /// Pongs.
     pub pongs: u64,
     /// The code of the client's close frame, where it sent one with a code.
     pub client_close: Option<u16>,

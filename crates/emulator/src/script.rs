@@ -1,4 +1,4 @@
-//! Scripts: what each connection is to meet with, in the order in which they are asked for.
+//! Scripts: what happens to each connection, in the order of the requests.
 
 mod change;
 
@@ -12,7 +12,7 @@ use super::duration;
 use super::settings::Settings;
 pub use change::Change;
 
-/// What happens to each request for a stream. The default accepts every one and does nothing more.
+/// What happens to each stream request. The default accepts all and does nothing else.
 #[derive(Clone, Debug, Default)]
 pub struct Script {
     connections: Vec<RawConnection>,
@@ -20,7 +20,7 @@ pub struct Script {
 }
 
 impl Script {
-    /// A commented script that shows everything a script can say.
+    /// A commented script with everything a script can contain.
     pub const EXAMPLE: &str = include_str!("script/example.yaml");
 
     /// Reads a script from YAML.
@@ -53,18 +53,17 @@ impl Script {
     }
 }
 
-/// Why a script cannot be played.
+/// Why a script is invalid.
 #[derive(Debug, Error)]
 pub enum ScriptError {
-    /// It is no YAML, or has members that no script has.
-    #[error("the script cannot be read: {0}")]
+    /// It is not YAML, or has unknown members.
+    #[error("invalid script: {0}")]
     Yaml(String),
-    /// One of its connections makes no sense.
+    /// One of its connections is invalid.
     #[error("connection {number} of the script: {problem}")]
     Connection {
         /// Which, from 1.
         number: usize,
-        /// What is wrong.
         problem: String,
     },
 }
@@ -78,12 +77,12 @@ pub(super) struct Plans {
 }
 
 impl Plans {
-    /// How many connections have a plan of their own.
+    /// How many plans there are.
     pub(super) fn len(&self) -> usize {
         self.plans.len()
     }
 
-    /// The plan of a connection, counted from 0. The last one goes on, unless told otherwise.
+    /// The plan of a connection, counted from 0. The last one repeats, unless told otherwise.
     pub(super) fn get(&self, index: usize) -> &Plan {
         let repeated = || self.plans.last().filter(|_| self.repeat);
         self.plans.get(index).or_else(repeated).unwrap_or(&self.usual)
@@ -98,24 +97,24 @@ pub(super) struct Plan {
     pub(super) steps: Arc<[Step]>,
 }
 
-/// How a request is met.
+/// How a request is handled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Opening {
-    /// By the checks that Deepgram makes, and a 101. The delay replaces the usual one.
+    /// With Deepgram's checks, and a 101. The delay replaces the usual one.
     Accept {
         delay: Option<Duration>,
     },
     Refuse(Refuse),
-    /// By a TCP reset in place of an answer.
+    /// With a TCP reset instead of a response.
     RefuseTcp,
-    /// By no answer at all.
+    /// Without a response.
     Hang,
-    /// By bytes that are no HTTP.
+    /// With bytes that are not HTTP.
     Garbage,
     Redirect(Redirect),
 }
 
-/// An answer that is no 101.
+/// A response other than 101.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Refuse {
@@ -126,7 +125,7 @@ pub(super) struct Refuse {
     pub(super) retry_after: Option<Duration>,
 }
 
-/// An answer that points elsewhere.
+/// A redirect.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Redirect {
@@ -139,45 +138,45 @@ fn found() -> u16 {
     302
 }
 
-/// Something that is done to an open connection.
+/// An action on an open connection.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Step {
     pub(super) trigger: Trigger,
     pub(super) action: Action,
 }
 
-/// When a step is taken.
+/// When a step happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Trigger {
-    /// So long after the upgrade.
+    /// This long after the upgrade.
     At(Duration),
-    /// Once so much audio has come.
+    /// Once this much audio has been received.
     AfterAudio(Duration),
-    /// So long after CloseStream came.
+    /// This long after CloseStream.
     AfterCloseStream(Duration),
 }
 
-/// What can be done to an open connection.
+/// Actions on an open connection.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub(super) enum Action {
-    /// Takes audio, sends no transcripts; Pong and the timers go on.
+    /// Accepts audio, sends no transcripts; pongs and timers continue.
     Mute,
     /// Neither reads nor writes; the TCP connection stays up.
     HalfOpen,
-    /// Reads no more, so that the client's send buffer fills.
+    /// Stops reading, so that the client's send buffer fills.
     StopReading,
-    /// Reads no more than so many bytes a second.
+    /// Reads at most this many bytes per second.
     SlowRead(u64),
     /// Resets the TCP connection.
     Reset,
     /// Ends the TCP connection without a close frame.
     Fin,
-    /// Begins a frame and ends the TCP connection inside it.
+    /// Starts a frame and ends the TCP connection inside it.
     CutMidFrame,
     /// Sends a frame that breaks the WebSocket protocol.
     BadFrame,
-    /// Sends a text message of so many bytes.
+    /// Sends a text message of this many bytes.
     Oversized(usize),
     /// Sends a text message.
     Send(String),
@@ -185,13 +184,13 @@ pub(super) enum Action {
     SendBinary(String),
     /// Sends a Ping.
     Ping,
-    /// Answers Pings no more.
+    /// Stops answering Pings.
     NoPong,
-    /// Overhears CloseStream.
+    /// Ignores CloseStream.
     IgnoreCloseStream,
     /// Sends a close frame and ends the connection once the client has answered it.
     Close(Close),
-    /// Takes back everything that lasts.
+    /// Undoes everything that lasts.
     Resume,
 }
 
@@ -301,7 +300,10 @@ impl RawStep {
                 Err("slow_read must be over 0 bytes a second; use stop_reading".into())
             }
             (Some(trigger), None, action) => Ok(Step { trigger, action: action.clone() }),
-            _ => Err("each step has one trigger: at, after_audio or after_close_stream".into()),
+            _ => {
+                Err("each step needs exactly one trigger: at, after_audio or after_close_stream"
+                    .into())
+            }
         }
     }
 }
@@ -313,7 +315,7 @@ fn checked(opening: Opening) -> Result<Opening, String> {
         _ => return Ok(opening),
     };
     if !(200..=599).contains(&status) {
-        return Err(format!("status {status} is no answer; give one from 200 to 599"));
+        return Err(format!("status {status} is invalid; use 200 to 599"));
     }
     Ok(opening)
 }
@@ -373,7 +375,7 @@ mod tests {
         assert!(refusal("connections: [{acept: {}}]").contains("acept"));
         let two = refusal("connections: [{}, {accept: {}, refuse_tcp: true}]");
         assert!(two.contains("connection 2") && two.contains("one way"), "{two}");
-        assert!(refusal("connections: [{then: [{do: mute}]}]").contains("one trigger"));
+        assert!(refusal("connections: [{then: [{do: mute}]}]").contains("exactly one trigger"));
         assert!(refusal("connections: [{then: [{at: 1s, do: explode}]}]").contains("explode"));
         assert!(refusal("connections: [{then: [{at: soon, do: mute}]}]").contains("soon"));
         assert!(refusal("connections: [{settings: {idle: 2s}}]").contains("idle"));

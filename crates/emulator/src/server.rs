@@ -53,7 +53,7 @@ struct Granted {
     slot: Slot,
 }
 
-/// A request that gets no answer: HTTP drops the line.
+/// A request without a response: HTTP drops the connection.
 #[derive(Debug, thiserror::Error)]
 #[error("the script resets this connection")]
 struct Unanswered;
@@ -66,7 +66,7 @@ impl Server {
         Self { playbook, slots: Arc::default(), ledger: Ledger::new() }
     }
 
-    /// Serves one TCP connection, or what stands for one, to its end.
+    /// Serves one TCP connection, or a substitute for one, until it ends.
     pub(super) async fn serve<S: Transport>(&self, transport: S) {
         let line = Line::new(transport);
         let faults = line.faults();
@@ -109,11 +109,11 @@ impl Server {
         }
     }
 
-    /// Plays another script from now on.
+    /// Uses another script from now on.
     async fn change(&self, body: Incoming) -> Response<Body> {
         let body = match Limited::new(body, SCRIPT_BYTES_MAX).collect().await {
             Ok(body) => body.to_bytes(),
-            Err(error) => return unfit(&format!("the script cannot be read: {error}")),
+            Err(error) => return unfit(&format!("invalid script: {error}")),
         };
         let change = Change::from_yaml(&String::from_utf8_lossy(&body));
         match change.and_then(|change| self.playbook.change(&change)) {
@@ -122,7 +122,7 @@ impl Server {
         }
     }
 
-    /// Meets a request for a stream as the script says.
+    /// Handles a stream request as the script says.
     async fn listen(
         &self,
         request: Request<Incoming>,
@@ -168,7 +168,7 @@ impl Server {
         Ok(response)
     }
 
-    /// Makes the checks that Deepgram makes, in its order, and prepares the stream.
+    /// Makes Deepgram's checks, in its order, and prepares the stream.
     fn grant(
         &self,
         mut request: Request<Incoming>,
@@ -315,7 +315,7 @@ fn page(body: String) -> Response<Body> {
     handshake::answer(StatusCode::OK, body, &new_request_id())
 }
 
-/// A script that cannot be played, and why not.
+/// An invalid script, and why.
 fn unfit(cause: &str) -> Response<Body> {
     let body = to_json(&serde_json::json!({ "error": cause }));
     handshake::answer(StatusCode::BAD_REQUEST, body, &new_request_id())
@@ -328,7 +328,7 @@ fn new_request_id() -> String {
 /// Flux would be its sibling.
 const V1_LISTEN: &str = "/v1/listen";
 
-/// Largest script that is taken: thousands of plans.
+/// Maximum script size: thousands of plans.
 const SCRIPT_BYTES_MAX: usize = 1 << 20;
 
 /// A request head must fit in it.

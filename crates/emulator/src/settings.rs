@@ -1,4 +1,4 @@
-//! What a double of Deepgram is told to be: timers, limits, and a switch for each unknown.
+//! The emulator's settings: timers, limits, and a switch for each unknown.
 //!
 //! Durations are written as `10s` or `25ms`; a duration of zero turns its feature off.
 
@@ -14,18 +14,18 @@ use super::duration;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// Whether a request needs credentials; a self-hosted Deepgram asks for none.
+    /// Whether a request needs credentials; a self-hosted Deepgram needs none.
     pub require_auth: bool,
-    /// Keys that `Token` may carry; `None` for any that is not empty.
+    /// Keys accepted with `Token`; `None` for any non-empty key.
     pub api_keys: Option<Credentials>,
-    /// Tokens that `Bearer` may carry; `None` for any that is neither empty nor one of the keys.
+    /// Tokens accepted with `Bearer`; `None` for any that is neither empty nor one of the keys.
     pub bearer_tokens: Option<Credentials>,
-    /// Between a request and its 101.
+    /// Delay between a request and its 101.
     #[serde(with = "duration")]
     pub upgrade_latency: Duration,
-    /// Streams at once; one more is answered 429.
+    /// Maximum concurrent streams; further ones get 429.
     pub concurrency: usize,
-    /// How long a stream that was lost without a close keeps its place.
+    /// How long a stream lost without a close keeps its slot.
     #[serde(with = "duration")]
     pub ghost_slot: Duration,
     /// The `Retry-After` of a 429, in whole seconds; zero for no such header.
@@ -38,48 +38,48 @@ pub struct Settings {
     /// Timer B: without a first text message from the server for this long, net0000.
     #[serde(with = "duration")]
     pub response_timeout: Duration,
-    /// Between the Metadata and the Close of a timeout.
+    /// Delay between the Metadata and the Close of a timeout.
     #[serde(with = "duration")]
     pub close_gap: Duration,
 
-    /// How many seconds of audio are worked through in a second; `None` for no limit.
+    /// Seconds of audio processed per second; `None` for no limit.
     pub pacing: Option<f64>,
-    /// Audio that may wait for that; beyond it the socket is not read.
+    /// Maximum audio waiting to be processed; beyond it the socket is not read.
     #[serde(with = "duration")]
     pub backlog: Duration,
-    /// Between a result being worked out and its being sent.
+    /// Delay before a result is sent.
     #[serde(with = "duration")]
     pub result_latency: Duration,
-    /// The same for the answer to a Finalize.
+    /// Delay before the answer to a Finalize is sent.
     #[serde(with = "duration")]
     pub finalize_latency: Duration,
-    /// Whether a Finalize with nothing to flush is answered, by an empty result.
+    /// Whether a Finalize with nothing to flush is answered, with an empty result.
     pub finalize_answers_empty: bool,
 
     /// Audio between interim results.
     #[serde(with = "duration")]
     pub interim_every: Duration,
-    /// Audio after which unbroken speech is made final.
+    /// Audio after which continuous speech is made final.
     #[serde(with = "duration")]
     pub final_after: Duration,
-    /// Audio after which unbroken silence is made final, where interim results are asked for;
-    /// where they are not, `interim_every`.
+    /// Audio after which continuous silence is made final, if interim results are requested;
+    /// otherwise `interim_every`.
     #[serde(with = "duration")]
     pub silent_final_after: Duration,
-    /// When `UtteranceEnd` comes, and what it says.
+    /// When `UtteranceEnd` is sent, and what it contains.
     pub utterance_end: UtteranceEndStyle,
     /// Refuse to decode the audio, in one of three ways.
     pub undecodable: Option<Undecodable>,
-    /// Liberties that the JSON takes.
+    /// Variations of the JSON.
     pub field_noise: FieldNoise,
 
-    /// The text that speech is made into, again and again.
+    /// The text to return for speech, repeated.
     pub words: String,
     /// How fast words are spoken.
     pub words_per_second: f64,
     /// Root mean square, of 1.0, from which a 20 ms window counts as speech; half of it keeps on.
     pub speech_threshold: f32,
-    /// Quiet that ends speech; shorter ones are gaps between words.
+    /// Silence that ends speech; shorter ones are gaps between words.
     #[serde(with = "duration")]
     pub speech_release: Duration,
 
@@ -127,7 +127,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// These settings with the members of `changes` in place of their own.
+    /// These settings, with the members of `changes` overriding them.
     ///
     /// # Errors
     /// An unknown member, or a value that does not fit.
@@ -139,20 +139,20 @@ impl Settings {
         Ok(settings)
     }
 
-    /// Whether the numbers make sense.
+    /// Whether the numbers are valid.
     ///
     /// # Errors
-    /// A sentence that names the first that does not.
+    /// A sentence that names the first invalid one.
     pub fn check(&self) -> Result<(), String> {
         let positive = |number: f64| number.is_finite() && number > 0.0;
         if !self.pacing.is_none_or(positive) {
-            return Err("pacing must be over 0; leave it out (null) for no limit".into());
+            return Err("pacing must be over 0; use null for no limit".into());
         }
         if !positive(self.words_per_second) || self.words_per_second > 20.0 {
             return Err("words_per_second must be over 0 and at most 20".into());
         }
         if self.words.split_whitespace().next().is_none() {
-            return Err("words must hold at least one word".into());
+            return Err("words must contain at least one word".into());
         }
         if self.interim_every.is_zero() || self.final_after.is_zero() {
             return Err("interim_every and final_after must be over 0".into());
@@ -164,7 +164,7 @@ impl Settings {
     }
 }
 
-/// Secrets that a request may present. Their `Debug` form says only how many there are.
+/// Credentials that a request may present. Their `Debug` form only says how many there are.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Credentials(Vec<String>);
@@ -187,15 +187,15 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// When `UtteranceEnd` comes, and what it says.
+/// When `UtteranceEnd` is sent, and what it contains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum UtteranceEndStyle {
-    /// As documented: not once the next words have begun.
+    /// As documented: not once the next words have started.
     Exact,
-    /// Also while the next words are open already, as it was seen in the wild.
+    /// Also while the next words are already open, as observed in practice.
     Late,
-    /// With a `last_word_end` of -1: the result was final already.
+    /// With a `last_word_end` of -1: the result was already final.
     MinusOne,
 }
 
@@ -211,44 +211,44 @@ pub enum Undecodable {
     EmptyMetadata,
 }
 
-/// Liberties that a server may take with its JSON, which a client must bear.
+/// Variations of the JSON that a client must tolerate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FieldNoise {
-    /// Members that no client knows.
+    /// Unknown members.
     pub extra_fields: bool,
-    /// Optional members left out.
+    /// Optional members omitted.
     pub missing_optional: bool,
     /// Members in reverse order.
     pub reordered: bool,
-    /// A message of an unknown `type` ahead of each result.
+    /// A message of an unknown `type` before each result.
     pub unknown_types: bool,
 }
 
-/// One switch for each thing that is not known of the real service; the defaults are the likelier.
+/// One switch per unknown of the real service; the defaults are the more likely.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Unknowns {
-    /// Timer B starts again with the first audio after each text message.
+    /// Timer B restarts with the first audio after each text message.
     pub response_timer_restarts: bool,
     /// A Finalize restarts timer A.
     pub finalize_resets_idle: bool,
-    /// Any other text than KeepAlive restarts timer A.
+    /// Any text other than KeepAlive restarts timer A.
     pub text_resets_idle: bool,
     /// A Ping restarts timer A.
     pub ping_resets_idle: bool,
-    /// Timer B sends Metadata before it closes, as timer A does.
+    /// Timer B sends Metadata before it closes, like timer A.
     pub response_timeout_metadata: bool,
     /// A timeout sends what it has as a last final result.
     pub timeout_flushes: bool,
     /// The reason of the 1008 for audio that cannot be decoded.
     pub undecodable_reason: String,
-    /// Query parameters that nobody documents are refused instead of ignored.
+    /// Undocumented query parameters are refused instead of ignored.
     pub unknown_parameters_refused: bool,
-    /// The longest that a stream may live; it is then closed with 1000, zero for no end.
+    /// Maximum lifetime of a stream, after which it is closed with 1000; zero for none.
     #[serde(with = "duration")]
     pub session_max: Duration,
-    /// The largest message that is taken, in bytes; a larger one fails the stream.
+    /// Maximum message size, in bytes; a larger one fails the stream.
     pub message_bytes_max: usize,
     /// How often the server pings; zero for never.
     #[serde(with = "duration")]
@@ -288,7 +288,7 @@ fn overlay(base: &mut serde_json::Value, changes: &serde_json::Value) {
     }
 }
 
-/// What is "said" unless another text is given.
+/// The words returned by default.
 const WORDS: &str = "The harbour lights came on one after another. Two boats were still out, and \
     nobody on the pier wanted to go home before them. A boy counted the seconds between the waves. \
     When the first mast came round the point, the old men stopped talking and took off their hats.";
@@ -314,7 +314,7 @@ mod tests {
         assert!(refusal(json!({"idle_timeot": "1s"})).contains("idle_timeot"));
         assert!(refusal(json!({"pacing": -1.0})).contains("pacing"));
         assert!(refusal(json!({"words": " "})).contains("words"));
-        assert!(refusal(json!({"idle_timeout": "soon"})).contains("no duration"));
+        assert!(refusal(json!({"idle_timeout": "soon"})).contains("not a duration"));
     }
 
     #[test]

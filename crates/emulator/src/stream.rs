@@ -1,7 +1,7 @@
 //! One stream of `/v1/listen`, pure: messages and time come in, messages come out.
 //!
 //! It owns the two timers, the order of work and the order of messages. It knows neither sockets
-//! nor faults, other than the three a server has in its own head: mute, deaf to CloseStream, slow.
+//! nor faults, other than the three that are internal to a server: mute, ignoring CloseStream, slow.
 
 mod outbox;
 mod text;
@@ -197,7 +197,7 @@ impl Stream {
         self.muted = muted;
     }
 
-    /// Overhears CloseStream from now on, or no longer.
+    /// Ignores CloseStream from now on, or no longer.
     pub(super) fn set_ignores_close_stream(&mut self, ignores: bool) {
         self.ignores_close_stream = ignores;
     }
@@ -349,11 +349,11 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Timer A, as it stands on the wire.
+/// Timer A's close reason on the wire.
 const IDLE_REASON: &str = "Deepgram did not receive audio data or a text message within the \
     timeout window. See https://dpgr.am/net0001";
 
-/// Timer B, as it stands on the wire.
+/// Timer B's close reason on the wire.
 const RESPONSE_REASON: &str = "Deepgram did not provide a response message within the timeout \
     window. See https://dpgr.am/net0000";
 

@@ -1,4 +1,4 @@
-//! A program that the lab runs: its log in a file, its signals, its end.
+//! A program run by the lab: its log file, signals and exit.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -33,7 +33,7 @@ impl Child {
             .stdin(Stdio::null())
             .stdout(file.try_clone()?)
             .stderr(file)
-            // Out of the terminal's group: Ctrl-C is for the lab, which ends all in order.
+            // Not in the terminal's group: Ctrl-C is for the lab, which stops everything in order.
             .process_group(0)
             .kill_on_drop(true)
             .spawn()
@@ -57,7 +57,7 @@ impl Child {
                 return Ok(Some(found));
             }
             if let Some(status) = self.process.try_wait()? {
-                bail!("{} has ended ({status}): {}", self.name, last_lines(&new));
+                bail!("{} exited ({status}): {}", self.name, last_lines(&new));
             }
             Ok(None)
         });
@@ -77,7 +77,7 @@ impl Child {
         kill_process(pid, signal).with_context(|| format!("cannot signal {}", self.name))
     }
 
-    /// Asks it to end, and waits until it has; past the deadline it is killed.
+    /// Asks it to exit, and waits until it has; after the deadline it is killed.
     pub(super) async fn stop(mut self) -> anyhow::Result<()> {
         // A stopped process takes no other signal before this one.
         self.signal(Signal::TERM)?;
@@ -88,7 +88,7 @@ impl Child {
         Ok(())
     }
 
-    /// Ends it as the kernel's memory killer would.
+    /// Kills it, as the kernel's OOM killer would.
     pub(super) async fn kill(mut self) -> anyhow::Result<()> {
         Ok(self.process.kill().await?)
     }
@@ -99,7 +99,7 @@ fn last_lines(log: &str) -> String {
     lines[lines.len().saturating_sub(5)..].join("\n")
 }
 
-/// Only a machine that is very busy takes so long.
+/// Only reached on a very busy machine.
 const STARTING: Duration = Duration::from_secs(60);
 
 /// A sidecar's drain has its own deadline, well within this one.

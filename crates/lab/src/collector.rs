@@ -1,4 +1,4 @@
-//! What stands for an OpenTelemetry collector: it takes spans and forgets them.
+//! A stand-in for an OpenTelemetry collector: it accepts spans and discards them.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 
 use super::web::{self, Ask, Handler, Reply};
 
-/// A collector that can be taken away and brought back at the same address.
+/// A collector that can be stopped and restarted at the same address.
 #[derive(Debug)]
 pub(super) struct Collector {
     addr: SocketAddr,
@@ -36,7 +36,7 @@ impl Collector {
         Ok(())
     }
 
-    /// Ends its connections and refuses new ones.
+    /// Closes its connections and refuses new ones.
     pub(super) async fn close(&mut self) {
         self.serving.shutdown().await;
     }
@@ -45,7 +45,7 @@ impl Collector {
 struct Sink;
 
 impl Handler for Sink {
-    /// An empty answer says that all spans were taken.
+    /// An empty response means that all spans were accepted.
     async fn answer(&self, _: Ask) -> Reply {
         Reply::ok("")
     }

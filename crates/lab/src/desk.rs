@@ -1,4 +1,4 @@
-//! The lab's own HTTP server: where Alertmanager delivers, and where faults are asked for.
+//! The lab's own HTTP server: Alertmanager delivers to it, and faults are requested from it.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,33 +13,29 @@ use tokio::task::JoinSet;
 
 use super::web::{self, Ask, Handler, Reply};
 
-/// One alert, as Alertmanager told of it.
+/// One alert, as delivered by Alertmanager.
 #[derive(Clone, Debug)]
 pub struct Delivery {
-    /// The alert's name.
     pub alert: String,
-    /// Its severity.
     pub severity: String,
-    /// What it says for people.
+    /// Its summary, human-readable.
     pub summary: String,
-    /// Whether it begins; else it is over.
+    /// Whether it is firing; otherwise it is resolved.
     pub is_firing: bool,
-    /// Whom Alertmanager means to tell.
+    /// Alertmanager's receiver.
     pub receiver: String,
-    /// When it came.
     pub at: Instant,
 }
 
-/// A fault that somebody asks for by name, and where the answer goes.
+/// A request for a fault by name, and where the answer goes.
 #[derive(Debug)]
 pub struct Order {
-    /// The name.
     pub fault: String,
-    /// Takes a sentence for whoever asked; an error where the fault was not injected.
+    /// Takes a sentence for the client; an error if the fault was not injected.
     pub answer: oneshot::Sender<Result<String, String>>,
 }
 
-/// Asks the lab whose desk is there for a fault; returns what it says.
+/// Requests a fault from the lab with this desk; returns its answer.
 ///
 /// # Errors
 /// There is no lab, or it could not inject the fault.
@@ -89,7 +85,7 @@ impl Inbox {
         self.lock().iter().skip(seen).cloned().collect()
     }
 
-    /// Forgets everything.
+    /// Clears it.
     pub fn clear(&self) {
         self.lock().clear();
     }
@@ -113,7 +109,7 @@ impl Inbox {
     }
 }
 
-/// What Alertmanager posts, of which much more is there.
+/// The part of Alertmanager's payload that is used.
 #[derive(Deserialize)]
 struct Webhook {
     receiver: String,
@@ -172,7 +168,7 @@ impl Clerk {
 
     async fn order(&self, fault: String) -> Reply {
         let (answer, answered) = oneshot::channel();
-        let gone = || Reply::refusal(StatusCode::SERVICE_UNAVAILABLE, "the lab is being closed\n");
+        let gone = || Reply::refusal(StatusCode::SERVICE_UNAVAILABLE, "the lab is shutting down\n");
         if self.orders.send(Order { fault, answer }).await.is_err() {
             return gone();
         }

@@ -13,28 +13,27 @@ use emulator::Change;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fault {
-    /// What it is called.
     pub name: String,
     /// What happens, in a sentence.
     pub does: String,
-    /// What the sidecar says of it: a series of its metrics, whose prefix is understood.
+    /// What the sidecar reports: a series of its metrics, without the prefix.
     pub sign: Option<String>,
     /// The alerts that fire, without the prefix that all of them have.
     #[serde(default)]
     pub alerts: Vec<String>,
-    /// Those of them that another one keeps from being delivered.
+    /// Those of them that another alert inhibits.
     #[serde(default)]
     pub inhibited: Vec<String>,
     /// How much faster than production the rules may run to see it, where that is less than usual.
     pub factor: Option<u32>,
     /// What the emulator does; see [`Change`].
     pub(super) emulator: Option<serde_yaml::Value>,
-    /// Configuration keys of the sidecar, which is drained and started anew for them.
+    /// Configuration keys of the sidecar, which is drained and restarted for them.
     #[serde(default)]
     pub(super) sidecar: BTreeMap<String, String>,
-    /// Who calls, where the usual callers would not show the fault.
+    /// The load, if the usual one would not show the fault.
     pub(super) load: Option<Profile>,
-    /// How long all this takes to come to rest before something is done to the process.
+    /// How long to let all this settle before something is done to the process.
     #[serde(default, deserialize_with = "duration")]
     pub(super) settle: Duration,
     /// What is done to the sidecar's process.
@@ -52,19 +51,19 @@ pub struct Fault {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Process {
-    /// It stands still for so long.
+    /// It is paused for this long.
     #[serde(deserialize_with = "duration")]
     Pause(Duration),
-    /// It is killed and stays away.
+    /// It is killed and stays down.
     Kill,
-    /// It is killed and started again, so many times.
+    /// It is killed and restarted, this many times.
     CrashLoop(u32),
-    /// It is asked to end, and started again once it has.
+    /// It is drained, and restarted once it has exited.
     Drain,
 }
 
 impl Fault {
-    /// All of them, in the order in which one would learn them.
+    /// All of them, in a sensible order for learning them.
     ///
     /// # Panics
     /// Never: a test reads the same table.
@@ -75,13 +74,13 @@ impl Fault {
     /// The one of this name.
     ///
     /// # Errors
-    /// There is none; says which there are.
+    /// Unknown name; lists the known ones.
     pub fn named(name: &str) -> anyhow::Result<Self> {
         let all = Self::all();
         let names: Vec<_> = all.iter().map(|fault| fault.name.clone()).collect();
         all.into_iter()
             .find(|fault| fault.name == name)
-            .with_context(|| format!("no fault is called {name}; there are {}", names.join(", ")))
+            .with_context(|| format!("unknown fault {name}; use one of {}", names.join(", ")))
     }
 
     /// What the emulator is told.
@@ -103,7 +102,7 @@ fn duration<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Duration, D::Er
 
 const TABLE: &str = include_str!("fault/faults.yaml");
 
-/// The fault that is none: everything is well.
+/// The fault `none`: all is well.
 pub(super) const NONE: &str = "none";
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
-//! A lab: the sidecar between an emulated Deepgram and applications that call all the time, watched
-//! by a real Prometheus and a real Alertmanager, with faults to be injected by name.
+//! A lab: the sidecar between an emulated Deepgram and applications that stream all the time,
+//! monitored by a real Prometheus and a real Alertmanager, with faults to inject by name.
 //!
-//! Everything is on this machine and gone afterwards. Sidecar, Prometheus and Alertmanager are
-//! processes of their own; the emulator, the applications and the collector live in this one.
+//! Everything runs on this machine and is removed afterwards. Sidecar, Prometheus and Alertmanager
+//! are separate processes; the emulator, the applications and the collector run in this one.
 //!
 //! ```text
 //! load ──▶ sidecar ──▶ emulator          fault: changes any of these
@@ -67,7 +67,7 @@ pub struct Plan {
 /// A running lab.
 #[derive(Debug)]
 pub struct Lab {
-    // In the order in which they are ended.
+    // In the order in which they are stopped.
     load: Load,
     sidecar: Sidecar,
     prometheus: Prometheus,
@@ -89,18 +89,16 @@ pub struct Addresses {
     pub admin: SocketAddr,
     /// The emulated Deepgram.
     pub emulator: SocketAddr,
-    /// Prometheus.
     pub prometheus: SocketAddr,
-    /// Alertmanager.
     pub alertmanager: SocketAddr,
     /// The lab's desk, which takes faults.
     pub desk: SocketAddr,
-    /// Where all of them log.
+    /// The directory with all their logs.
     pub logs: PathBuf,
 }
 
 impl Lab {
-    /// Brings everything up, and returns once Prometheus has seen the sidecar at work.
+    /// Starts everything, and returns once Prometheus has seen the sidecar at work.
     ///
     /// # Errors
     /// A program that does not start: said with its last lines of log.
@@ -158,12 +156,12 @@ impl Lab {
         self.desk.inbox()
     }
 
-    /// The next fault that somebody asks for at the desk. Cancel safe.
+    /// The next fault requested at the desk. Cancel safe.
     pub async fn next_order(&mut self) -> Option<Order> {
         self.orders.recv().await
     }
 
-    /// Takes back the fault at hand and injects another one; `none` leaves it at that.
+    /// Removes the current fault and injects another; `none` only removes it.
     ///
     /// # Errors
     /// What could not be done.
@@ -215,7 +213,7 @@ impl Lab {
         }
     }
 
-    /// Takes back whatever a fault has changed.
+    /// Undoes whatever a fault changed.
     async fn heal(&mut self) -> anyhow::Result<()> {
         self.load.quiet().await;
         self.emulator.change(&Change::from_yaml(WELL)?)?;
@@ -230,10 +228,10 @@ impl Lab {
         Ok(())
     }
 
-    /// Ends everything, in order, and removes what it left behind.
+    /// Stops everything, in order, and removes what it left behind.
     ///
     /// # Errors
-    /// What could not be ended.
+    /// What could not be stopped.
     pub async fn shutdown(mut self) -> anyhow::Result<()> {
         self.load.quiet().await;
         self.sidecar.stop().await?;
@@ -271,7 +269,7 @@ impl Lab {
     }
 }
 
-/// Starts those that watch: the rules of production, faster.
+/// Starts the monitoring: production's rules, faster.
 async fn watchers(
     plan: &Plan,
     directory: &Path,
@@ -286,7 +284,7 @@ async fn watchers(
     Ok((alertmanager, prometheus))
 }
 
-/// Deepgram as it is, but near.
+/// Deepgram as it is, but close by.
 fn deepgram() -> Settings {
     Settings {
         upgrade_latency: Duration::from_millis(20),
@@ -298,7 +296,7 @@ fn deepgram() -> Settings {
     }
 }
 
-/// The sidecar's configuration: deadlines that do not let anybody wait for long.
+/// The sidecar's configuration, with short deadlines.
 fn settings(emulator: SocketAddr, collector: SocketAddr) -> sidecar::Settings {
     [
         ("upstream.url", format!("ws://{emulator}")),
@@ -327,10 +325,10 @@ const WELL: &str = "{connections: [], now: [resume]}";
 /// Both pages scraped, and some Finalizes answered.
 const AT_WORK: &str = "sum(up) == 2 and sum(deepgram_sidecar_finalizes_answered_total) > 3";
 
-/// People ask for one fault at a time.
+/// One fault is requested at a time.
 const ORDERS_MAX: usize = 8;
 
-/// Only a machine that is very busy takes so long.
+/// Only reached on a very busy machine.
 const STARTING: Duration = Duration::from_secs(60);
 
 const BETWEEN_CRASHES: Duration = Duration::from_millis(1_500);

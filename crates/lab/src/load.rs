@@ -1,4 +1,4 @@
-//! Applications that call all the time, of several kinds.
+//! Applications of several kinds that stream all the time.
 
 mod caller;
 mod conversation;
@@ -12,26 +12,26 @@ use tokio_util::sync::CancellationToken;
 
 use caller::{Caller, Kind};
 
-/// Who calls, and how they speak.
+/// How many applications of each kind, and how they stream.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Profile {
-    /// Applications that speak, let their words be finalized, pause, and go on.
+    /// Applications that stream speech, send Finalize, pause, and continue.
     pub(super) talkers: usize,
-    /// Applications that say a word and then only hold their session.
+    /// Applications that stream one word and then only keep their session open.
     pub(super) idlers: usize,
-    /// Applications that send audio as fast as it is taken, from the first moment on.
+    /// Applications that send audio as fast as it is accepted, from the start.
     pub(super) flooders: usize,
     /// How many bytes each of them sends in a session.
     pub(super) flood: usize,
     /// Applications that read nothing.
     pub(super) deaf: usize,
-    /// Applications that send what no frame is.
+    /// Applications that send invalid frames.
     pub(super) vandals: usize,
     /// How long a talker speaks.
     #[serde(with = "humantime_member")]
     pub(super) utterance: Duration,
-    /// How long it then says nothing.
+    /// How long it then stays silent.
     #[serde(with = "humantime_member")]
     pub(super) pause: Duration,
     /// How often it does both in a session.
@@ -84,12 +84,12 @@ pub(super) struct Load {
 }
 
 impl Load {
-    /// Nobody calls yet.
+    /// No load yet.
     pub(super) fn new(socket: PathBuf) -> Self {
         Self { socket, callers: JoinSet::new(), stop: CancellationToken::new() }
     }
 
-    /// Lets these call from now on, once those before have finished.
+    /// Switches to this load, once the previous applications have finished.
     pub(super) async fn set(&mut self, profile: &Profile) {
         self.quiet().await;
         self.stop = CancellationToken::new();
@@ -105,10 +105,10 @@ impl Load {
         }
     }
 
-    /// Lets everybody finish.
+    /// Lets all applications finish.
     pub(super) async fn quiet(&mut self) {
         self.stop.cancel();
-        // Whoever does not come to an end in time is hung up on.
+        // Applications that do not finish in time are disconnected.
         let finished = async { while self.callers.join_next().await.is_some() {} };
         if tokio::time::timeout(FINISHING, finished).await.is_err() {
             self.callers.shutdown().await;

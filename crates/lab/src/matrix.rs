@@ -1,5 +1,4 @@
-//! The fault matrix: each fault in a lab of its own, and whether it raised what it must and nothing
-//! else.
+//! The fault matrix: each fault in its own lab, and whether it raised exactly the expected alerts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -12,22 +11,21 @@ use super::panel::Panels;
 use super::scale::Factor;
 use super::{Lab, Plan, Series, patience};
 
-/// What one fault was seen to do.
+/// The observed effects of one fault.
 #[derive(Clone, Debug)]
 pub struct Row {
-    /// The fault.
     pub fault: Fault,
     /// Alerts by name, with the seconds from the fault to the delivery.
     pub seconds: BTreeMap<String, f64>,
-    /// What was not as it must be, in sentences.
+    /// What was not as expected, in sentences.
     pub problems: Vec<String>,
 }
 
-/// Runs these faults, so many at a time, and tells of each as it ends. The rows are in the order
-/// of the faults.
+/// Runs these faults, this many at a time, and reports each as it ends. The rows are in the order of
+/// the faults.
 ///
 /// # Errors
-/// A lab that could not be run. What was seen and is wrong is in the rows.
+/// A lab that could not be run. Unexpected results are in the rows.
 pub async fn run(
     plan: &Plan,
     faults: Vec<Fault>,
@@ -36,7 +34,7 @@ pub async fn run(
 ) -> anyhow::Result<Vec<Row>> {
     let panels = Panels::read()?;
     let mut faults: Vec<_> = faults.into_iter().enumerate().collect();
-    // Those that take longest begin first.
+    // The slowest start first.
     faults.sort_by_key(|(_, fault)| fault.factor.unwrap_or(plan.factor.get()));
     let trials = faults.into_iter().map(|(place, fault)| {
         let row = try_fault(plan, fault, &panels);
@@ -52,7 +50,7 @@ pub async fn run(
     Ok(rows.into_values().collect())
 }
 
-/// One fault in a lab of its own.
+/// One fault in its own lab.
 async fn try_fault(plan: &Plan, fault: Fault, panels: &Panels) -> anyhow::Result<Row> {
     let usual = plan.factor;
     let factor = fault.factor.map_or(usual, |factor| Factor::new(factor.min(usual.get())));
@@ -79,7 +77,7 @@ impl Trial {
     ) -> anyhow::Result<BTreeMap<String, f64>> {
         lab.inject(&self.fault).await?;
         self.await_deliveries(lab).await;
-        // What else might fire has had the time for it.
+        // Any other alert has had time to fire.
         tokio::time::sleep_until((self.began + plan.factor.divide(LONGEST_WAIT)).into()).await;
         let delivered = self.delivered(&lab.inbox().since(0));
         self.compare("delivered", self.fault.delivered().cloned().collect(), &delivered);
@@ -92,7 +90,7 @@ impl Trial {
         Ok(delivered)
     }
 
-    /// Waits until all that is expected has been delivered; what has not is found later.
+    /// Waits until everything expected has been delivered; anything missing is found later.
     async fn await_deliveries(&self, lab: &Lab) {
         let all_delivered = async || {
             let delivered = self.delivered(&lab.inbox().since(0));
@@ -102,7 +100,7 @@ impl Trial {
         let _ = patience::until("the alerts", DELIVERY, all_delivered).await;
     }
 
-    /// When each alert came first.
+    /// When each alert was first delivered.
     fn delivered(&self, deliveries: &[Delivery]) -> BTreeMap<String, f64> {
         let mut seconds = BTreeMap::new();
         for delivery in deliveries.iter().filter(|delivery| delivery.is_firing) {
@@ -122,19 +120,19 @@ impl Trial {
         }
     }
 
-    /// The sidecar must have said of the fault what the table promises.
+    /// The sidecar must have reported the fault as the table says.
     async fn check_sign(&mut self, lab: &Lab) -> anyhow::Result<()> {
         let Some(sign) = &self.fault.sign else { return Ok(()) };
         let query = format!("sum(max_over_time({PREFIX_OF_METRICS}{sign}[2m]))");
         let said = lab.prometheus().query(&query).await?;
         if !said.iter().flat_map(Series::values).any(|value| value > 0.0) {
-            self.problems.push(format!("{sign} has not moved"));
+            self.problems.push(format!("{sign} did not change"));
         }
         Ok(())
     }
 }
 
-/// Every alert that has fired since the lab began.
+/// Every alert that has fired since the lab started.
 async fn fired(lab: &Lab) -> anyhow::Result<BTreeMap<String, ()>> {
     let query = r#"count by (alertname) (count_over_time(ALERTS{alertstate="firing"}[1h]))"#;
     let series = lab.prometheus().query(query).await?;
@@ -163,5 +161,5 @@ const PREFIX_OF_METRICS: &str = "deepgram_sidecar_";
 /// minutes that must fill, and 10 minutes in which it must hold, and what Alertmanager adds.
 const LONGEST_WAIT: Duration = Duration::from_secs(25 * 60);
 
-/// Only a machine that is very busy takes so long.
+/// Only reached on a very busy machine.
 const DELIVERY: Duration = Duration::from_secs(60);

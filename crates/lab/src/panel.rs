@@ -1,4 +1,4 @@
-//! The dashboards' queries, asked of the lab's Prometheus as Grafana would ask them.
+//! The dashboards' queries, run against the lab's Prometheus as Grafana would.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -19,18 +19,17 @@ pub(super) struct Panels {
     empty_when_well: BTreeMap<String, BTreeMap<String, String>>,
 }
 
-/// One panel.
 #[derive(Clone, Debug)]
 struct Panel {
     /// The dashboard's file, without its ending.
     page: String,
-    /// What stands above it.
+    /// Its title.
     title: String,
-    /// What it asks.
+    /// Its queries.
     queries: Vec<Query>,
 }
 
-/// One question of a panel.
+/// One query of a panel.
 #[derive(Clone, Debug, Deserialize)]
 struct Query {
     #[serde(default)]
@@ -144,7 +143,7 @@ fn strangers(expression: &str, names: &BTreeSet<String>) -> Option<String> {
         |name: &str| CATALOGUE.contains(&format!("`{}`", name.trim_start_matches(PREFIX)));
     let unknown: Vec<_> =
         ours.filter(|name| !names.contains(*name) && !is_catalogued(name)).collect();
-    (!unknown.is_empty()).then(|| format!("there is no {}", unknown.join(", ")))
+    (!unknown.is_empty()).then(|| format!("unknown: {}", unknown.join(", ")))
 }
 
 /// A session to look at: one whose connection has died, else the one that has heard most.

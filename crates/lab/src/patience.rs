@@ -1,11 +1,10 @@
-//! Waiting for what tells nobody when it happens.
+//! Waiting by polling, for things that do not notify.
 
 use std::time::Duration;
 
 use anyhow::bail;
 
-/// Looks again and again until there is something to see; past the deadline the error says what
-/// was waited for.
+/// Polls until there is a result; after the deadline the error says what it was waiting for.
 pub(super) async fn until<T>(
     what: &str,
     deadline: Duration,

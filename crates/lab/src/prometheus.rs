@@ -1,4 +1,4 @@
-//! A real Prometheus, and what the lab asks it.
+//! A real Prometheus, and the lab's queries.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -30,18 +30,18 @@ pub(super) struct Prometheus {
     rules: PathBuf,
 }
 
-/// The way to ask a Prometheus.
+/// The client of a Prometheus.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Api {
     addr: SocketAddr,
 }
 
-/// What stands at both ends of it.
+/// What it is connected to.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ends {
     /// The admin server that it scrapes.
     pub(super) sidecar: SocketAddr,
-    /// Whom it tells of alerts.
+    /// Where it sends alerts.
     pub(super) alertmanager: SocketAddr,
 }
 
@@ -103,7 +103,7 @@ impl Prometheus {
         }
         check_rules(tools, &self.rules)?;
         self.child.signal(Signal::HUP)?;
-        // It looks for Alertmanager anew as well, and what fires meanwhile is told to nobody.
+        // It also rediscovers Alertmanager, and alerts that fire meanwhile are not delivered.
         let loaded = async || {
             let has_rules = self.api.groups().await?.len() >= rules.len();
             Ok((has_rules && self.api.has_alertmanager().await?).then_some(()))
@@ -126,7 +126,6 @@ impl Prometheus {
 }
 
 impl Api {
-    /// Where it listens.
     pub(super) fn addr(self) -> SocketAddr {
         self.addr
     }
@@ -206,7 +205,7 @@ impl Api {
             format!("{path}?{}", Serializer::new(String::new()).extend_pairs(asked).finish());
         let (_, answer) = web::ask(self.addr, http::Method::GET, &path, "").await?;
         let mut answer: Value = serde_json::from_str(&answer)
-            .with_context(|| format!("Prometheus answers {path} with no JSON"))?;
+            .with_context(|| format!("Prometheus' response to {path} is not JSON"))?;
         if answer["status"] != "success" {
             bail!("{}", answer["error"].as_str().unwrap_or("Prometheus gives no reason"));
         }
@@ -253,7 +252,7 @@ fn check_rules(tools: &Tools, directory: &Path) -> anyhow::Result<()> {
     let files = files.collect::<anyhow::Result<Vec<_>>>()?;
     let checked = Plain::new(&tools.promtool).args(["check", "rules"]).args(files).output()?;
     if !checked.status.success() {
-        bail!("promtool refuses the scaled rules: {}", String::from_utf8_lossy(&checked.stderr));
+        bail!("promtool rejects the scaled rules: {}", String::from_utf8_lossy(&checked.stderr));
     }
     Ok(())
 }
@@ -269,7 +268,7 @@ fn millis(duration: Duration) -> String {
     format!("{}ms", duration.as_millis())
 }
 
-/// Only a machine that is very busy takes so long.
+/// Only reached on a very busy machine.
 const LOADING: Duration = Duration::from_secs(60);
 
 /// How often production scrapes and evaluates.

@@ -1,4 +1,4 @@
-//! `docs/faults.md`, made from what a run of the matrix has seen.
+//! `docs/faults.md`, generated from a run of the matrix.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -51,7 +51,7 @@ pub fn uninjected() -> BTreeMap<String, String> {
 fn alerts(row: &Row) -> String {
     let one = |alert: &String| match row.seconds.get(alert) {
         Some(seconds) => format!("{}{AFTER}{seconds:.1} s", link(alert)),
-        None => format!("{}, which Alertmanager holds back", link(alert)),
+        None => format!("{}, which Alertmanager inhibits", link(alert)),
     };
     let alerts: Vec<_> = row.fault.alerts.iter().map(one).collect();
     if alerts.is_empty() { "none".into() } else { alerts.join("<br>") }
@@ -69,20 +69,20 @@ const HEAD: &str = "\
 <!-- Written by `UPDATE_DOCS=1 cargo test --test lab`, which runs every fault; edit crates/lab/src/fault/faults.yaml. -->
 # Faults
 
-What [the lab](lab.md) can do to a sidecar, what the sidecar then says of it, and which alerts come of it. The tests run
-every line of the first table in a lab of its own: exactly these alerts must fire in Prometheus and be delivered by
-Alertmanager, and no other, until the slowest of all rules would have spoken.
+What [the lab](lab.md) can do to a sidecar, what the sidecar reports, and which alerts fire. The tests run every line of
+the first table in its own lab: exactly these alerts must fire in Prometheus and be delivered by Alertmanager, and no
+others, for as long as the slowest rule would take to fire.
 
-The rules run FACTOR times as fast as in production: every range, offset, `for` and wait of theirs, the time between two
-scrapes and Alertmanager's own waits are divided by FACTOR. Deepgram and the sidecar live in real time, with deadlines of
-a few seconds. The seconds below are those of one run, from the fault to the delivery. Where a fault shows only with
-slower rules, the line says how fast they ran.
+The rules run FACTOR times as fast as in production: all their ranges, offsets and `for` durations, the scrape interval and
+Alertmanager's own waits are divided by FACTOR. Deepgram and the sidecar run in real time, with deadlines of a few seconds.
+The seconds below are from one run, from injecting the fault to the delivery. If a fault only shows with slower rules,
+the line says how fast they ran.
 
-| fault | what happens | what the sidecar says | alerts, each `DeepgramSidecar…` |
+| fault | what happens | what the sidecar reports | alerts, each `DeepgramSidecar…` |
 | --- | --- | --- | --- |";
 
 const WITHOUT: &str = "
-`RuntimeLag` is not judged: it tells of the machine that the lab runs on, and a busy one raises it whatever the fault.
+`RuntimeLag` is not checked: it depends on the machine that the lab runs on, and a busy one raises it whatever the fault.
 
 ## Alerts that the lab does not raise
 

@@ -19,7 +19,7 @@ pub(super) struct RuleFile {
 /// The project's rule files, scaled.
 ///
 /// # Errors
-/// A duration in one of them that is none.
+/// An invalid duration in one of them.
 pub(super) fn scaled(factor: Factor) -> anyhow::Result<Vec<RuleFile>> {
     RULES.iter().map(|file| scale(*file, factor)).collect()
 }
@@ -31,11 +31,11 @@ fn scale((name, text): Asset, factor: Factor) -> anyhow::Result<RuleFile> {
     Ok(RuleFile { name, text: serde_yaml::to_string(&rules)? })
 }
 
-/// Alertmanager's example configuration with shorter waits, all of whose receivers are the lab:
-/// it is told to which of them an alert went.
+/// Alertmanager's example configuration with shorter waits, and with the lab as all its receivers:
+/// the lab learns which of them an alert went to.
 ///
 /// # Errors
-/// A wait in it is no duration.
+/// An invalid duration in it.
 pub(super) fn alertmanager(factor: Factor, desk: SocketAddr) -> anyhow::Result<String> {
     delivered_to(desk, factor, ALERTMANAGER).context("in Alertmanager's configuration")
 }
@@ -49,7 +49,7 @@ fn delivered_to(desk: SocketAddr, factor: Factor, example: &str) -> anyhow::Resu
             receiver.get("name").and_then(Value::as_str).context("a receiver has no name")?;
         *receiver = webhook(name, desk)?;
     }
-    // What the example's own receivers would need of the outside world.
+    // External settings that the example's own receivers would need.
     config
         .as_mapping_mut()
         .context("not a mapping")?

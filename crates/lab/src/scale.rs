@@ -1,9 +1,8 @@
 //! Durations of rules, queries and of Alertmanager's configuration, divided by one factor.
 //!
-//! The lab runs the rules that production runs, faster. So nothing is copied by hand: the files are
-//! read as they are, and every duration in them becomes shorter. In PromQL a number with a unit is
-//! a duration wherever it stands: a range, an offset, a subquery's step. Thresholds have no unit
-//! and stay.
+//! The lab runs production's rules, faster. Nothing is copied by hand: every duration in the real
+//! files is made shorter. In PromQL a number with a unit is always a duration: a range, an offset,
+//! a subquery's step. Thresholds have no unit and stay unchanged.
 
 use std::time::Duration;
 
@@ -15,7 +14,7 @@ pub struct Factor(u32);
 
 /// A duration that cannot be read.
 #[derive(Debug, thiserror::Error)]
-#[error("{text} is no duration such as 30s or 10m")]
+#[error("{text} is not a duration such as 30s or 10m")]
 pub struct NoDuration {
     text: String,
 }
@@ -56,7 +55,7 @@ impl Factor {
     /// A rule file with shorter `interval`, `for`, `keep_firing_for` and expressions.
     ///
     /// # Errors
-    /// A member that should be a duration and is none.
+    /// A member that should be a duration but is not.
     pub fn rules(self, file: &mut Value) -> Result<(), NoDuration> {
         for group in items(file, "groups") {
             self.member(group, "interval")?;
@@ -74,7 +73,7 @@ impl Factor {
     /// A route of Alertmanager and those below it, with shorter waits.
     ///
     /// # Errors
-    /// A wait that is no duration.
+    /// A wait that is not a duration.
     pub fn route(self, route: &mut Value) -> Result<(), NoDuration> {
         for wait in ["group_wait", "group_interval", "repeat_interval"] {
             self.member(route, wait)?;
@@ -215,7 +214,7 @@ mod tests {
     fn a_duration_that_is_none_is_named() {
         let mut file = yaml("groups: [{rules: [{for: soon}]}]");
         let error = SIXTY.rules(&mut file).unwrap_err().to_string();
-        assert_eq!(error, "soon is no duration such as 30s or 10m");
+        assert_eq!(error, "soon is not a duration such as 30s or 10m");
     }
 
     #[test]

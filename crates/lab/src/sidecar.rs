@@ -1,4 +1,4 @@
-//! The sidecar under observation: a process of its own, which can be restarted, paused and killed.
+//! The sidecar under test: a separate process, which can be restarted, paused and killed.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -20,9 +20,9 @@ pub(super) type Settings = BTreeMap<String, String>;
 pub(super) struct Sidecar {
     binary: PathBuf,
     directory: PathBuf,
-    /// What holds whatever is changed.
+    /// The base settings.
     base: Settings,
-    /// What a fault has changed.
+    /// A fault's changes.
     changed: Settings,
     child: Option<Child>,
     admin: Option<SocketAddr>,
@@ -65,7 +65,7 @@ impl Sidecar {
         let skip = Child::log_length(&self.directory, NAME);
         let mut child = Child::spawn(NAME, &mut self.command(), &self.directory)?;
         let admin = child.line(skip, listening).await?;
-        self.admin = Some(admin.parse().context("the sidecar names no address")?);
+        self.admin = Some(admin.parse().context("the sidecar logged no valid address")?);
         self.child = Some(child);
         Ok(())
     }
@@ -78,7 +78,6 @@ impl Sidecar {
         }
     }
 
-    /// Kills it.
     pub(super) async fn kill(&mut self) -> anyhow::Result<()> {
         match self.child.take() {
             Some(child) => child.kill().await,
@@ -86,9 +85,9 @@ impl Sidecar {
         }
     }
 
-    /// Lets it stand still for so long, as a node without CPU does.
+    /// Pauses it for this long, as on a node without CPU.
     pub(super) async fn pause(&self, pause: Duration) -> anyhow::Result<()> {
-        let child = self.child.as_ref().context("the sidecar does not run")?;
+        let child = self.child.as_ref().context("the sidecar is not running")?;
         child.signal(Signal::STOP)?;
         tokio::time::sleep(pause).await;
         child.signal(Signal::CONT)
@@ -96,7 +95,7 @@ impl Sidecar {
 
     fn command(&self) -> Command {
         let mut command = Command::new(&self.binary);
-        // Nothing of what the environment says to another sidecar is meant for this one.
+        // The environment may configure another sidecar, not this one.
         command.env_clear().env("DEEPGRAM_API_KEY", "lab").arg("run");
         let mut settings = self.base.clone();
         settings.extend(self.changed.clone());

@@ -1,4 +1,4 @@
-//! As much HTTP as the lab needs: to ask its programs, and to be asked by them.
+//! The HTTP that the lab needs, as a client and as a server.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -50,12 +50,12 @@ pub(super) trait Handler: Send + Sync + 'static {
     fn answer(&self, ask: Ask) -> impl Future<Output = Reply> + Send;
 }
 
-/// Serves whoever connects, for ever; dropping it ends all connections.
+/// Serves clients forever; dropping it closes all connections.
 pub(super) async fn serve(listener: TcpListener, handler: Arc<impl Handler>) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
-            // With descriptors run out there is nothing better to do than to wait for one.
+            // If file descriptors have run out, all it can do is wait for one.
             accepted = listener.accept() => if let Ok((stream, _)) = accepted {
                 connections.spawn(converse(stream, Arc::clone(&handler)));
             },
@@ -70,7 +70,7 @@ async fn converse(stream: TcpStream, handler: Arc<impl Handler>) {
         async move { Ok::<_, Infallible>(answer(request, &*handler).await) }
     });
     let connection = hyper::server::conn::http1::Builder::new();
-    // A client that breaks off has its reasons.
+    // A disconnected client is not an error.
     let _ = connection.serve_connection(TokioIo::new(stream), service).await;
 }
 
@@ -98,7 +98,7 @@ pub(super) async fn ask(
     let asked = || format!("{method} http://{addr}{path}");
     let asking = exchange(addr, method.clone(), path, body.into());
     let answer = timeout(ANSWER_TIMEOUT, asking).await;
-    answer.with_context(|| format!("{}: no answer in time", asked()))?.with_context(asked)
+    answer.with_context(|| format!("{}: no response in time", asked()))?.with_context(asked)
 }
 
 async fn exchange(

@@ -1,6 +1,6 @@
 //! Bytes to frames and back: `type u8, length u32 big-endian, payload`. Pure; fuzzed.
 //!
-//! It knows frame types and lengths, not what payloads mean.
+//! It knows frame types and lengths, not the meaning of payloads.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
@@ -63,7 +63,7 @@ impl SidecarFrameType {
     }
 }
 
-/// A frame's header, not yet judged.
+/// A frame's header, not yet checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
     /// The type byte.
@@ -84,15 +84,15 @@ pub struct Frame {
 /// Cuts frames out of a growing buffer.
 #[derive(Debug, Default)]
 pub struct Decoder {
-    /// A header that was judged while its payload was still on the way.
+    /// A header that was checked before its payload had arrived.
     accepted: Option<Header>,
 }
 
 impl Decoder {
-    /// Takes the next whole frame off the front of `buffer`; `None` asks for more bytes.
+    /// Takes the next complete frame off the front of `buffer`; `None` means more bytes are needed.
     ///
-    /// `judge` sees each header exactly once, before room for its payload is made, and its refusal
-    /// is final: the buffer is left behind the header.
+    /// `judge` sees each header exactly once, before its payload is allocated, and its refusal is
+    /// final: the buffer is left after the header.
     pub fn decode<E>(
         &mut self,
         buffer: &mut BytesMut,
@@ -115,17 +115,17 @@ impl Decoder {
         Ok(Some(Frame { kind: header.kind, payload: buffer.split_to(length).freeze() }))
     }
 
-    /// Whether a frame has begun of which bytes are missing.
+    /// Whether a frame is incomplete.
     pub fn is_inside_frame(&self, buffer: &BytesMut) -> bool {
         self.accepted.is_some() || !buffer.is_empty()
     }
 
-    /// Whether a header has been taken off whose payload is still on the way.
+    /// Whether a header was taken whose payload has not arrived yet.
     pub fn has_header(&self) -> bool {
         self.accepted.is_some()
     }
 
-    /// How many bytes the frame under way still needs; 0 between frames.
+    /// How many bytes the current frame still needs; 0 between frames.
     pub fn bytes_missing(&self, buffer: &BytesMut) -> usize {
         self.accepted.map_or(0, |header| (header.length as usize).saturating_sub(buffer.len()))
     }
@@ -134,7 +134,7 @@ impl Decoder {
 /// Appends a frame to `buffer`.
 ///
 /// # Panics
-/// When the payload is over 4 GiB; every payload of ours is bounded far below.
+/// If the payload is over 4 GiB; all our payloads are far smaller.
 pub fn encode(kind: u8, payload: &[u8], buffer: &mut BytesMut) {
     let length = u32::try_from(payload.len()).expect("payloads are bounded by a few MiB");
     buffer.reserve(HEADER_BYTES + payload.len());

@@ -1,5 +1,5 @@
-//! JSON as the contract has it: RFC 8259 in UTF-8 without BOM, one value, at most 32 deep, and no
-//! member twice at any level.
+//! JSON as the contract defines it: RFC 8259 in UTF-8 without BOM, one value, at most 32 levels
+//! deep, and no duplicate members at any level.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -8,30 +8,30 @@ use serde::Deserializer;
 use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-/// Deepest nesting; the top-level value is 1 deep.
+/// Maximum nesting; the top-level value is 1 deep.
 pub const DEPTH_MAX: usize = 32;
 
-/// Names of members that serde_json itself gives a meaning to. An application has no use for them.
+/// Member names with a special meaning in serde_json. Applications have no use for them.
 const PRIVATE_PREFIX: &str = "$serde_json::private::";
 
 /// Parses a JSON object. The error is a sentence for the application.
 pub fn parse_object(text: &[u8]) -> Result<Map<String, Value>, String> {
-    check(text).map_err(|error| format!("not acceptable JSON: {error}"))?;
+    check(text).map_err(|error| format!("invalid JSON: {error}"))?;
     match serde_json::from_slice(text) {
         Ok(Value::Object(object)) => Ok(object),
-        Ok(_) => Err("a JSON object is needed here".to_owned()),
-        Err(error) => Err(format!("not acceptable JSON: {error}")),
+        Ok(_) => Err("expected a JSON object".to_owned()),
+        Err(error) => Err(format!("invalid JSON: {error}")),
     }
 }
 
-/// Checks what serde_json's own values let pass: depth and repeated members.
+/// Checks what serde_json's own values allow: depth and duplicate members.
 fn check(text: &[u8]) -> Result<(), serde_json::Error> {
     let mut deserializer = serde_json::Deserializer::from_slice(text);
     Check { depth: 1 }.deserialize(&mut deserializer)?;
     deserializer.end()
 }
 
-/// Walks one value that lies `depth` deep.
+/// Walks one value at this depth.
 #[derive(Clone, Copy)]
 struct Check {
     depth: usize,
@@ -40,7 +40,7 @@ struct Check {
 impl Check {
     fn enter<E: de::Error>(self) -> Result<Self, E> {
         if self.depth > DEPTH_MAX {
-            return Err(E::custom(format!("nested more than {DEPTH_MAX} deep")));
+            return Err(E::custom(format!("nested more than {DEPTH_MAX} levels deep")));
         }
         Ok(Self { depth: self.depth + 1 })
     }
@@ -100,7 +100,7 @@ impl<'de> Visitor<'de> for Check {
             }
             members.next_value_seed(inner)?;
             if let Some(twice) = names.replace(name) {
-                return Err(de::Error::custom(format!("member \"{twice}\" stands there twice")));
+                return Err(de::Error::custom(format!("member \"{twice}\" appears twice")));
             }
         }
         Ok(())
@@ -125,7 +125,7 @@ mod tests {
     #[test]
     fn thirty_two_deep_is_taken_and_one_more_is_not() {
         assert!(parse_object(nested(32).as_bytes()).is_ok());
-        assert!(parse_object(nested(33).as_bytes()).unwrap_err().contains("32 deep"));
+        assert!(parse_object(nested(33).as_bytes()).unwrap_err().contains("32 levels deep"));
         let number_at_the_bottom = nested(32).replace("{}", r#"{"n":1}"#);
         assert!(parse_object(number_at_the_bottom.as_bytes()).is_ok());
     }

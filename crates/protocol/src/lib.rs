@@ -1,8 +1,10 @@
 //! The IPC protocol between applications and the sidecar, as bytes: frames, and JSON as the contract
-//! has it.
+//! defines it.
 //!
-//! Both ends use this crate, and it is all that they share. It knows what a frame looks like, not
-//! what its payload means.
+//! Both ends use this crate, and it is all that they share. It knows the form of a frame, not the
+//! meaning of its payload.
+
+#![warn(missing_docs)]
 
 pub mod frame;
 pub mod json;

@@ -1,23 +1,23 @@
-//! What a run of audio bytes means in time.
+//! Converts audio bytes to durations and back.
 
 use std::time::Duration;
 
-/// An uncompressed encoding whose bytes tell time.
+/// An uncompressed encoding, whose bytes have a known duration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AudioFormat {
-    /// Bytes of one sample of every channel: the unit that must not be cut.
+    /// Bytes of one sample of every channel: the unit that must not be split.
     pub block_bytes: u32,
-    /// Blocks a second.
+    /// Blocks per second.
     pub sample_rate: u32,
     /// Channels in a block.
     pub channels: u32,
-    /// The byte that digital silence is made of.
+    /// The byte value of digital silence.
     pub silence: u8,
 }
 
 impl AudioFormat {
-    /// The format of Deepgram's `encoding`, `sample_rate` and `channels`; `None` where the
-    /// encoding is compressed or unknown, or the numbers make no sense.
+    /// The format for Deepgram's `encoding`, `sample_rate` and `channels`; `None` if the
+    /// encoding is compressed or unknown, or the numbers are invalid.
     pub fn new(encoding: &str, sample_rate: u32, channels: u32) -> Option<Self> {
         let (sample_bytes, silence) = match encoding {
             "linear16" => (2, 0),
@@ -35,19 +35,18 @@ impl AudioFormat {
         })
     }
 
-    /// Bytes a second.
     pub fn bytes_per_second(self) -> u64 {
         u64::from(self.block_bytes) * u64::from(self.sample_rate)
     }
 
-    /// How long this many bytes play.
+    /// The duration of this many bytes.
     pub fn duration(self, bytes: u64) -> Duration {
         let rate = self.bytes_per_second();
         let nanos = u128::from(bytes) * 1_000_000_000 / u128::from(rate);
         Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
 
-    /// How many bytes play for this long, rounded down to whole blocks.
+    /// The bytes of this duration, rounded down to whole blocks.
     pub fn bytes(self, duration: Duration) -> u64 {
         let blocks = duration.as_nanos() * u128::from(self.sample_rate) / 1_000_000_000;
         u64::try_from(blocks).unwrap_or(u64::MAX).saturating_mul(u64::from(self.block_bytes))

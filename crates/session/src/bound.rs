@@ -1,12 +1,12 @@
-//! What one session may hold at most.
+//! Upper bounds on what one session may hold.
 
 /// Bytes of everything that an application sends while no connection is up (contract, section 2).
-/// The frame that reaches the bound is kept as well.
+/// The frame that reaches the limit is also kept.
 pub const BACKLOG_BYTES_MAX: u64 = 1 << 20;
 
 /// Bytes of the largest message from Deepgram (contract, section 5).
 pub const MESSAGE_BYTES_MAX: usize = 4 << 20;
 
-/// What waits for the application goes out before more is read from Deepgram, once it is so many
-/// bytes: a flood of messages would pile up unwritten.
+/// Bytes waiting for the application above which they are written out before more is read from
+/// Deepgram: otherwise a flood of messages would pile up unwritten.
 pub const APP_UNWRITTEN_BYTES_MAX: usize = 64 << 10;

@@ -1,15 +1,14 @@
-//! What a close frame of Deepgram's means as a cause of death: its code, and the code of Deepgram's
-//! own in its text.
+//! Deepgram's close frames as causes of death: the close code, and Deepgram's own code in the text.
 
 use crate::death::Reason;
 use crate::fact::DgCode;
 
-/// Words in a close's text that point at the account.
+/// Words in a close reason that point to the account.
 const ACCOUNT_WORDS: [&str; 9] =
     ["credit", "credits", "balance", "key", "keys", "limit", "limits", "quota", "payment"];
 
-/// The cause that a close frame names. Deepgram tells its own causes by a link in an English
-/// sentence; older texts hold the bare code.
+/// The cause named by a close frame. Deepgram gives its own code as a link in an English sentence;
+/// older texts contain the bare code.
 pub fn reason_of_close(code: Option<u16>, text: &str) -> Reason {
     let text = text.to_ascii_lowercase();
     match dg_code_of(&text) {
@@ -26,7 +25,7 @@ pub fn reason_of_close(code: Option<u16>, text: &str) -> Reason {
     }
 }
 
-/// Deepgram's own code in a close's text.
+/// Deepgram's own code in a close reason.
 pub fn dg_code_of(text: &str) -> DgCode {
     let text = text.to_ascii_lowercase();
     let names = |code: &str| text.contains(code) || text.contains(&code.replacen('0', "-0", 1));
@@ -43,7 +42,7 @@ pub fn dg_code_of(text: &str) -> DgCode {
     }
 }
 
-/// Letters and four digits, with or without a hyphen: the form that all of Deepgram's codes have.
+/// Letters and four digits, with or without a hyphen: the form of all Deepgram codes.
 fn is_dg_code(word: &str) -> bool {
     let Some((letters, digits)) = word.split_at_checked(word.len().saturating_sub(4)) else {
         return false;
@@ -60,7 +59,7 @@ fn reason_of_code(code: Option<u16>, text: &str) -> Reason {
         None | Some(1000) => Reason::ClosedEarly,
         Some(1001 | 1012 | 1013) => Reason::ClosedGoingAway,
         Some(1011) => Reason::ProviderError,
-        // What the WebSocket library puts in the place of a code that RFC 6455 forbids on the wire.
+        // What the WebSocket library substitutes for a code that RFC 6455 forbids on the wire.
         Some(1002) if text == "protocol violation" => Reason::WsProtocol,
         Some(_) => Reason::ClosedOther,
     }

@@ -1,16 +1,15 @@
-//! What one session runs by.
+//! One session's settings.
 
 use std::time::Duration;
 
 use super::Endpoint;
 use super::audio::AudioFormat;
 
-/// All that the session machine needs to know to run one session; validated, never changed.
+/// Everything the session machine needs to run one session; validated, never changed.
 #[derive(Clone, Debug)]
 pub struct SessionConfig {
-    /// Deepgram's endpoint.
     pub endpoint: Endpoint,
-    /// What the audio bytes mean; `None` for encodings that do not tell time per byte.
+    /// The audio format; `None` for encodings without a known duration.
     pub audio: Option<AudioFormat>,
     /// Send a KeepAlive after this long without a successful send; over 0, under 10 s.
     pub keepalive_interval: Duration,
@@ -20,22 +19,22 @@ pub struct SessionConfig {
     pub prime_silence: Duration,
     /// How often to ping Deepgram.
     pub ping_interval: Duration,
-    /// How long after a ping something must have been received.
+    /// How soon after a ping something must be received.
     pub ping_timeout: Duration,
-    /// Audio unanswered for this long makes a `stalled` event.
+    /// Audio without a result for this long raises a `stalled` event.
     pub stall_after: Duration,
     /// Whether a stall is a death.
     pub kill_stalled: bool,
-    /// Dial attempts in all, at least 1.
+    /// Total dial attempts, at least 1.
     pub connect_attempts: u32,
-    /// The kernel must take some of what waits to be written within this.
+    /// The kernel must accept some of the pending data within this time.
     pub write_timeout: Duration,
-    /// How much audio is kept while dialling, where [`SessionConfig::audio`] tells time.
+    /// How much audio to buffer while dialling, if [`SessionConfig::audio`] is known.
     pub connect_buffer: Duration,
     /// How long a Finalize may stay unanswered.
     pub finalize_timeout: Duration,
-    /// How long Deepgram has to close after CloseStream.
+    /// How long Deepgram may take to close after CloseStream.
     pub finish_timeout: Duration,
-    /// How long an application may leave its socket unread while something waits for it.
+    /// How long an application may leave its socket unread while data is waiting.
     pub app_stall_timeout: Duration,
 }

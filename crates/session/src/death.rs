@@ -1,5 +1,5 @@
-//! The closed vocabularies of a death: what killed a connection, which operation noticed, and who
-//! must act. The same words stand in events, metric labels, logs and spans.
+//! The closed vocabularies of a death: what killed a connection, which operation detected it, and
+//! who must act. The same words are used in events, metric labels, logs and spans.
 
 use serde::Serialize;
 
@@ -7,10 +7,10 @@ use serde::Serialize;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
-    /// Deepgram heard nothing for its idle window (1011, net0001).
+    /// Deepgram received nothing for its idle timeout (1011, net0001).
     #[serde(rename = "net_0001_idle")]
     Net0001Idle,
-    /// Deepgram had nothing to answer in its response window (1011, net0000).
+    /// Deepgram produced no result within its response timeout (1011, net0000).
     #[serde(rename = "net_0000_no_result")]
     Net0000NoResult,
     /// Deepgram could not decode the audio (1008, data0000).
@@ -20,11 +20,11 @@ pub enum Reason {
     ProviderError,
     /// 1001, 1012 or 1013: Deepgram is restarting or overloaded.
     ClosedGoingAway,
-    /// 1000 or no code although nobody had asked.
+    /// 1000 or no code, without being asked to close.
     ClosedEarly,
     /// A close that no other reason covers.
     ClosedOther,
-    /// A close whose text speaks of credit, key or limit.
+    /// A close whose text mentions credit, key or limit.
     ClosedAccount,
     /// The peer reset the connection.
     ConnectionReset,
@@ -36,17 +36,17 @@ pub enum Reason {
     TlsFailed,
     /// The peer broke RFC 6455, or sent a message over 4 MiB.
     WsProtocol,
-    /// Nothing was received within the ping's deadline.
+    /// Nothing was received within the ping timeout.
     PingTimeout,
-    /// The kernel took nothing of what waits to be written within the write deadline.
+    /// The kernel accepted none of the pending data within the write timeout.
     WriteStalled,
     /// Audio went in, nothing came out, and `liveness.kill_stalled` is on.
     StalledTranscript,
-    /// A bug of ours.
+    /// A bug in the sidecar.
     InternalError,
 }
 
-/// The operation that noticed a death.
+/// The operation that detected a death.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Trigger {
@@ -58,15 +58,15 @@ pub enum Trigger {
     KeepaliveWrite,
     /// Writing a Finalize.
     FinalizeWrite,
-    /// Writing a text message of the application's.
+    /// Writing a text message from the application.
     TextWrite,
     /// Writing CloseStream.
     CloseWrite,
     /// Sending a ping, or waiting for its answer.
     Ping,
-    /// A deadline of ours on progress or results.
+    /// One of our deadlines, on progress or results.
     Watchdog,
-    /// A bug of ours.
+    /// A bug in the sidecar.
     Fault,
 }
 
@@ -106,7 +106,6 @@ impl Reason {
         Self::InternalError,
     ];
 
-    /// The label value.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Net0001Idle => "net_0001_idle",
@@ -129,7 +128,7 @@ impl Reason {
         }
     }
 
-    /// Who must act: a function of the reason alone, so the label adds no series.
+    /// Who must act: determined by the reason, so the label adds no series.
     pub fn class(self) -> Class {
         match self {
             Self::Net0001Idle
@@ -151,7 +150,7 @@ impl Reason {
         }
     }
 
-    /// The operations that can notice this reason. Metrics exist for these pairs and no others.
+    /// The operations that can detect this reason. Metrics exist only for these pairs.
     pub fn triggers(self) -> &'static [Trigger] {
         match self {
             Self::ConnectionReset | Self::BrokenPipe | Self::TlsFailed => &Trigger::ON_THE_WIRE,
@@ -198,7 +197,6 @@ impl Trigger {
         Self::Ping,
     ];
 
-    /// The label value.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Read => "read",
@@ -218,7 +216,6 @@ impl Class {
     /// Every class, in declaration order.
     pub const ALL: [Self; 4] = [Self::Provider, Self::Account, Self::Network, Self::Sidecar];
 
-    /// The label value.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Provider => "provider",
@@ -229,22 +226,22 @@ impl Class {
     }
 }
 
-/// One connection's death, as the `dead` event tells it.
+/// One connection's death, as in the `dead` event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Death {
     /// The first cause.
     pub reason: Reason,
-    /// The operation that noticed.
+    /// The operation that detected it.
     pub trigger: Trigger,
     /// Who must act.
     pub class: Class,
     /// Close code and text, or the error; never key, header or query.
     pub detail: String,
-    /// How long ago something was last sent successfully.
+    /// Time since the last successful send.
     pub send_age_ms: u64,
-    /// How long ago something was last received.
+    /// Time since the last receive.
     pub receive_age_ms: u64,
-    /// Which of the session's connections, from 1.
+    /// Number of the connection within the session, from 1.
     pub connection: u32,
 }
 

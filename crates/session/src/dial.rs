@@ -1,4 +1,4 @@
-//! How an attempt to reach Deepgram can end.
+//! How a connection attempt can end.
 
 use std::time::Duration;
 
@@ -9,7 +9,6 @@ use super::bounded;
 /// Why an attempt failed: the `reason` of `connect_failed`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "the HTTP variants say it all")]
 pub enum DialReason {
     /// The name could not be resolved.
     Dns,
@@ -19,7 +18,7 @@ pub enum DialReason {
     Tls,
     /// `upstream.connect_timeout` passed.
     Timeout,
-    /// The answer to the upgrade was not a sound HTTP or WebSocket one.
+    /// The response to the upgrade was not valid HTTP or WebSocket.
     Protocol,
     #[serde(rename = "http_400")]
     Http400,
@@ -58,7 +57,7 @@ impl DialReason {
         Self::Http3xx,
     ];
 
-    /// The reason that an HTTP status other than 101 stands for.
+    /// The reason for an HTTP status other than 101.
     pub fn of_status(status: u16) -> Self {
         match status {
             400 => Self::Http400,
@@ -73,30 +72,33 @@ impl DialReason {
         }
     }
 
-    /// What the reader of a refusal can do.
+    /// What went wrong and what to do, in a sentence.
     pub fn advice(self) -> &'static str {
         match self {
-            Self::Dns => "its name could not be resolved; check upstream.url and the pod's DNS",
+            Self::Dns => "DNS lookup failed; check upstream.url and the pod's DNS",
             Self::Tcp => "no TCP connection; check upstream.url, network policies and egress",
-            Self::Tls => "the TLS handshake failed; check upstream.ca_file and any proxy between",
-            Self::Timeout => "upstream.connect_timeout passed; check the network path",
-            Self::Protocol => "the answer was no WebSocket upgrade; check what upstream.url serves",
-            Self::Http400 => "Deepgram refused the parameters; see detail and correct params",
-            Self::Http401 => {
-                "Deepgram refused the API key; check the key that the sidecar was given"
+            Self::Tls => {
+                "the TLS handshake failed; check upstream.ca_file and any proxy on the path"
             }
+            Self::Timeout => {
+                "no connection within upstream.connect_timeout; check the network path"
+            }
+            Self::Protocol => {
+                "the response was not a WebSocket upgrade; check what upstream.url points to"
+            }
+            Self::Http400 => "Deepgram refused the parameters; see detail and correct params",
+            Self::Http401 => "Deepgram refused the API key; check the sidecar's key",
             Self::Http402 => "the Deepgram project has no credit",
-            Self::Http403 => "the Deepgram project may not use this model or feature",
+            Self::Http403 => "the Deepgram project is not allowed to use this model or feature",
             Self::Http429 => "the Deepgram project is at its concurrency limit; try again later",
             Self::Http4xx => "Deepgram refused the request; see status and detail",
             Self::Http5xx => "Deepgram failed; try again later",
             Self::Http3xx => {
-                "it answered with a redirect, which is never followed; correct upstream.url"
+                "the response was a redirect, which is never followed; correct upstream.url"
             }
         }
     }
 
-    /// The label value.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Dns => "dns",
@@ -119,21 +121,20 @@ impl DialReason {
 /// An attempt that failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct DialFailure {
-    /// Why.
     pub reason: DialReason,
-    /// The HTTP status, where an answer came.
+    /// The HTTP status, if there was a response.
     pub status: Option<u16>,
     /// Deepgram's own message or the error, up to 1 KiB; never key, header or query.
     pub detail: String,
     /// Deepgram's `dg-request-id`.
     pub request_id: Option<String>,
-    /// Whether the peer showed a certificate that another attempt will not make better.
+    /// Whether the peer's certificate was bad, so that retrying does not help.
     #[serde(skip)]
     pub untrusted: bool,
 }
 
 impl DialFailure {
-    /// A failure before any HTTP answer came.
+    /// A failure before any HTTP response.
     pub fn before_answer(reason: DialReason, detail: impl Into<String>) -> Self {
         Self {
             reason,
@@ -144,8 +145,8 @@ impl DialFailure {
         }
     }
 
-    /// Whether another attempt may help: 408, 429, 5xx and all transport below HTTP. All other
-    /// statuses are Deepgram's last word (contract, section 7).
+    /// Whether another attempt may help: 408, 429, 5xx and all transport failures below HTTP. All
+    /// other statuses are final (contract, section 7).
     pub fn is_retryable(&self) -> bool {
         match self.reason {
             DialReason::Http429 | DialReason::Http5xx => true,
@@ -161,7 +162,7 @@ impl DialFailure {
     }
 }
 
-/// How long each phase of a successful dial took.
+/// Durations of the phases of a successful dial.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DialPhases {
     /// Name resolution.

@@ -1,7 +1,7 @@
-//! What the session machine tells the operators' side: one fact for each thing that happened.
+//! What the session machine reports to operators: one fact for each thing that happened.
 //!
 //! The machine only returns facts; `telemetry` decides which metric, log line and span each one
-//! moves. As JSON a fact is an object whose `event` is the name of its log line.
+//! becomes. As JSON a fact is an object whose `event` is the name of its log line.
 
 mod connection;
 mod ending;
@@ -29,7 +29,6 @@ pub use traffic::{
 /// One thing that happened in a session.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
-#[expect(missing_docs, reason = "each variant is named by the struct that it holds")]
 pub enum Fact {
     DialFailed(DialFailed),
     #[serde(rename = "upstream_up")]
@@ -58,13 +57,13 @@ pub enum Fact {
     AudioLost(AudioLost),
     AppStalled(AppStalled),
     BinaryDropped(BinaryDropped),
-    /// Boxed, because it is several times as large as the others, of which many are kept.
+    /// Boxed, because it is several times as large as the others, and many facts are kept.
     #[serde(rename = "session_end")]
     SessionEnded(Box<SessionEnded>),
 }
 
 impl Fact {
-    /// How many Finalizes it settles: each that was asked for is settled by exactly one fact.
+    /// How many Finalizes it settles: each requested one is settled by exactly one fact.
     pub fn finalizes_settled(&self) -> u64 {
         match self {
             Self::FinalizeAnswered(fact) => fact.count,
@@ -76,20 +75,19 @@ impl Fact {
     }
 }
 
-/// Whoever is told what happens in a session. Called from the session's own task, so it must
-/// neither block nor wait.
+/// Observes a session. Called from the session's own task, so it must not block.
 pub trait Observer {
-    /// One thing happened.
+    /// Something happened.
     fn record(&self, fact: &Fact);
 
-    /// A figure was measured. May come for every message, so it must neither allocate nor look
-    /// anything up.
+    /// Something was measured. May be called for every message, so it must neither allocate nor
+    /// look anything up.
     fn observe(&self, observation: &Observation);
 
     /// The application is sent an ERROR.
     fn refused(&self, refusal: &Refusal);
 
-    /// The session is doing something else now.
+    /// The session's state changed.
     fn state_changed(&self, from: State, to: State);
 }
 

@@ -1,4 +1,4 @@
-//! What a session tells its application.
+//! What a session sends to its application.
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -10,7 +10,6 @@ use super::{Refusal, TimeMap};
 /// A frame to the application.
 #[derive(Clone, Debug, PartialEq)]
 pub enum AppFrame {
-    /// OPENED.
     Opened {
         /// Deepgram's `dg-request-id`.
         request_id: Option<String>,
@@ -19,14 +18,12 @@ pub enum AppFrame {
     Message {
         /// Deepgram's own bytes.
         text: Bytes,
-        /// What its times mean.
+        /// How to convert its times to session time.
         times: TimeMap,
     },
-    /// EVENT.
     Event {
         /// Milliseconds since the last byte of OPEN was read.
         at_ms: u64,
-        /// What happened.
         event: Event,
     },
     /// ERROR: always fatal.
@@ -35,7 +32,7 @@ pub enum AppFrame {
     Finished(Box<Summary>),
 }
 
-/// The payload of an EVENT frame, less `at_ms`. Members and names are the contract's, section 5.
+/// The payload of an EVENT frame, without `at_ms`. Members and names are the contract's, section 5.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
@@ -46,16 +43,14 @@ pub enum Event {
         /// For how long nothing came out.
         silent_ms: u64,
     },
-    /// Audio was given up.
+    /// Audio was lost.
     AudioDropped {
         /// AUDIO frames.
         frames: u64,
-        /// Their bytes.
         bytes: u64,
-        /// Why.
         cause: LossCause,
     },
-    /// The keepalive budget is spent and the connection was closed.
+    /// The keepalive budget was used up and the connection was closed.
     Parked {
         /// How long nothing but keepalives was sent.
         idle_ms: u64,
@@ -67,22 +62,22 @@ pub enum Event {
     },
     /// The sidecar is shutting down.
     Draining {
-        /// What is left until it cuts.
+        /// The time left until it cuts.
         deadline_ms: u64,
     },
 }
 
-/// Why audio of the application never became text.
+/// Why the application's audio never became text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LossCause {
-    /// The connection was dead, or died before Deepgram had made it final.
+    /// The connection was dead, or died before the audio was final.
     Dead,
-    /// No connection could be had.
+    /// No connection could be made.
     ConnectFailed,
     /// The shutdown deadline cut the session.
     DrainDeadline,
-    /// It came after FINISH or after the shutdown had closed the stream.
+    /// It came after FINISH or after shutdown had closed the stream.
     AfterFinish,
     /// The application left or broke the contract before it could be sent.
     AppGone,
@@ -101,7 +96,6 @@ impl LossCause {
         Self::FinishTimeout,
     ];
 
-    /// The label value.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Dead => "dead",

@@ -1,4 +1,4 @@
-//! What can happen to a session, on either side.
+//! The inputs of a session, from either side.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::dial::{DialFailure, DialPhases};
 use super::fact::DgCode;
 use super::{Refusal, Written};
 
-/// What comes from the application's socket.
+/// Input from the application's socket.
 #[derive(Clone, Debug)]
 pub enum AppInput {
     /// Audio, verbatim; may be empty.
@@ -27,12 +27,12 @@ pub enum AppInput {
     Update,
     /// The application broke the contract: this ends the session.
     Breach(Box<Refusal>),
-    /// The application shut its writing side.
+    /// The application shut down its writing side.
     Eof,
-    /// Nothing can be delivered any more. What it has sent may still be on its way, so only its
-    /// end of stream ends the session.
+    /// Nothing more can be delivered. What the application has sent may still be in flight, so only
+    /// its end of stream ends the session.
     WriteFailed,
-    /// What waits for the application was not taken by the kernel at once.
+    /// The kernel did not accept data for the application immediately.
     WriteBlocked,
     /// The kernel took some of it.
     WriteProgress,
@@ -40,7 +40,7 @@ pub enum AppInput {
     WriteDrained,
 }
 
-/// What comes from Deepgram's side.
+/// Input from Deepgram's side.
 #[derive(Clone, Debug)]
 pub enum UpstreamInput {
     /// The dial succeeded.
@@ -50,9 +50,8 @@ pub enum UpstreamInput {
         /// How long each phase took.
         phases: DialPhases,
     },
-    /// The dial failed.
     DialFailed(DialFailure),
-    /// A text message, verbatim, with what the session needs to know of it.
+    /// A text message, verbatim, with what the session needs to know about it.
     Message {
         /// The message's bytes, UTF-8.
         text: Bytes,
@@ -64,40 +63,39 @@ pub enum UpstreamInput {
         /// Its length in bytes.
         length: usize,
     },
-    /// A ping of Deepgram's: a sign of life. The WebSocket library answers it.
+    /// A ping from Deepgram: a sign of life. The WebSocket library answers it.
     Ping,
-    /// A pong: the answer to a ping of ours.
+    /// A pong, answering our ping.
     Pong,
-    /// The kernel has taken all that was sent so far.
+    /// The kernel has taken everything sent so far.
     Written(Written),
-    /// What was sent was not taken by the kernel at once.
+    /// The kernel did not accept sent data immediately.
     WriteBlocked,
     /// The kernel took some of it.
     WriteProgress,
     /// Deepgram sent a close frame.
     Closed {
-        /// Its code; `None` where it had none.
+        /// Its code; `None` if it had none.
         code: Option<u16>,
-        /// What that code and text mean as a cause of death.
+        /// The cause of death that code and text stand for.
         reason: Reason,
         /// Deepgram's own code in its text.
         dg_code: DgCode,
-        /// Code and text, for people.
+        /// Code and text, human-readable.
         detail: String,
     },
     /// The connection failed without a close frame.
     Failed {
-        /// The cause.
         reason: Reason,
-        /// The operation that noticed.
+        /// The operation that detected it.
         trigger: Trigger,
-        /// The error, for people; never holds key, header or query.
+        /// The error, human-readable; never contains key, header or query.
         detail: String,
     },
 }
 
-/// What a message from Deepgram means to the session. Times are of the audio that was sent
-/// on its connection.
+/// What a message from Deepgram means to the session. Times are of the audio sent on its
+/// connection.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum MessageKind {
     /// Nova's `Results`.
@@ -126,9 +124,9 @@ pub enum MessageKind {
     SpeechStarted,
     /// Nova's `UtteranceEnd`.
     UtteranceEnd,
-    /// An `Error` message; what follows decides what it meant.
+    /// An `Error` message; what follows decides its meaning.
     Error,
-    /// Any other message, text that is not JSON included.
+    /// Any other message, including text that is not JSON.
     Other,
 }
 

@@ -1,9 +1,9 @@
 //! The vocabulary that the application's side, Deepgram's side and the session machine share.
 //!
-//! It does no I/O and knows neither sockets nor metrics. The words:
+//! It does no I/O and knows neither sockets nor metrics. Terms:
 //! a **session** is one application stream, from OPEN to FINISHED; a **connection** is one
 //! WebSocket to Deepgram, of which a session has one at a time; a **death** is a connection that
-//! ended although nobody asked it to.
+//! ended without being asked to.
 
 pub mod audio;
 pub mod bound;
@@ -38,15 +38,15 @@ pub use refusal::{ConnectRefusal, ErrorCode, Refusal};
 pub use state::State;
 pub use time_map::TimeMap;
 
-/// The name of a session: 1 to 64 of `A-Z a-z 0-9 . _ : -`. Cheap to clone.
+/// A session id: 1 to 64 of `A-Z a-z 0-9 . _ : -`. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct SessionId(Arc<str>);
 
 impl SessionId {
-    /// Longest id, in bytes.
+    /// Maximum length, in bytes.
     pub const LENGTH_MAX: usize = 64;
 
-    /// Takes a name that the application chose; `None` where it breaks the rule above.
+    /// Parses an id chosen by the application; `None` if it is invalid.
     pub fn parse(text: &str) -> Option<Self> {
         let fits = (1..=Self::LENGTH_MAX).contains(&text.len());
         (fits && text.bytes().all(is_name_byte)).then(|| Self(text.into()))
@@ -58,7 +58,7 @@ impl SessionId {
     }
 }
 
-/// Whether a byte may stand in a session id or in the key of a tag.
+/// Whether a byte is allowed in a session id or a tag's key.
 pub fn is_name_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b':' | b'-')
 }
@@ -69,7 +69,7 @@ impl fmt::Display for SessionId {
     }
 }
 
-/// Which of Deepgram's streaming endpoints a session speaks.
+/// Which of Deepgram's streaming endpoints a session uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum Endpoint {
     /// `/v1/listen`: Nova. KeepAlive is a JSON text message, Finalize exists.
@@ -90,16 +90,16 @@ impl Endpoint {
     }
 }
 
-/// Longest text that Deepgram or the network can put into an event, in bytes.
+/// Maximum text from Deepgram or the network in an event, in bytes.
 const DETAIL_BYTES_MAX: usize = 1 << 10;
 
-/// Cuts a text for people to its bound.
+/// Truncates a human-readable text to its limit.
 pub fn bounded(mut detail: String) -> String {
     detail.truncate(detail.floor_char_boundary(DETAIL_BYTES_MAX));
     detail
 }
 
-/// Whole milliseconds: the unit of every duration that is told to anybody.
+/// Whole milliseconds: the unit of every reported duration.
 pub fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

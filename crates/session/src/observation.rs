@@ -1,27 +1,25 @@
-//! What is measured too often to be a fact: figures that move histograms and nothing else, some of
-//! them for every message.
+//! Measurements too frequent to be facts: they only update histograms, some for every message.
 
 use std::time::Duration;
 
 use super::MessageKind;
 use super::audio::AudioFormat;
 
-/// A figure that the machine measured.
+/// A measurement by the machine.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Observation {
     /// Deepgram sent a text message.
     Message {
-        /// Which.
         kind: MessageKind,
-        /// For a result: how far it is behind the audio that was sent on its connection; `None`
-        /// where the encoding tells no time.
+        /// For a result: how far it is behind the audio sent on its connection; `None` if the
+        /// encoding has no known duration.
         lag: Option<Duration>,
-        /// For the session's first result: since its first audio was sent.
+        /// For the session's first result: time since its first audio was sent.
         first_result: Option<Duration>,
     },
-    /// The application has everything that Deepgram said.
+    /// Everything from Deepgram has been written to the application.
     Delivered {
-        /// Since the oldest of it was read.
+        /// Time since the oldest of it was read.
         latency: Duration,
     },
     /// Something was sent to Deepgram after a noticeable pause.
@@ -29,19 +27,14 @@ pub enum Observation {
         /// Since the last send.
         gap: Duration,
     },
-    /// A pong came.
+    /// A pong was received.
     PingAnswered {
-        /// Since its ping was written.
+        /// Time since its ping was written.
         round_trip: Duration,
     },
-    /// A socket that had refused a write takes everything again, or is gone.
-    Unblocked {
-        /// Whose.
-        side: Side,
-        /// For how long.
-        duration: Duration,
-    },
-    /// A stretch of the session's life is over.
+    /// A blocked socket accepts data again, or is gone.
+    Unblocked { side: Side, duration: Duration },
+    /// A segment of the session's life is over.
     Segment(Box<Segment>),
 }
 
@@ -58,7 +51,6 @@ impl Side {
     /// Every side, in declaration order.
     pub const ALL: [Self; 2] = [Self::App, Self::Upstream];
 
-    /// The label value.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::App => "app",
@@ -67,16 +59,15 @@ impl Side {
     }
 }
 
-/// What happened in one stretch of a session's life: differences, not totals.
+/// One segment of a session's life: differences, not totals.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Segment {
-    /// How long it was.
     pub duration: Duration,
     /// Bytes of AUDIO read.
     pub bytes_received: u64,
     /// Bytes of audio written to Deepgram.
     pub bytes_sent: u64,
-    /// The encoding, where it tells time.
+    /// The audio format, if known.
     pub audio: Option<AudioFormat>,
     /// KeepAlives written.
     pub keepalives: u64,
@@ -84,8 +75,8 @@ pub struct Segment {
     pub messages: u64,
     /// Final results among them.
     pub finals: u64,
-    /// The longest silence towards Deepgram that ended within it.
+    /// The longest pause in sending to Deepgram that ended within it.
     pub send_gap_max: Duration,
-    /// How far the results were behind the audio at its end; `None` while nothing tells.
+    /// How far the results were behind the audio at its end; `None` if unknown.
     pub lag: Option<Duration>,
 }

@@ -1,4 +1,4 @@
-//! What a session sends to Deepgram, and how it hears that the kernel has it.
+//! What a session sends to Deepgram, and how it learns that the kernel has taken it.
 
 use bytes::Bytes;
 
@@ -7,9 +7,9 @@ use bytes::Bytes;
 pub enum Outgoing {
     /// The application's audio; never empty.
     Audio(Bytes),
-    /// Silence of our own, to prime a connection; not part of the session's audio.
+    /// Our own silence, to prime a connection; not part of the session's audio.
     Silence(Bytes),
-    /// A JSON text message of the application's.
+    /// A JSON text message from the application.
     Text(Bytes),
     /// The keepalive of the session's endpoint.
     KeepAlive,
@@ -20,12 +20,12 @@ pub enum Outgoing {
     },
     /// `CloseStream`.
     CloseStream,
-    /// A ping that asks for a sign of life.
+    /// A ping, to check that the connection is alive.
     Ping,
 }
 
 impl Outgoing {
-    /// Bytes of payload that it carries.
+    /// Its payload, in bytes.
     pub fn payload_len(&self) -> usize {
         match self {
             Self::Audio(bytes) | Self::Silence(bytes) | Self::Text(bytes) => bytes.len(),
@@ -33,7 +33,7 @@ impl Outgoing {
         }
     }
 
-    /// Bytes of the application's audio that it carries.
+    /// The application's audio in it, in bytes.
     pub fn audio_len(&self) -> usize {
         match self {
             Self::Audio(bytes) => bytes.len(),
@@ -42,24 +42,21 @@ impl Outgoing {
     }
 }
 
-/// What the kernel has taken since the last such report, counted by kind.
+/// What the kernel has taken since the last report, by kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Written {
     /// Messages of the application's audio.
     pub audio_frames: u64,
-    /// Their bytes.
     pub audio_bytes: u64,
     /// Bytes of our own silence.
     pub silence_bytes: u64,
     /// KeepAlives.
     pub keepalives: u64,
-    /// Finalizes.
     pub finalizes: u64,
     /// The application's text messages.
     pub texts: u64,
     /// CloseStreams: 0 or 1.
     pub close_streams: u64,
-    /// Pings.
     pub pings: u64,
 }
 
@@ -80,7 +77,7 @@ impl Written {
         }
     }
 
-    /// Adds what was written in addition.
+    /// Adds another report.
     pub fn merge(&mut self, more: &Self) {
         self.audio_frames += more.audio_frames;
         self.audio_bytes += more.audio_bytes;
@@ -92,7 +89,7 @@ impl Written {
         self.pings += more.pings;
     }
 
-    /// Messages of every kind that count as activity towards Deepgram: all but Pings.
+    /// Messages that count as activity for Deepgram: all except Pings.
     pub fn is_activity(&self) -> bool {
         *self != Self { pings: self.pings, ..Self::default() }
     }

@@ -1,11 +1,11 @@
-//! ERROR: what an application is told when it cannot be served.
+//! ERROR: why an application cannot be served.
 
 use serde::Serialize;
 
 use super::bounded;
 use super::dial::DialReason;
 
-/// Longest name of a member, in bytes: an application may send one of a megabyte.
+/// Maximum length of a member's name, in bytes: an application may send one of a megabyte.
 const FIELD_BYTES_MAX: usize = 256;
 
 /// The payload of an ERROR frame.
@@ -13,39 +13,39 @@ const FIELD_BYTES_MAX: usize = 256;
 pub struct Refusal {
     /// The closed vocabulary of section 7.
     pub code: ErrorCode,
-    /// A sentence that says what to do, up to 1 KiB.
+    /// A sentence saying what to do, up to 1 KiB.
     pub message: String,
-    /// The offending member by dotted path, up to 256 bytes, where there is one.
+    /// The offending member's dotted path, up to 256 bytes, if there is one.
     pub field: Option<String>,
-    /// More, for `connect_failed` alone.
+    /// Details, only for `connect_failed`.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub connect: Option<Box<ConnectRefusal>>,
 }
 
 impl Refusal {
-    /// A refusal that no single member is to blame for.
+    /// A refusal that concerns no single member.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         Self { code, message: bounded(message.into()), field: None, connect: None }
     }
 
-    /// A refusal that one member is to blame for, named by its dotted path.
+    /// A refusal because of one member, given by its dotted path.
     pub fn of_field(code: ErrorCode, field: impl Into<String>, message: impl Into<String>) -> Self {
         Self { field: Some(field.into()), ..Self::new(code, message) }
     }
 
-    /// The same for a member that the application has named itself.
+    /// The same for a member whose name came from the application.
     pub fn of_member(code: ErrorCode, field: &str, complaint: &str) -> Self {
         let field = &field[..field.floor_char_boundary(FIELD_BYTES_MAX)];
         Self::of_field(code, field, format!("{field}: {complaint}"))
     }
 }
 
-/// What `connect_failed` says beyond the other refusals; `None` where unknown.
+/// The additional members of `connect_failed`; `None` if unknown.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ConnectRefusal {
     /// Why the last attempt failed.
     pub reason: Option<DialReason>,
-    /// The HTTP status of the answer to the upgrade.
+    /// The HTTP status of the upgrade's response.
     pub status: Option<u16>,
     /// Deepgram's own message, up to 1 KiB.
     pub detail: Option<String>,
@@ -56,7 +56,6 @@ pub struct ConnectRefusal {
 /// Codes of ERROR frames, section 7 of the contract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "the contract's table defines each code under this very name")]
 pub enum ErrorCode {
     BadFrame,
     FrameTooLarge,
@@ -91,7 +90,7 @@ impl ErrorCode {
         Self::ConnectFailed,
     ];
 
-    /// The code as it stands on the wire and in labels.
+    /// The code, as on the wire and in labels.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::BadFrame => "bad_frame",

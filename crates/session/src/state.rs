@@ -1,8 +1,8 @@
-//! What a session is doing, as operators see it.
+//! A session's state, as operators see it.
 
 use serde::Serialize;
 
-/// What a session is doing.
+/// A session's state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[repr(u8)]
@@ -13,13 +13,13 @@ pub enum State {
     Open = 1,
     /// Open with an unanswered Finalize.
     Finalizing = 2,
-    /// CloseStream is asked for; the last results are on their way.
+    /// CloseStream is requested; waiting for the last results.
     Closing = 3,
-    /// The connection died; the application has not finished yet.
+    /// The connection died, but the application has not finished yet.
     Dead = 4,
-    /// The keepalive budget is spent; the next audio reopens.
+    /// The keepalive budget is used up; the next audio reopens the connection.
     Parked = 5,
-    /// Over; the last frame may still be on its way.
+    /// Over; the last frame may still be in flight.
     Ended = 6,
 }
 
@@ -35,7 +35,6 @@ impl State {
         Self::Ended,
     ];
 
-    /// The label value.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Connecting => "connecting",

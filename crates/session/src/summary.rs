@@ -1,11 +1,11 @@
-//! What a session was, told once at its end: the FINISHED frame and the `session_end` log line.
+//! The summary of a session, reported once at its end: FINISHED and the `session_end` log line.
 
 use serde::Serialize;
 
 use super::SessionId;
 use super::death::{Class, Reason, Trigger};
 
-/// How a session ended. The first terminal fact decides.
+/// How a session ended. The first terminal event decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
@@ -19,7 +19,7 @@ pub enum Outcome {
     Drained,
     /// FINISH, and Deepgram had not closed within `session.finish_timeout`.
     TimedOut,
-    /// No connection was ever up. Such a session ends with ERROR, not with FINISHED.
+    /// No connection ever came up. Such a session ends with ERROR, not FINISHED.
     ConnectFailed,
 }
 
@@ -34,7 +34,6 @@ impl Outcome {
         Self::ConnectFailed,
     ];
 
-    /// The label value.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Finished => "finished",
@@ -47,12 +46,10 @@ impl Outcome {
     }
 }
 
-/// The session's books, closed. Member names and meanings are the contract's, section 6.
+/// The session's summary. Member names and meanings are the contract's, section 6.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Summary {
-    /// The session.
     pub session_id: SessionId,
-    /// How it ended.
     pub outcome: Outcome,
     /// Whether the shutdown deadline ended it.
     pub cut: bool,
@@ -60,13 +57,13 @@ pub struct Summary {
     pub death: Option<DeathSummary>,
     /// From the last byte of OPEN to now.
     pub duration_ms: u64,
-    /// Connections that were up.
+    /// How many connections there were.
     pub connections: u32,
-    /// The audio's books: `bytes_received = bytes_sent + bytes_dropped + bytes_gated`.
+    /// The audio accounting: `bytes_received = bytes_sent + bytes_dropped + bytes_gated`.
     pub audio: AudioSummary,
     /// KeepAlives written, over all connections.
     pub keepalives: u64,
-    /// What became of the Finalizes.
+    /// The outcome of the Finalizes.
     pub finalizes: FinalizeSummary,
     /// What Deepgram sent.
     pub messages: MessageSummary,
@@ -74,16 +71,16 @@ pub struct Summary {
     pub recoveries: u32,
     /// Audio that never became text, in milliseconds.
     pub lost_ms: u64,
-    /// The VAD gate's books; `None` without a gate.
+    /// The VAD gate's counts; `None` without a gate.
     pub vad: Option<()>,
 }
 
-/// A death without what only its moment needs.
+/// A death, without the details of its moment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct DeathSummary {
     /// The first cause.
     pub reason: Reason,
-    /// The operation that noticed.
+    /// The operation that detected it.
     pub trigger: Trigger,
     /// Who must act.
     pub class: Class,
@@ -91,33 +88,31 @@ pub struct DeathSummary {
     pub detail: String,
 }
 
-/// The audio's books.
+/// The audio accounting.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct AudioSummary {
-    /// AUDIO frames read, empty ones too.
+    /// AUDIO frames read, including empty ones.
     pub frames: u64,
-    /// Their bytes.
     pub bytes_received: u64,
-    /// Bytes written to Deepgram, replays not twice.
+    /// Bytes written to Deepgram; replays are not counted twice.
     pub bytes_sent: u64,
     /// AUDIO frames never sent.
     pub frames_dropped: u64,
-    /// Their bytes.
     pub bytes_dropped: u64,
     /// Bytes that the VAD gate held back.
     pub bytes_gated: u64,
 }
 
-/// What became of the Finalizes.
+/// The outcome of the Finalizes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct FinalizeSummary {
     /// Written.
     pub sent: u64,
     /// Could not be written on a live connection.
     pub errors: u64,
-    /// Had no answer within `session.finalize_timeout`.
+    /// No answer within `session.finalize_timeout`.
     pub timeouts: u64,
-    /// Queued or asked for after a death.
+    /// Queued or requested after a death.
     pub skipped_dead: u64,
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 /// How a connection's times relate to the session's. The machine hands it out with each message;
 /// whoever knows the messages' JSON applies it.
 ///
-/// Deepgram counts the audio of a connection, and that may begin with silence of our own.
+/// Deepgram counts the audio of a connection, and that may begin with our own silence.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TimeMap {
     /// How far the connection's times are ahead of the session's.

@@ -1,8 +1,8 @@
-//! Where a session stands in a distributed trace: the W3C `traceparent`.
+//! A session's place in a distributed trace: the W3C `traceparent`.
 
 use std::fmt;
 
-/// The place of one span in a trace.
+/// A span's context in a trace.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct TraceContext {
     /// The trace; not zero.
@@ -13,7 +13,7 @@ pub struct TraceContext {
     pub is_sampled: bool,
 }
 
-/// The one flag that version 00 knows.
+/// The only flag of version 00.
 const SAMPLED: u8 = 1;
 
 impl TraceContext {

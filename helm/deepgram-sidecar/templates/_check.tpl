@@ -1,4 +1,4 @@
-{{/* Combinations of values that each are possible, and together are not. The schema judges each by itself. */}}
+{{/* Combinations of values that do not work together. The schema validates each value by itself. */}}
 {{- define "deepgram-sidecar.check" -}}
 {{- include "deepgram-sidecar.checkPod" . -}}
 {{- include "deepgram-sidecar.checkKey" . -}}
@@ -8,15 +8,15 @@
 
 {{- define "deepgram-sidecar.checkPod" -}}
 {{- if and (eq .Values.mode "native") (semverCompare "<1.29-0" .Capabilities.KubeVersion.Version) -}}
-{{- printf "Kubernetes %s has no native sidecars, which came with 1.29: set mode to classic." .Capabilities.KubeVersion.Version | fail -}}
+{{- printf "Kubernetes %s has no native sidecars (added in 1.29): set mode to classic." .Capabilities.KubeVersion.Version | fail -}}
 {{- end -}}
 {{- $least := include "deepgram-sidecar.graceSecondsLeast" . | int -}}
 {{- if and .Values.shutdown.graceSeconds (lt (int .Values.shutdown.graceSeconds) $least) -}}
-{{- printf "shutdown.graceSeconds is %d, but the application's end, the drain and 5 s for last log lines take up to %d: raise it, or lower shutdown.appSeconds or shutdown.drainSeconds." (int .Values.shutdown.graceSeconds) $least | fail -}}
+{{- printf "shutdown.graceSeconds is %d, but shutting down the application, the drain and 5 s for the last log lines take up to %d: raise it, or lower shutdown.appSeconds or shutdown.drainSeconds." (int .Values.shutdown.graceSeconds) $least | fail -}}
 {{- end -}}
 {{- range .Values.env -}}
 {{- if or (eq .name "DEEPGRAM_API_KEY") (hasPrefix "DEEPGRAM_SIDECAR_" .name) -}}
-{{- printf "env has %s, which would override the chart's own setting unseen: use config, or apiKey for the key." .name | fail -}}
+{{- printf "env has %s, which would silently override the chart's own setting: use config, or apiKey for the key." .name | fail -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -24,10 +24,10 @@
 {{- define "deepgram-sidecar.checkKey" -}}
 {{- $key := .Values.apiKey -}}
 {{- if and $key.create (not $key.value) -}}
-{{- fail "apiKey.create is true and apiKey.value is empty: give the key, or set create to false and name a Secret in apiKey.secretName." -}}
+{{- fail "apiKey.create is true but apiKey.value is empty: set it to the key, or set create to false and name a Secret in apiKey.secretName." -}}
 {{- end -}}
 {{- if and $key.value (not $key.create) -}}
-{{- fail "apiKey.value is given and apiKey.create is false, so the key would be used nowhere: set create to true, or remove the value." -}}
+{{- fail "apiKey.value is set but apiKey.create is false, so the key would not be used: set create to true, or remove the value." -}}
 {{- end -}}
 {{- if and $key.create (not (include "deepgram-sidecar.wantsKey" .)) -}}
 {{- fail "config.upstream.auth is none, so no key is used: set apiKey.create to false." -}}
@@ -40,7 +40,7 @@
 {{- printf "config.upstream.url is %s, so key and audio would travel in the clear: use wss://, or set config.upstream.allow_plaintext to true as well." $url | fail -}}
 {{- end -}}
 {{- if and (hasPrefix "ws://" $url) .Values.upstreamCA.configMapName -}}
-{{- printf "upstreamCA names certificates and config.upstream.url is %s, which has no TLS: use wss://, or remove upstreamCA.configMapName." $url | fail -}}
+{{- printf "upstreamCA is set but config.upstream.url is %s, which has no TLS: use wss://, or remove upstreamCA.configMapName." $url | fail -}}
 {{- end -}}
 {{- end -}}
 
@@ -50,7 +50,7 @@
 {{- fail "config.telemetry.metrics.per_session_max is 0, so /metrics/sessions is empty: set podMonitor.sessions.enabled to false." -}}
 {{- end -}}
 {{- if and $monitor.enabled .Values.networkPolicy.enabled (not .Values.networkPolicy.metricsFrom) -}}
-{{- fail "podMonitor is enabled and networkPolicy.metricsFrom is empty, so Prometheus could not scrape: say where Prometheus runs." -}}
+{{- fail "podMonitor is enabled but networkPolicy.metricsFrom is empty, so Prometheus could not scrape: set it to where Prometheus runs." -}}
 {{- end -}}
 {{- end -}}
 

@@ -1,4 +1,4 @@
-{{/* The socket's path, which application and sidecar share. */}}
+{{/* The socket path, shared by application and sidecar. */}}
 {{- define "deepgram-sidecar.socketDirectory" -}}/run/deepgram-sidecar{{- end -}}
 {{- define "deepgram-sidecar.socket" -}}
 {{- include "deepgram-sidecar.socketDirectory" . -}}/sidecar.sock
@@ -8,12 +8,12 @@
 {{- define "deepgram-sidecar.keyDirectory" -}}/var/run/secrets/deepgram{{- end -}}
 {{- define "deepgram-sidecar.caDirectory" -}}/etc/deepgram-ca{{- end -}}
 
-{{/* "true" where Deepgram wants a key. */}}
+{{/* "true" if Deepgram requires a key. */}}
 {{- define "deepgram-sidecar.wantsKey" -}}
 {{- if ne (dig "upstream" "auth" "token" .Values.config) "none" -}}true{{- end -}}
 {{- end -}}
 
-{{/* What the chart decides itself: it follows from the pod. */}}
+{{/* Settings that the chart derives from the pod. */}}
 {{- define "deepgram-sidecar.ownConfig" -}}
 ipc:
   socket: {{ include "deepgram-sidecar.socket" . }}

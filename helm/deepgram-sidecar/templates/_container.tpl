@@ -19,7 +19,7 @@
     {{- include "deepgram-sidecar.resources" . | nindent 4 }}
   securityContext:
     {{- include "deepgram-sidecar.securityContext" . | nindent 4 }}
-  # What is wrong with the configuration stands in the last lines of the log.
+  # The last log lines say what is wrong with the configuration.
   terminationMessagePolicy: FallbackToLogsOnError
   volumeMounts:
     - name: deepgram-sidecar-socket
@@ -39,7 +39,7 @@
     {{- end }}
 {{- end -}}
 
-{{/* Spans say which pod they come from, unless OTEL_RESOURCE_ATTRIBUTES is given. */}}
+{{/* Adds the pod to spans, unless OTEL_RESOURCE_ATTRIBUTES is set. */}}
 {{- define "deepgram-sidecar.env" -}}
 {{- $isDescribed := false -}}
 {{- range .Values.env }}{{ if eq .name "OTEL_RESOURCE_ATTRIBUTES" }}{{ $isDescribed = true }}{{ end }}{{ end -}}
@@ -58,7 +58,7 @@
 {{- end }}
 {{- end -}}
 
-{{/* The startup probe is what a native sidecar's application waits for: the socket is there when /readyz says so. */}}
+{{/* With a native sidecar the application waits for the startup probe: the socket exists once /readyz succeeds. */}}
 {{- define "deepgram-sidecar.probes" -}}
 startupProbe:
   httpGet: {path: /readyz, port: sidecar-admin}

@@ -1,5 +1,5 @@
 {{/*
-Names and labels. Every template here takes the sidecar's own scope, which in an application's chart is
+Names and labels. Pass every template here the sidecar's own scope, which in an application's chart is
 `index .Subcharts "deepgram-sidecar"`.
 */}}
 
@@ -18,7 +18,7 @@ Names and labels. Every template here takes the sidecar's own scope, which in an
 {{- end -}}
 {{- end -}}
 
-{{/* What everything that is installed is labelled with. */}}
+{{/* Labels on every installed object. */}}
 {{- define "deepgram-sidecar.labels" -}}
 app.kubernetes.io/name: {{ include "deepgram-sidecar.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
@@ -27,7 +27,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name (replace "+" "_" .Chart.Version) }}
 {{- end -}}
 
-{{/* By which the PodMonitor and the NetworkPolicy know the pods of this release that have the sidecar. */}}
+{{/* Selects this release's pods with the sidecar, for the PodMonitor and the NetworkPolicy. */}}
 {{- define "deepgram-sidecar.podLabels" -}}
 deepgram-sidecar: {{ include "deepgram-sidecar.fullname" . }}
 {{- end -}}
@@ -38,7 +38,7 @@ deepgram-sidecar: {{ include "deepgram-sidecar.fullname" . }}
 {{- with $image.digest }}@{{ . }}{{ end -}}
 {{- end -}}
 
-{{/* The name of one of several things of a kind; takes the scope and the part's own name. */}}
+{{/* The name of one of several objects of a kind; takes the scope and the part's name. */}}
 {{- define "deepgram-sidecar.partName" -}}
 {{- $part := index . 1 -}}
 {{- $room := sub 62 (len $part) | int -}}

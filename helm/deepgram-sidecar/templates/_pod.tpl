@@ -1,5 +1,5 @@
 {{/*
-What an application's pod includes. Each renders nothing where there is nothing to render, so `with` guards the key:
+Templates for an application's pod. They may render nothing, so guard the key with `with`:
 
   {{- $sidecar := index .Subcharts "deepgram-sidecar" }}
   {{- with include "deepgram-sidecar.initContainers" $sidecar }}
@@ -18,7 +18,7 @@ What an application's pod includes. Each renders nothing where there is nothing 
 {{- if eq .Values.mode "classic" }}{{ include "deepgram-sidecar.container" . }}{{ end -}}
 {{- end -}}
 
-{{/* For `volumes`. The socket's is in memory: a socket takes no space, and a node's full disk is none of its business. */}}
+{{/* For `volumes`. The socket's is in memory: a socket takes no space, and a full disk on the node must not affect it. */}}
 {{- define "deepgram-sidecar.volumes" -}}
 - name: deepgram-sidecar-socket
   emptyDir: {medium: Memory, sizeLimit: 1Mi}
@@ -48,14 +48,14 @@ What an application's pod includes. Each renders nothing where there is nothing 
   value: {{ include "deepgram-sidecar.socket" . }}
 {{- end -}}
 
-{{/* For the application's container: `volumeMounts`. Connecting to a socket needs no write to its directory. */}}
+{{/* For the application's container: `volumeMounts`. Connecting to a socket needs no write access to its directory. */}}
 {{- define "deepgram-sidecar.appVolumeMounts" -}}
 - name: deepgram-sidecar-socket
   mountPath: {{ include "deepgram-sidecar.socketDirectory" . }}
   readOnly: true
 {{- end -}}
 
-{{/* For the pod's `securityContext`: the socket belongs to this group, which every container of the pod then has. */}}
+{{/* For the pod's `securityContext`: this group owns the socket, and every container in the pod is in it. */}}
 {{- define "deepgram-sidecar.podSecurityContext" -}}
 runAsNonRoot: true
 {{- with .Values.securityContext.fsGroup }}
@@ -64,7 +64,7 @@ fsGroup: {{ int64 . }}
 seccompProfile: {type: RuntimeDefault}
 {{- end -}}
 
-{{/* For the pod's annotations: a changed configuration rolls the pods, since it is read at the start alone. */}}
+{{/* For the pod's annotations: a changed configuration rolls the pods, because it is only read at startup. */}}
 {{- define "deepgram-sidecar.podAnnotations" -}}
 deepgram-sidecar/config-checksum: {{ include "deepgram-sidecar.config" . | sha256sum }}
 {{- end -}}
@@ -74,7 +74,7 @@ deepgram-sidecar/config-checksum: {{ include "deepgram-sidecar.config" . | sha25
 {{- default (include "deepgram-sidecar.graceSecondsLeast" .) .Values.shutdown.graceSeconds | int -}}
 {{- end -}}
 
-{{/* After the drain the sidecar has 1 s for last frames, 3 s for last spans and 1 s for last answers of its pages. */}}
+{{/* After the drain the sidecar has 1 s for last frames, 3 s for last spans and 1 s for pending admin responses. */}}
 {{- define "deepgram-sidecar.graceSecondsLeast" -}}
 {{- add .Values.shutdown.appSeconds .Values.shutdown.drainSeconds 5 -}}
 {{- end -}}

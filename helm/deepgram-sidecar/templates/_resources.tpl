@@ -1,5 +1,5 @@
 {{/*
-Requests and limits from `sessions`, where they are not given. docs/deploy.md has the measurements behind the figures.
+Requests and limits, computed from `sessions` unless set. docs/deploy.md has the measurements behind them.
 */}}
 {{- define "deepgram-sidecar.resources" -}}
 {{- $sessions := int .Values.sessions -}}

@@ -1,7 +1,7 @@
-"""Captions: streams a recording through the sidecar, over and over, and prints what Deepgram hears in it.
+"""Captions: streams a recording through the sidecar in a loop, and prints the transcripts.
 
-It shows all that an application has to do about the sidecar: open a socket, write frames at the pace of the audio, read
-frames meanwhile, and say FINISH before it ends. The contract is docs/ipc-protocol.md.
+It shows everything an application has to do to use the sidecar: open a socket, write frames in real time, read frames
+at the same time, and send FINISH before it exits. The contract is docs/ipc-protocol.md.
 """
 
 import json
@@ -38,7 +38,7 @@ def main():
 
 
 def converse():
-    """One session, until it is over or this process is to stop."""
+    """One session, until it is over or this process is told to stop."""
     ended = threading.Event()
     with socket.socket(socket.AF_UNIX) as app:
         app.connect(SOCKET)
@@ -54,9 +54,9 @@ def converse():
                 send(app, AUDIO, chunk)
                 due += CHUNK_SECONDS
                 stopping.wait(max(0, due - time.monotonic()))
-            send(app, FINISH)  # what is still on its way comes before FINISHED, which ends the reader
+            send(app, FINISH)  # pending results arrive before FINISHED, which ends the reader
         except OSError:
-            ended.set()  # the reader knows why: the last frame says it
+            ended.set()  # the reader knows why, from the last frame
         finally:
             reader.join()
 
@@ -79,7 +79,7 @@ def read(app, ended):
             say(finished=told)
         elif kind == ERROR:
             say(error=told)
-        # A dead session hears nothing any more, and a draining sidecar takes no more audio: FINISH, and open another.
+        # A dead session gets no more results, and a draining sidecar accepts no more audio: FINISH, and open another.
         if kind in (FINISHED, ERROR) or (kind == EVENT and told["event"] in ("dead", "draining")):
             ended.set()
     ended.set()
@@ -94,7 +94,7 @@ def hear(message):
 
 
 def audio():
-    """The recording and a pause, without end."""
+    """The recording and a pause, in an endless loop."""
     with open(RECORDING, "rb") as file:
         speech = file.read()[WAV_HEADER_BYTES:]
     chunks = [speech[at : at + CHUNK_BYTES] for at in range(0, len(speech), CHUNK_BYTES)]

@@ -14,7 +14,7 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end -}}
 
 {{- define "example-app.containerSecurityContext" -}}
-# Not the sidecar's user: what they share is the group of the pod.
+# Not the sidecar's user: they only share the pod's group.
 runAsUser: 10001
 runAsGroup: 10001
 runAsNonRoot: true

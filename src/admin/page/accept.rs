@@ -1,13 +1,13 @@
-//! What a client would rather read: RFC 9110's `Accept`.
+//! Content negotiation: RFC 9110's `Accept`.
 
-/// Whether it names HTML, and prefers it to JSON. Browsers do; programs that take anything get
+/// Whether it names HTML, and prefers it to JSON. Browsers do; programs that accept anything get
 /// JSON.
 pub(super) fn prefers_html(accept: Option<&str>) -> bool {
     let accept = accept.unwrap_or("*/*");
     quality(accept, "text/html") > quality(accept, "application/json")
 }
 
-/// How much it wants this media type, from 0 to 1. Of several ranges the most specific counts.
+/// The quality of this media type, from 0 to 1. The most specific range wins.
 fn quality(accept: &str, wanted: &str) -> f32 {
     let ranges = accept.split(',').filter_map(|range| {
         let mut parts = range.split(';').map(str::trim);
@@ -19,7 +19,7 @@ fn quality(accept: &str, wanted: &str) -> f32 {
     ranges.max_by_key(|(specificity, _)| *specificity).map_or(0.0, |(_, quality)| quality)
 }
 
-/// How closely a range fits a media type; `None` where it does not.
+/// How specifically a range matches a media type; `None` if it does not.
 fn specificity(range: &str, wanted: &str) -> Option<u8> {
     let (kind, _) = wanted.split_once('/')?;
     let is_of_kind = |range: &str| range.strip_suffix("/*").is_some_and(|it| it == kind);

@@ -1,4 +1,4 @@
-//! Answers, with the headers that each needs.
+//! Responses, with the headers that each needs.
 
 use bytes::Bytes;
 use http::header::{
@@ -7,7 +7,7 @@ use http::header::{
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use http_body_util::Full;
 
-/// An answer, whole.
+/// A complete response.
 pub(super) type Answer = Response<Full<Bytes>>;
 
 pub(super) const TEXT: &str = "text/plain; charset=utf-8";
@@ -15,7 +15,7 @@ pub(super) const JSON: &str = "application/json";
 pub(super) const YAML: &str = "application/yaml";
 pub(super) const HTML: &str = "text/html; charset=utf-8";
 
-/// Pages load nothing, run nothing, and stand in no frame. What they show is other people's text.
+/// Pages load nothing, run nothing, and cannot be framed, because they show untrusted text.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; \
                       form-action 'none'; base-uri 'none'";
 
@@ -23,14 +23,15 @@ pub(super) fn ok(content_type: &'static str, body: impl Into<Bytes>) -> Answer {
     with_status(StatusCode::OK, content_type, body)
 }
 
-/// A sentence that says why not.
+/// A refusal, with a sentence that says why.
 pub(super) fn refused(status: StatusCode, sentence: &str) -> Answer {
     with_status(status, TEXT, format!("{sentence}\n"))
 }
 
-/// A sentence that says which methods there are.
+/// A refusal that lists the allowed methods, as in `GET, HEAD`.
 pub(super) fn method_not_allowed(allowed: &'static str) -> Answer {
-    let sentence = format!("this page knows {allowed} alone");
+    let (others, last) = allowed.rsplit_once(", ").unwrap_or(("", allowed));
+    let sentence = format!("method not allowed; use {others} or {last}");
     let mut answer = refused(StatusCode::METHOD_NOT_ALLOWED, &sentence);
     set(&mut answer, ALLOW, allowed);
     answer

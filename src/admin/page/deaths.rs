@@ -1,4 +1,4 @@
-//! `/deaths`: what connections died of lately, with the evidence.
+//! `/deaths`: recent connection deaths, with the evidence.
 
 use serde::Serialize;
 
@@ -9,23 +9,23 @@ use session::State;
 use session::fact::ConnectionDied;
 use session::{Endpoint, SessionId};
 
-/// What `/deaths` answers.
+/// The response of `/deaths`.
 #[derive(Debug, Serialize)]
 pub(super) struct Deaths<'a> {
     /// Newest first.
     pub(super) deaths: Vec<DeathView<'a>>,
-    /// Since the daemon started, those beyond the list's end included.
+    /// Since the daemon started, including those no longer listed.
     pub(super) total: u64,
 }
 
-/// One death, and whose it was.
+/// One death, and its session.
 #[derive(Debug, Serialize)]
 pub(super) struct DeathView<'a> {
     /// RFC 3339.
     pub(super) at: String,
     pub(super) session_id: &'a SessionId,
     pub(super) endpoint: Endpoint,
-    /// What the session is doing now; `ended` once it is over.
+    /// The session's current state; `ended` once it is over.
     pub(super) state: State,
     pub(super) trace_id: Option<String>,
     /// Deepgram's `dg-request-id` of the session's latest connection.
@@ -34,7 +34,7 @@ pub(super) struct DeathView<'a> {
     pub(super) died: &'a ConnectionDied,
     #[serde(serialize_with = "as_object")]
     pub(super) tags: &'a [(String, String)],
-    /// The session's flight recorder, oldest first; what came after the death included.
+    /// The session's flight recorder, oldest first, including events after the death.
     pub(super) events: Vec<Entry>,
 }
 

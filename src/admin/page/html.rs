@@ -1,7 +1,6 @@
-//! The pages for people: tables that need neither scripts nor anything else to be loaded.
+//! The HTML pages: tables without scripts or external resources.
 //!
-//! The template library escapes all that it is handed, since ids, tags and a death's words are
-//! other people's.
+//! The template library escapes everything, because ids, tags and a death's detail are untrusted.
 
 mod deaths;
 mod sessions;
@@ -20,10 +19,10 @@ pub(super) use deaths::deaths;
 pub(super) use sessions::sessions;
 pub(super) use view::session;
 
-/// Seconds between two looks at a page that shows what is going on.
+/// Refresh interval of live pages, in seconds.
 const REFRESH: u8 = 2;
 
-/// The pages there are, as links.
+/// The list of pages, as links.
 pub(super) fn index() -> String {
     let body = html! {
         p { "Version " (VERSION) }
@@ -40,7 +39,7 @@ pub(super) fn index() -> String {
     page("deepgram-sidecar", None, body)
 }
 
-/// A whole page, which looks again after so many seconds.
+/// A whole page, which refreshes after this many seconds.
 fn page(title: &str, refresh: Option<u8>, body: Markup) -> String {
     let page = html! {
         (DOCTYPE)
@@ -95,13 +94,13 @@ fn event(entry: &Entry) -> Markup {
     }
 }
 
-/// When it happened; of several in a row, from the first to the last.
+/// When it happened; for a run, from the first to the last.
 fn period(entry: &Entry) -> String {
     let [at, until] = [entry.at, entry.until].map(|moment| time(millis(moment)));
     if entry.count > 1 { format!("{at} to {until}") } else { at }
 }
 
-/// A text as it is, anything else as JSON.
+/// Text unquoted, anything else as JSON.
 fn text(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }

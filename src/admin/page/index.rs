@@ -1,4 +1,4 @@
-//! Which pages there are.
+//! The list of pages.
 
 use std::fmt::Write;
 
@@ -34,7 +34,7 @@ impl Page {
         Self::BuildInfo,
     ];
 
-    /// What a session's id stands behind.
+    /// The prefix of a session's page.
     pub(super) const SESSION_PREFIX: &str = "/sessions/";
 
     pub(super) fn of_path(path: &str) -> Option<Self> {
@@ -65,18 +65,18 @@ impl Page {
             Self::Index => "this list",
             Self::Metrics => "metrics for Prometheus",
             Self::SessionMetrics => "metrics of single sessions, bounded, for Prometheus",
-            Self::Livez => "200 while the process serves",
-            Self::Readyz => "200 while it takes sessions, else 503 and what blocks it",
+            Self::Livez => "200 while the process is serving",
+            Self::Readyz => "200 while it accepts sessions, otherwise 503 and the reasons",
             Self::Sessions => "the live sessions: ?state= &sort= &order= &limit=",
             Self::Session => "one session with its timers and latest events",
-            Self::Deaths => "the last 200 deaths of connections, with their evidence",
-            Self::Config => "the configuration in force, secrets hidden",
-            Self::LogLevel => "what is logged; PUT a level to change it",
-            Self::BuildInfo => "what runs here, and since when",
+            Self::Deaths => "the last 200 connection deaths, with their evidence",
+            Self::Config => "the effective configuration, secrets hidden",
+            Self::LogLevel => "the log level; PUT a level to change it",
+            Self::BuildInfo => "the running version, and since when",
         }
     }
 
-    /// What may be asked of it, as the header `allow` says it.
+    /// The allowed methods, as in the header `allow`.
     pub(super) fn methods(self) -> &'static str {
         match self {
             Self::LogLevel => "GET, HEAD, PUT",
@@ -85,7 +85,7 @@ impl Page {
     }
 }
 
-/// Every page and what it is, one to a line.
+/// Every page with its description, one per line.
 pub(super) fn list() -> String {
     Page::ALL.iter().fold(String::new(), |mut list, page| {
         writeln!(list, "{:<18} {}", page.path(), page.title()).expect("a string takes all");

@@ -12,7 +12,7 @@ use crate::telemetry::Telemetry;
 use crate::telemetry::event::{Emit, LogLevelChanged};
 use crate::telemetry::log::{LogHandle, LogLevel};
 
-/// Largest body that is read; the longest level has five letters.
+/// Maximum body size; the longest level has five letters.
 const BODY_BYTES_MAX: usize = 64;
 
 pub(super) fn show(log: Option<&LogHandle>) -> Answer {
@@ -22,23 +22,23 @@ pub(super) fn show(log: Option<&LogHandle>) -> Answer {
     }
 }
 
-/// Changes it to the level in the body. Only whoever is on this machine, or in this pod, may: more
-/// lines cost, and fewer hide.
+/// Changes it to the level in the body. Only allowed from this machine or pod: more lines are
+/// costly, and fewer hide things.
 pub(super) async fn change(
     log: Option<&LogHandle>,
     telemetry: &Telemetry,
     peer: IpAddr,
     request: Request<Incoming>,
 ) -> Answer {
-    // A browser names the origin of whatever page makes it send a PUT; no page of ours does.
+    // A browser sends the origin of the page that makes it send a PUT; none of our pages do.
     if !is_local(peer) || request.headers().contains_key(ORIGIN) {
-        let sentence = "only a process on this machine or in this pod may change the log level, \
-                        and no browser";
+        let sentence = "the log level can only be changed from this machine or pod, and not from \
+                        a browser";
         return refused(StatusCode::FORBIDDEN, sentence);
     }
     let Some(log) = log else { return without_log() };
     let Ok(body) = Limited::new(request.into_body(), BODY_BYTES_MAX).collect().await else {
-        return refused(StatusCode::PAYLOAD_TOO_LARGE, "the body is one word: a level");
+        return refused(StatusCode::PAYLOAD_TOO_LARGE, "the body must be a single word: a level");
     };
     let Some(level) = level(&body.to_bytes()) else {
         let known: Vec<_> = LogLevel::ALL.iter().map(|level| level.as_str()).collect();
@@ -49,7 +49,7 @@ pub(super) async fn change(
     show(Some(log))
 }
 
-/// Whether it is on this machine, or in this pod.
+/// Whether it is on this machine or in this pod.
 fn is_local(peer: IpAddr) -> bool {
     peer.to_canonical().is_loopback()
 }
@@ -58,7 +58,7 @@ fn level(body: &[u8]) -> Option<LogLevel> {
     LogLevel::ALL.iter().copied().find(|level| level.as_str().as_bytes() == body.trim_ascii())
 }
 
-/// Tells it while the line is still, or already, let through.
+/// Logs the change while the line passes the old or the new level.
 fn set(log: &LogHandle, telemetry: &Telemetry, to: LogLevel) {
     let from = log.level();
     let event = LogLevelChanged { from, to };
@@ -72,7 +72,7 @@ fn set(log: &LogHandle, telemetry: &Telemetry, to: LogLevel) {
 }
 
 fn without_log() -> Answer {
-    refused(StatusCode::NOT_FOUND, "this process writes no log")
+    refused(StatusCode::NOT_FOUND, "this process has no log")
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Which sessions `/sessions` is asked for, and in what order.
+//! The query of `/sessions`: which sessions, and in what order.
 
 use std::cmp::Ordering;
 
@@ -7,15 +7,15 @@ use url::form_urlencoded;
 use super::view::View;
 use session::State;
 
-/// A question, as its query string has it.
+/// A parsed query string.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Query {
     /// Only sessions in this state.
     pub(super) state: Option<State>,
     pub(super) sort: Sort,
-    /// The smallest first instead of the largest.
+    /// Smallest first instead of largest.
     pub(super) is_ascending: bool,
-    /// At most so many sessions.
+    /// Maximum number of sessions.
     pub(super) limit: Option<usize>,
 }
 
@@ -46,7 +46,7 @@ impl Sort {
         }
     }
 
-    /// What a session has of it, if anything.
+    /// A session's value, if it has one.
     fn of(self, session: &View<'_>) -> Option<u64> {
         match self {
             Self::Age => Some(session.age_ms),
@@ -70,7 +70,7 @@ impl Query {
     /// Reads a query string.
     ///
     /// # Errors
-    /// A sentence that says what is known.
+    /// A sentence that lists the valid options.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let mut query = Self::default();
         for (name, value) in form_urlencoded::parse(text.as_bytes()) {
@@ -84,15 +84,15 @@ impl Query {
                 }
                 other => {
                     let known = "state, sort, order, limit";
-                    return Err(format!("unknown parameter {other:?}: known are {known}"));
+                    return Err(format!("unknown parameter {other:?}: use {known}"));
                 }
             }
         }
         Ok(query)
     }
 
-    /// Takes out what is not asked for and sorts the rest; returns how many fit, those beyond the
-    /// limit included. What has nothing to sort by comes last either way.
+    /// Filters and sorts; returns how many match, regardless of the limit. Sessions without a value
+    /// to sort by come last either way.
     pub(super) fn apply(&self, sessions: &mut Vec<View<'_>>) -> usize {
         sessions.retain(|session| self.state.is_none_or(|state| session.state == state));
         sessions.sort_by(|a, b| match (self.sort.of(a), self.sort.of(b)) {
@@ -107,7 +107,7 @@ impl Query {
         total
     }
 
-    /// The link that sorts by this; the other way around, where it already does.
+    /// The link that sorts by this; in reverse, if it already does.
     pub(super) fn sorted_by(&self, sort: Sort) -> String {
         let is_ascending = self.sort == sort && !self.is_ascending;
         let mut link = format!("/sessions?sort={}&order={}", sort.as_str(), order(is_ascending));
@@ -134,7 +134,7 @@ fn word<T: Copy>(
 ) -> Result<T, String> {
     known.iter().copied().find(|it| as_str(*it) == value).ok_or_else(|| {
         let known: Vec<_> = known.iter().map(|it| as_str(*it)).collect();
-        format!("{name} cannot be {value:?}: known are {}", known.join(", "))
+        format!("{name} cannot be {value:?}: use {}", known.join(", "))
     })
 }
 
@@ -160,13 +160,13 @@ mod tests {
         let refusal = |text: &str| Query::parse(text).unwrap_err();
         assert_eq!(
             refusal("stat=open"),
-            "unknown parameter \"stat\": known are state, sort, order, limit"
+            "unknown parameter \"stat\": use state, sort, order, limit"
         );
         assert_eq!(
             refusal("sort=size"),
-            "sort cannot be \"size\": known are age, send_age, receive_age, lag, queue, keepalives"
+            "sort cannot be \"size\": use age, send_age, receive_age, lag, queue, keepalives"
         );
-        assert_eq!(refusal("order=up"), "order cannot be \"up\": known are desc, asc");
+        assert_eq!(refusal("order=up"), "order cannot be \"up\": use desc, asc");
         assert_eq!(refusal("limit=-1"), "limit must be a whole number");
         assert!(
             refusal("state=OPEN")

@@ -1,4 +1,4 @@
-//! `/sessions`: what the live sessions are doing, sorted and cut as the query says.
+//! `/sessions`: the live sessions, filtered and sorted by the query.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -11,22 +11,22 @@ use super::view::View;
 use crate::live::LiveSession;
 use session::State;
 
-/// What `/sessions` answers.
+/// The response of `/sessions`.
 #[derive(Debug, Serialize)]
 pub(super) struct List<'a> {
     pub(super) sessions: Vec<View<'a>>,
-    /// How many fit the query, those beyond its limit included.
+    /// How many match the query, regardless of its limit.
     pub(super) total: usize,
     pub(super) summary: Summary,
 }
 
-/// All live sessions in numbers, whatever the query.
+/// Totals over all live sessions, regardless of the query.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Summary {
     #[serde(serialize_with = "as_object")]
     pub(super) states: [usize; State::ALL.len()],
     pub(super) stalled: usize,
-    /// What they have sent so far.
+    /// Sent so far.
     pub(super) keepalives: u64,
     /// Connections that died since the daemon started.
     pub(super) deaths: u64,

@@ -13,18 +13,18 @@ use session::fact::ConnectionDied;
 use session::summary::MessageSummary;
 use session::{Endpoint, SessionId, millis};
 
-/// A session's task is asked for so long. It answers between two inputs, so within a millisecond
-/// unless it hangs.
+/// Timeout for a session's task. It responds between two inputs, so within a millisecond unless it
+/// hangs.
 const INSPECTION_MAX: Duration = Duration::from_secs(1);
 
-/// One session. Members that FINISHED has too have its names and meanings.
+/// One session. Members that FINISHED also has mean the same there.
 #[derive(Debug, Serialize)]
 pub(super) struct View<'a> {
     pub(super) session_id: &'a SessionId,
     pub(super) endpoint: Endpoint,
     pub(super) state: State,
     pub(super) stalled: bool,
-    /// The first of its connections'.
+    /// The first one, over all its connections.
     pub(super) death: Option<ConnectionDied>,
     pub(super) trace_id: Option<String>,
     pub(super) age_ms: u64,
@@ -32,7 +32,7 @@ pub(super) struct View<'a> {
     pub(super) send_age_ms: Option<u64>,
     /// `None` before anything was received.
     pub(super) receive_age_ms: Option<u64>,
-    /// `None` without a connection, and where the encoding tells no time.
+    /// `None` without a connection, or if the encoding has no known duration.
     pub(super) transcript_lag_ms: Option<u64>,
     pub(super) connections: u64,
     pub(super) audio: Audio,
@@ -44,7 +44,7 @@ pub(super) struct View<'a> {
     pub(super) tags: &'a [(String, String)],
 }
 
-/// The audio's books. Times are `None` where the encoding tells none.
+/// The audio accounting. Durations are `None` if the encoding has no known duration.
 #[derive(Debug, Serialize)]
 pub(super) struct Audio {
     pub(super) frames: u64,
@@ -67,7 +67,7 @@ pub(super) struct Finalizes {
     pub(super) skipped_dead: u64,
 }
 
-/// Bytes that wait, by the side that they wait for.
+/// Bytes waiting, by the side they are for.
 #[derive(Debug, Serialize)]
 pub(super) struct Queues {
     pub(super) to_upstream: u64,
@@ -112,7 +112,7 @@ impl Audio {
         let bytes_received = counters.bytes_received.load(Relaxed);
         let finalized = counters.bytes_finalized.load(Relaxed);
         let lost = counters.bytes_lost.load(Relaxed);
-        // The counters are stored one by one, so between two of them the books may not balance.
+        // The counters are stored one by one, so they may not balance between two stores.
         let in_flight = bytes_received.saturating_sub(finalized).saturating_sub(lost);
         let time = |bytes| session.audio.map(|format| millis(format.duration(bytes)));
         Self {
@@ -153,9 +153,9 @@ impl Queues {
 pub(super) struct Detail<'a> {
     #[serde(flatten)]
     pub(super) view: View<'a>,
-    /// Whether its task answered in time; else connection and timers are not known.
+    /// Whether its task responded in time; otherwise connection and timers are unknown.
     pub(super) responsive: bool,
-    /// Deepgram's `dg-request-id` of the latest connection, up or not: what its support asks for.
+    /// Deepgram's `dg-request-id` of the latest connection, live or not; their support asks for it.
     pub(super) request_id: Option<String>,
     pub(super) connection: Option<Connection>,
     /// Soonest first.
@@ -175,7 +175,7 @@ pub(super) struct Connection {
     pub(super) request_id: Option<String>,
 }
 
-/// A timer that runs.
+/// A running timer.
 #[derive(Debug, Serialize)]
 pub(super) struct TimerView {
     pub(super) timer: &'static str,
@@ -183,7 +183,7 @@ pub(super) struct TimerView {
 }
 
 impl<'a> Detail<'a> {
-    /// Asks the session's task for what its counters do not tell.
+    /// Asks the session's task for what the counters do not have.
     pub(super) async fn of(session: &'a LiveSession) -> Self {
         let answer = timeout(INSPECTION_MAX, session.inspect()).await;
         let inspection = answer.ok().and_then(Result::ok);
@@ -227,13 +227,13 @@ fn timers(inspection: &Inspection) -> Vec<TimerView> {
     timers
 }
 
-/// How long ago a moment was; zero stands for never, since nothing happens before a dial.
+/// Time since a moment; zero means never, because nothing happens before a dial.
 fn age_since(moment_ms: &AtomicU64, age_ms: u64) -> Option<u64> {
     let moment_ms = moment_ms.load(Relaxed);
     (moment_ms > 0).then(|| age_ms.saturating_sub(moment_ms))
 }
 
-/// Tags as JSON has them.
+/// Tags as JSON.
 pub(super) fn as_object<S: Serializer>(
     tags: &&[(String, String)],
     serializer: S,

@@ -85,7 +85,7 @@ async fn a_query_that_is_not_known_is_refused_with_what_is() {
     let (status, headers, body) = served.ask("GET", "/sessions?sort=size").await;
     assert_eq!(status, StatusCode::BAD_REQUEST);
     assert_eq!(headers["content-type"], "text/plain; charset=utf-8");
-    assert!(body.starts_with("sort cannot be \"size\": known are age, "), "{body}");
+    assert!(body.starts_with("sort cannot be \"size\": use age, "), "{body}");
 }
 
 #[tokio::test]
@@ -170,7 +170,7 @@ async fn config_and_build_say_what_runs() {
 async fn without_a_log_there_is_no_level() {
     let mut served = Served::new().await;
     let (status, _, body) = served.ask("PUT", "/log-level").await;
-    assert_eq!((status, &*body), (StatusCode::NOT_FOUND, "this process writes no log\n"));
+    assert_eq!((status, &*body), (StatusCode::NOT_FOUND, "this process has no log\n"));
     let (status, headers, _) = served.ask("DELETE", "/log-level").await;
     assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED);
     assert_eq!(headers["allow"], "GET, HEAD, PUT");

@@ -1,4 +1,4 @@
-//! Where an admin server is to be found.
+//! The address of an admin server.
 
 use std::fmt::{self, Display};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -9,7 +9,7 @@ use std::str::FromStr;
 pub struct Address(String);
 
 impl Address {
-    /// As it is written.
+    /// As written.
     pub(super) fn as_str(&self) -> &str {
         &self.0
     }
@@ -24,8 +24,8 @@ impl Display for Address {
 impl FromStr for Address {
     type Err = &'static str;
 
-    /// Takes what the daemon's `admin.listen` takes, and a host's name as well. A daemon that
-    /// listens everywhere is asked on loopback.
+    /// Accepts the same as the daemon's `admin.listen`, and host names. A wildcard address becomes
+    /// loopback.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if let Ok(listened) = text.parse::<SocketAddr>() {
             let ip = match listened.ip() {

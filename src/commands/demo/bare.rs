@@ -1,4 +1,4 @@
-//! What an app does without the sidecar: one WebSocket, audio when there is some, no keepalive.
+//! What an app does without the sidecar: one WebSocket, audio when there is some, no keepalives.
 
 use std::fmt;
 use std::pin::pin;
@@ -39,12 +39,12 @@ impl fmt::Display for Death {
         write!(f, "dead after {:.1} s: ", self.age.as_secs_f64())?;
         match &self.close {
             Some(close) => write!(f, "{} {}", u16::from(close.code), close.reason),
-            None => f.write_str("closed without a word"),
+            None => f.write_str("closed without a close code"),
         }
     }
 }
 
-/// Plays over a stream to Deepgram until Deepgram closes it; `show` sees each piece of text.
+/// Plays over a stream to Deepgram until Deepgram closes it; `show` gets each piece of text.
 pub(super) async fn play_until_death(
     stream: impl AsyncRead + AsyncWrite + Unpin,
     mut source: Source,
@@ -112,7 +112,7 @@ mod tests {
 
     const IDLE: Duration = Duration::from_secs(10);
 
-    /// Closes as Deepgram does when it has heard nothing for its idle window.
+    /// Closes like Deepgram after its idle timeout.
     async fn deepgram(stream: DuplexStream) {
         let mut socket = accept_async(stream).await.unwrap();
         while let Ok(message) = tokio::time::timeout(IDLE, socket.next()).await {

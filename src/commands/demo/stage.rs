@@ -1,4 +1,4 @@
-//! Sets the demo's stage: the emulator on a free port, a daemon on a socket of its own.
+//! Starts what the demo needs: the emulator on a free port, and a daemon on its own socket.
 
 use std::path::Path;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::daemon::Daemon;
 use crate::telemetry::Telemetry;
 use emulator::{Emulator, Script, Settings};
 
-/// What stands behind the stage, and must outlive the demo.
+/// What must outlive the demo.
 pub(super) struct Backstage {
     emulator: Emulator,
     daemon: Daemon,
@@ -20,7 +20,7 @@ pub(super) struct Backstage {
 }
 
 impl Backstage {
-    /// Starts emulator and daemon; the socket is made in `directory`.
+    /// Starts emulator and daemon; the socket is created in `directory`.
     pub(super) async fn set(directory: &Path) -> anyhow::Result<(Self, Stage)> {
         let settings = Settings {
             words: super::WORDS.to_owned(),
@@ -43,7 +43,7 @@ impl Backstage {
         Ok((Self { emulator, daemon, keepalives }, stage))
     }
 
-    /// Counts the KeepAlives that the emulator sees. Never returns: run it beside the demo.
+    /// Counts the KeepAlives that the emulator receives. Never returns: run it concurrently.
     pub(super) async fn count_keepalives(&self) {
         let mut ticks = tokio::time::interval(LOOK_EVERY);
         loop {
@@ -53,7 +53,7 @@ impl Backstage {
         }
     }
 
-    /// Ends daemon and emulator.
+    /// Stops daemon and emulator.
     pub(super) async fn strike(self) {
         self.daemon.shutdown().await;
         self.emulator.shutdown().await;

@@ -10,13 +10,13 @@ use anyhow::Context;
 use super::NoteArgs;
 use lab::{Fault, ask_for};
 
-/// Inject a fault into the running lab; `none` takes it back
+/// Inject a fault into the running lab; `none` removes it
 ///
-/// A fault that is at hand is taken back first. The answer comes once the fault is in place: a few
-/// seconds where the sidecar must be started anew.
+/// The current fault is removed first. The command returns once the fault is in place, which takes
+/// a few seconds if the sidecar must be restarted.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Which; `deepgram-sidecar lab faults` lists them
+    /// The fault; `deepgram-sidecar lab faults` lists them
     #[arg(value_name = "NAME")]
     name: String,
 
@@ -25,10 +25,11 @@ pub struct Args {
 }
 
 pub(super) async fn inject(args: Args) -> anyhow::Result<ExitCode> {
-    // A name that nobody knows is better told here than by the lab.
+    // An unknown name is better reported here than by the lab.
     let fault = Fault::named(&args.name)?;
     let note = &args.note.note;
-    let no_lab = || format!("no lab is noted in {note}: start one with `deepgram-sidecar lab up`");
+    let no_lab =
+        || format!("no running lab found in {note}: start one with `deepgram-sidecar lab up`");
     let desk: SocketAddr = fs::read_to_string(note).with_context(no_lab)?.trim().parse()?;
     let said = ask_for(desk, &fault.name).await?;
     writeln!(std::io::stdout(), "{said}")?;

@@ -1,4 +1,4 @@
-//! `lab matrix`: every fault in a lab of its own.
+//! `lab matrix`: every fault in its own lab.
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -6,17 +6,17 @@ use std::process::ExitCode;
 use super::PlanArgs;
 use lab::{Fault, Row, page, run_matrix};
 
-/// Run faults, each in a lab of its own, and judge what came of them
+/// Run faults, each in its own lab, and check the results
 ///
-/// Prints the page docs/faults.md at the end. Fails if a fault raised other alerts than it must, or
-/// if a panel of the dashboards that it fills stays empty.
+/// Prints the page docs/faults.md at the end. Fails if a fault raises other alerts than expected,
+/// or if a dashboard panel that it should fill stays empty.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Which faults; all without any
+    /// The faults; all of them by default
     #[arg(value_name = "NAME")]
     names: Vec<String>,
 
-    /// How many labs run at a time
+    /// How many labs to run at the same time
     #[arg(long, value_name = "N", default_value_t = 4)]
     #[arg(value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=64))]
     at_a_time: usize,
@@ -37,9 +37,9 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Progress is no part of the page.
+/// Progress goes to standard error, because it is not part of the page.
 fn report(row: &Row) {
-    let verdict = if row.problems.is_empty() { "as it must be" } else { "not as it must be" };
+    let verdict = if row.problems.is_empty() { "ok" } else { "failed" };
     eprintln!("{}: {verdict}", row.fault.name);
     for problem in &row.problems {
         eprintln!("  {problem}");

@@ -14,10 +14,10 @@ use super::{NoteArgs, PlanArgs};
 use crate::commands::plain;
 use lab::{Addresses, Delivery, Fault, Inbox, Lab, Order};
 
-/// Bring up the lab, in the foreground
+/// Run the lab, in the foreground
 ///
-/// Prints where everything is, and then each alert as Alertmanager delivers it. Ctrl-C brings all
-/// down, and leaves nothing behind.
+/// Prints where everything is, and then each alert as Alertmanager delivers it. Ctrl-C stops
+/// everything, and leaves nothing behind.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -40,7 +40,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     introduce(&addresses)?;
     let mut bench = Bench { lab, factor: plan.factor.get(), began: clock::now(), told: 0 };
     let watched = bench.watch(&mut signals).await;
-    say("Ending the load, the sidecar, Prometheus, Alertmanager and the emulated Deepgram ...")?;
+    say("Stopping the load, the sidecar, Prometheus, Alertmanager and the emulated Deepgram ...")?;
     drop(note);
     bench.lab.shutdown().await?;
     watched.map(|()| ExitCode::SUCCESS)
@@ -59,19 +59,19 @@ logs           {}
 
 In another terminal, in the same directory:
 
-  deepgram-sidecar lab faults           what there is
+  deepgram-sidecar lab faults           list the faults
   deepgram-sidecar lab fault net0001    or: curl -X PUT http://{desk}/fault/net0001
-  deepgram-sidecar lab fault none       all is well again
+  deepgram-sidecar lab fault none       back to normal
   deepgram-sidecar top --admin {admin}
 
-Below, each alert as it is delivered. Ctrl-C ends the lab.
+Alerts appear below as they are delivered. Ctrl-C stops the lab.
 ",
         socket.display(),
         logs.display()
     ))
 }
 
-/// The lab, and how far its story has been told.
+/// The lab, and how far it has been reported.
 struct Bench {
     lab: Lab,
     factor: u32,
@@ -80,7 +80,7 @@ struct Bench {
 }
 
 impl Bench {
-    /// Takes orders and tells of alerts until a signal comes.
+    /// Executes requests and prints alerts until a signal arrives.
     async fn watch(&mut self, signals: &mut Signals) -> anyhow::Result<()> {
         let mut looks = interval(LOOK_EVERY);
         loop {
@@ -92,7 +92,7 @@ impl Bench {
         }
     }
 
-    /// A fault that cannot be injected is no reason to end the lab.
+    /// A fault that cannot be injected does not stop the lab.
     async fn obey(&mut self, order: Order) -> anyhow::Result<()> {
         let Order { fault, answer } = order;
         line(self.began, format_args!("fault {}", plain::line(&fault)))?;
@@ -112,7 +112,7 @@ impl Bench {
         };
         let done = done.map_err(|error| format!("{error:#}"));
         line(self.began, done.as_ref().unwrap_or_else(|sentence| sentence))?;
-        // Whoever asked may have gone.
+        // The client may have left.
         let _ = answer.send(done);
         Ok(())
     }
@@ -120,10 +120,10 @@ impl Bench {
 
 fn expectation(fault: &Fault, factor: u32) -> String {
     let alerts: Vec<_> = fault.delivered().map(String::as_str).collect();
-    let expected = if alerts.is_empty() { "no alert".to_owned() } else { alerts.join(", ") };
+    let expected = if alerts.is_empty() { "no alerts".to_owned() } else { alerts.join(", ") };
     let told = format!("{}: {} Expected: {expected}.", fault.name, fault.does);
     match fault.factor.filter(|most| *most < factor) {
-        Some(most) => format!("{told} These rules are too fast for it: `lab up --factor {most}`."),
+        Some(most) => format!("{told} It needs slower rules: `lab up --factor {most}`."),
         None => told,
     }
 }
@@ -146,13 +146,13 @@ fn say(what: impl std::fmt::Display) -> io::Result<()> {
     writeln!(io::stdout(), "{what}")
 }
 
-/// The file that says where the lab is reached; removed with it.
+/// The file with the lab's address; removed with it.
 struct Note<'a>(&'a Path);
 
 impl<'a> Note<'a> {
     fn write(path: &'a str, addresses: &Addresses) -> anyhow::Result<Self> {
         fs::write(path, format!("{}\n", addresses.desk))
-            .with_context(|| format!("cannot write {path}; give another file with --note"))?;
+            .with_context(|| format!("cannot write {path}; choose another file with --note"))?;
         Ok(Self(Path::new(path)))
     }
 }
@@ -164,7 +164,7 @@ impl Drop for Note<'_> {
     }
 }
 
-/// What asks the lab to end.
+/// The signals that stop the lab.
 struct Signals {
     interrupt: Signal,
     terminate: Signal,

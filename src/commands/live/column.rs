@@ -1,4 +1,4 @@
-//! What a table of sessions shows, for `sessions` and `top` alike.
+//! The columns of a table of sessions, for `sessions` and `top`.
 
 use clap::ValueEnum;
 
@@ -9,15 +9,15 @@ use crate::commands::plain;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "snake_case")]
 pub enum SortKey {
-    /// Since OPEN.
+    /// Time since OPEN.
     Age,
-    /// Since something was last sent to Deepgram.
+    /// Time since the last send to Deepgram.
     SendAge,
-    /// Since something was last received from it.
+    /// Time since the last receive from Deepgram.
     ReceiveAge,
     /// How far the transcript is behind the audio.
     Lag,
-    /// Bytes that wait.
+    /// Bytes waiting.
     Queue,
     /// Keepalives sent.
     Keepalives,
@@ -28,7 +28,7 @@ impl SortKey {
     pub(in crate::commands) const ALL: [Self; 6] =
         [Self::Age, Self::SendAge, Self::ReceiveAge, Self::Lag, Self::Queue, Self::Keepalives];
 
-    /// As it stands in a query.
+    /// As in a query.
     pub(in crate::commands) fn as_str(self) -> &'static str {
         match self {
             Self::Age => "age",
@@ -41,7 +41,6 @@ impl SortKey {
     }
 }
 
-/// One column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::commands) enum Column {
     Id,
@@ -86,7 +85,7 @@ impl Column {
         }
     }
 
-    /// What sorts by this column, if anything does.
+    /// The sort key for this column, if any.
     pub(in crate::commands) fn sort_key(self) -> Option<SortKey> {
         Some(match self {
             Self::Age => SortKey::Age,
@@ -99,12 +98,12 @@ impl Column {
         })
     }
 
-    /// Quantities stand to the right, so that their digits are above one another.
+    /// Quantities are right-aligned, so that their digits line up.
     pub(in crate::commands) fn is_quantity(self) -> bool {
         !matches!(self, Self::Id | Self::State | Self::Finalizes)
     }
 
-    /// What a session has here, fit for a terminal.
+    /// A session's value, made safe for a terminal.
     pub(in crate::commands) fn cell(self, session: &Session) -> String {
         match self {
             Self::Id => plain::line(&session.session_id),
@@ -124,7 +123,7 @@ impl Column {
     }
 }
 
-/// What it is doing, and what is wrong with it.
+/// Its state, and what is wrong with it.
 fn state(session: &Session) -> String {
     let state = plain::line(&session.state);
     match &session.death {

@@ -21,7 +21,7 @@ impl Display for Sheet<'_> {
         connection(f, self.0)?;
         counters(f, self.0)?;
         if self.0.responsive == Some(false) {
-            writeln!(f, "\nIts task did not answer in time, so its timers are not known.")?;
+            writeln!(f, "\nIts task did not respond in time, so its timers are unknown.")?;
         }
         timers(f, &self.0.timers)?;
         events(f, &self.0.events)
@@ -35,7 +35,7 @@ fn identity(f: &mut fmt::Formatter<'_>, session: &Session) -> fmt::Result {
     if let Some(Death { reason, trigger, class, detail }) = &session.death {
         let [reason, trigger, class] = [reason, trigger, class].map(|word| plain::line(word));
         let detail = plain::line(detail);
-        row(f, "death", format_args!("{reason} ({class}), noticed by {trigger}: {detail}"))?;
+        row(f, "death", format_args!("{reason} ({class}), detected by {trigger}: {detail}"))?;
     }
     row(f, "endpoint", plain::line(&session.endpoint))?;
     if let Some(trace) = &session.trace_id {
@@ -53,7 +53,10 @@ fn connection(f: &mut fmt::Formatter<'_>, session: &Session) -> fmt::Result {
             let age = plain::time(*age_ms);
             row(f, "connection", format_args!("number {number}, up for {age}"))?;
         }
-        None => row(f, "connection", format_args!("none is up; so far {}", session.connections))?,
+        None => {
+            let connections = plain::counted(session.connections, "connection");
+            row(f, "connection", format_args!("not connected ({connections} so far)"))?;
+        }
     }
     if let Some(request) = &session.request_id {
         row(f, "request", plain::line(request))?;
@@ -73,8 +76,8 @@ fn counters(f: &mut fmt::Formatter<'_>, session: &Session) -> fmt::Result {
     )?;
     let [received, sent, dropped] =
         [audio.bytes_received, audio.bytes_sent, audio.bytes_dropped].map(plain::bytes);
-    let frames = audio.frames;
-    row(f, "", format_args!("{frames} frames, {received}: {sent} sent, {dropped} dropped"))?;
+    let frames = plain::counted(audio.frames, "frame");
+    row(f, "", format_args!("{frames}, {received}: {sent} sent, {dropped} dropped"))?;
     row(f, "lag", plain::time_or_dash(session.transcript_lag_ms))?;
     let queues = &session.queue_bytes;
     let [upstream, app] = [queues.to_upstream, queues.to_app].map(plain::bytes);
@@ -129,7 +132,7 @@ fn events(f: &mut fmt::Formatter<'_>, events: &[Event]) -> fmt::Result {
     writeln!(f, "\n{}", table.trim_fmt())
 }
 
-/// When it happened; of several in a row, from the first to the last.
+/// When it happened; for a run, from the first to the last.
 fn period(event: &Event) -> String {
     let at = plain::time(event.at_ms);
     match event.until_ms.filter(|until| *until > event.at_ms) {
@@ -138,7 +141,7 @@ fn period(event: &Event) -> String {
     }
 }
 
-/// `name=value` for each; texts of one word as they are, anything else as JSON.
+/// `name=value` for each; single words unquoted, anything else as JSON.
 fn pairs(fields: &Map<String, Value>) -> String {
     let pair = |(name, value): (&String, &Value)| {
         let word = value.as_str().filter(|text| !text.contains(' '));
@@ -209,8 +212,8 @@ AT             EVENT           COUNT
                       "detail": "1011 \r\nnet0001"},
         });
         let sheet = of(&serde_json::from_value(session).unwrap());
-        let death = "death       net_0001_idle (provider), noticed by read: 1011 \\r\\nnet0001\n";
+        let death = "death       net_0001_idle (provider), detected by read: 1011 \\r\\nnet0001\n";
         assert!(sheet.contains(death), "{sheet}");
-        assert!(sheet.contains("did not answer in time"), "{sheet}");
+        assert!(sheet.contains("did not respond in time"), "{sheet}");
     }
 }

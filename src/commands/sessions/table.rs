@@ -4,10 +4,10 @@ use comfy_table::{CellAlignment, ContentLineStyle, Table, TableStyle};
 
 use crate::commands::live::{Column, Sessions};
 
-/// A line of titles and one for each session, then what the table leaves out.
+/// A header and a line per session, then how many are left out.
 pub(super) fn of(sessions: &Sessions) -> String {
     if sessions.sessions.is_empty() {
-        return "no live session".into();
+        return "no live sessions".into();
     }
     let mut table = bare(Column::ALL.map(Column::title));
     for session in &sessions.sessions {
@@ -26,7 +26,7 @@ pub(super) fn of(sessions: &Sessions) -> String {
     }
 }
 
-/// A table of columns without lines, so that other programs can read it too.
+/// A table without borders, so that other programs can parse it.
 pub(super) fn bare(titles: impl IntoIterator<Item = &'static str>) -> Table {
     let mut table = Table::new();
     let style = TableStyle::new().header_lines(ContentLineStyle::none());
@@ -59,6 +59,6 @@ mod tests {
 
     #[test]
     fn that_there_is_no_session_is_said() {
-        assert_eq!(of(&Sessions::default()), "no live session");
+        assert_eq!(of(&Sessions::default()), "no live sessions");
     }
 }

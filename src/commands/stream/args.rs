@@ -10,11 +10,11 @@ use client::OpenRequest;
 
 /// Streams a WAV file, or standard input, through a running daemon in real time.
 ///
-/// Final text goes to standard output, progress to the terminal. Ctrl-C ends the recording early
+/// Final text goes to standard output, progress to the terminal. Ctrl-C stops the recording early
 /// and waits for the last results; a second one quits.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// A WAV file of any PCM format, or - for standard input, WAV or raw.
+    /// A WAV file in any PCM format, or - for standard input, WAV or raw.
     #[arg(value_name = "FILE.wav|-")]
     pub file: PathBuf,
 
@@ -23,46 +23,46 @@ pub struct Args {
     #[arg(env = "DEEPGRAM_SIDECAR_IPC_SOCKET")]
     pub socket: PathBuf,
 
-    /// What raw audio is: linear16, linear32, mulaw or alaw. WAV says it itself.
+    /// Encoding of raw audio: linear16, linear32, mulaw or alaw. Not needed for WAV.
     #[arg(long, value_name = "NAME")]
     pub encoding: Option<String>,
 
-    /// Samples a second of raw audio.
+    /// Sample rate of raw audio.
     #[arg(long, value_name = "HZ", default_value_t = 16_000)]
     pub sample_rate: u32,
 
-    /// Channels of raw audio.
+    /// Number of channels of raw audio.
     #[arg(long, value_name = "COUNT", default_value_t = 1)]
     pub channels: u32,
 
-    /// A query parameter for Deepgram, repeatable. Without one of these names, model=nova-3 and
-    /// interim_results=true are sent.
+    /// A query parameter for Deepgram, repeatable. The defaults are model=nova-3 and
+    /// interim_results=true.
     #[arg(long = "param", value_name = "NAME=VALUE", value_parser = parse_param)]
     pub params: Vec<(String, String)>,
 
-    /// A name for the session.
+    /// The session's id.
     #[arg(long, value_name = "ID")]
     pub session_id: Option<String>,
 
-    /// How many times faster than real time; Deepgram takes about 1.25 for long.
+    /// Speed relative to real time; Deepgram keeps up with about 1.25.
     #[arg(long, value_name = "FACTOR", default_value_t = 1.0, value_parser = parse_speed)]
     pub speed: f64,
 
-    /// How much audio each frame carries.
+    /// Amount of audio per frame.
     #[arg(long, value_name = "DURATION", default_value = "100ms", value_parser = parse_chunk)]
     pub chunk: Duration,
 
-    /// Send nothing for this long after the audio, before finishing: the session must live on.
+    /// Send nothing for this long after the audio, before finishing: the session must stay alive.
     #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = humantime::parse_duration)]
     pub silence_after: Duration,
 
-    /// Write every frame as a line of JSON, without progress and summary.
+    /// Print every frame as a line of JSON, without progress and summary.
     #[arg(long)]
     pub json: bool,
 }
 
 impl Args {
-    /// What the input is if it is no WAV; `None` where the user did not say.
+    /// The input's encoding if it is not WAV; `None` if the user did not say.
     pub(super) fn raw_encoding(&self) -> anyhow::Result<Option<Encoding>> {
         let raw = self.encoding.as_deref();
         raw.map(|name| Encoding::new(name, self.sample_rate, self.channels)).transpose()
@@ -89,8 +89,8 @@ impl Args {
 }
 
 fn parse_param(text: &str) -> anyhow::Result<(String, String)> {
-    let (name, value) = text.split_once('=').context("write it as NAME=VALUE")?;
-    anyhow::ensure!(!name.is_empty(), "write it as NAME=VALUE");
+    let (name, value) = text.split_once('=').context("expected NAME=VALUE")?;
+    anyhow::ensure!(!name.is_empty(), "expected NAME=VALUE");
     Ok((name.to_owned(), value.to_owned()))
 }
 
@@ -107,7 +107,7 @@ fn parse_chunk(text: &str) -> anyhow::Result<Duration> {
     Ok(chunk)
 }
 
-/// What a person at a terminal wants to see unless they say otherwise.
+/// Sensible defaults for a terminal.
 const DEFAULT_PARAMS: [(&str, &str); 2] = [("model", "nova-3"), ("interim_results", "true")];
 
 #[cfg(test)]

@@ -1,12 +1,12 @@
-//! The whole terminal, given back on every way out.
+//! The whole terminal, restored on every exit path.
 
 use std::io;
 use std::ops::{Deref, DerefMut};
 
 use ratatui::DefaultTerminal;
 
-/// The terminal in raw mode, on its other screen, until this is dropped. A panic gives it back
-/// before its message is written.
+/// The terminal in raw mode, on its alternate screen, until this is dropped. A panic restores it
+/// before printing its message.
 pub(super) struct Fullscreen(DefaultTerminal);
 
 impl Fullscreen {

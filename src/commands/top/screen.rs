@@ -1,4 +1,4 @@
-//! The picture that `top` draws.
+//! What `top` draws.
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
@@ -10,11 +10,11 @@ use super::view::{View, letter};
 use crate::commands::live::{Column, Session, Sessions, SortKey, Summary, Tone};
 use crate::commands::plain;
 
-/// How what matters stands out.
+/// How sessions are highlighted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Palette {
     Coloured,
-    /// `NO_COLOR` is set: bold and underlined do what they can.
+    /// With `NO_COLOR`: bold and underlined.
     Plain,
 }
 
@@ -35,7 +35,7 @@ impl Palette {
     }
 }
 
-/// Draws everything, and tells the view how many sessions have room.
+/// Draws everything, and tells the view how many sessions fit.
 pub(super) fn draw(frame: &mut Frame<'_>, view: &mut View, palette: Palette) {
     let [head, trouble, body, foot] = Layout::vertical([
         Constraint::Length(1),
@@ -94,7 +94,7 @@ fn draw_sessions(
     frame.render_widget(table, area);
 }
 
-/// The columns that have room, from the left, each as wide as what it holds.
+/// The columns that fit, from the left, each as wide as its content.
 fn fitting(sessions: &[Session], room: u16) -> Vec<(Column, u16)> {
     let mut taken = 0;
     let with_width = Column::ALL.into_iter().map(|column| (column, width(column, sessions)));
@@ -143,7 +143,7 @@ fn keys() -> Line<'static> {
 /// Between two columns.
 const SPACING: u16 = 2;
 
-/// No column takes more: one long name leaves the others in sight.
+/// Maximum column width, so that one long name does not hide the others.
 const WIDTH_MAX: u16 = 40;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What `top` shows at the moment, and what a key changes about it.
+//! What `top` currently shows, and how keys change it.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
@@ -6,17 +6,17 @@ use crate::commands::admin::AskError;
 use crate::commands::live::{Sessions, SortKey};
 use crate::commands::plain;
 
-/// What is looked at, how, and what was seen last.
+/// What is shown, how, and the last response.
 pub(super) struct View {
-    /// Whose sessions.
+    /// The daemon's address.
     pub(super) address: String,
     pub(super) sort: SortKey,
     pub(super) is_ascending: bool,
-    /// How many sessions have room.
+    /// How many sessions fit.
     pub(super) rows: usize,
-    /// The last good answer.
+    /// The last good response.
     pub(super) seen: Option<Sessions>,
-    /// Why the last question has no answer.
+    /// Why the last request failed.
     pub(super) trouble: Option<String>,
 }
 
@@ -24,7 +24,7 @@ pub(super) struct View {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Pressed {
     Quit,
-    /// Another order: the daemon must be asked anew, since it sorts.
+    /// Another order: the daemon must be queried again, because it sorts.
     Sort,
     Nothing,
 }
@@ -34,14 +34,14 @@ impl View {
         Self { address, sort, is_ascending: false, rows: 1, seen: None, trouble: None }
     }
 
-    /// The page that has what is shown. The daemon sorts and cuts, so that an answer stays small
-    /// however many sessions there are.
+    /// The page to request. The daemon sorts and truncates, so that the response stays small
+    /// no matter how many sessions there are.
     pub(super) fn path(&self) -> String {
         let order = if self.is_ascending { "asc" } else { "desc" };
         format!("/sessions?sort={}&order={order}&limit={}", self.sort.as_str(), self.rows)
     }
 
-    /// Remembers an answer. Where there is none, the last one stays in sight.
+    /// Stores a response. On failure the last one stays visible.
     pub(super) fn take(&mut self, answer: Result<Sessions, AskError>) {
         match answer {
             Ok(sessions) => {
@@ -60,7 +60,7 @@ impl View {
         format!("cannot reach {}, retrying: {}", self.address, plain::line(&why))
     }
 
-    /// Does what a key says.
+    /// Handles a key.
     pub(super) fn press(&mut self, key: KeyEvent) -> Pressed {
         if key.kind == KeyEventKind::Release {
             return Pressed::Nothing;

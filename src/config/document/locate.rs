@@ -1,7 +1,7 @@
 //! Finds the line of a node.
 //!
-//! The parser's values carry no positions, but its errors do. So the document is walked again,
-//! straight to the node, and there the walk fails on purpose.
+//! The parser's values carry no positions, but its errors do. So this walks the document again,
+//! straight to the node, and fails there on purpose.
 
 use std::fmt;
 

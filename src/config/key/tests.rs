@@ -51,7 +51,9 @@ fn no_key_is_an_error_that_says_where_to_put_one() {
     for environment in [Vec::new(), environment("")] {
         let error = KeyStore::load(&Upstream::default(), &environment).unwrap_err();
         assert!(matches!(error, KeyError::Missing));
-        assert!(error.to_string().contains("set DEEPGRAM_API_KEY or upstream.api_key_file"));
+        assert!(
+            error.to_string().contains("no API key: set DEEPGRAM_API_KEY or upstream.api_key_file")
+        );
     }
 }
 

@@ -1,4 +1,4 @@
-//! What happens at the applications' socket outside of sessions, and refusals.
+//! Events on the applications' socket outside sessions, and refusals.
 
 use std::io;
 
@@ -7,11 +7,10 @@ use crate::telemetry::Telemetry;
 use crate::telemetry::label::{ConnectionResult, ProtocolError, RejectReason, UnopenedCause};
 use session::{ErrorCode, Refusal};
 
-/// A connection was refused at accept, before it could say anything: the peer is not allowed, or
-/// the daemon drains.
+/// A connection was refused at accept, before it could send anything: the peer is not allowed, or
+/// the daemon is draining.
 #[derive(Clone, Copy, Debug)]
 pub struct AppRejected<'a> {
-    /// What it was told.
     pub refusal: &'a Refusal,
 }
 
@@ -33,10 +32,9 @@ impl Emit for AppRejected<'_> {
     }
 }
 
-/// `accept` failed: most often for want of file descriptors.
+/// `accept` failed: usually because file descriptors ran out.
 #[derive(Clone, Copy, Debug)]
 pub struct AcceptFailed<'a> {
-    /// Why.
     pub error: &'a io::Error,
 }
 
@@ -46,15 +44,14 @@ impl Emit for AcceptFailed<'_> {
         tracing::error!(
             name: "accept_failed",
             error = %self.error,
-            "no connection can be accepted; look at the file descriptor limit"
+            "cannot accept connections; check the file descriptor limit"
         );
     }
 }
 
-/// An accepted connection ended without an OPEN, and was told nothing.
+/// An accepted connection ended without an OPEN, and without an ERROR.
 #[derive(Clone, Copy, Debug)]
 pub struct OpenMissed {
-    /// Why.
     pub cause: UnopenedCause,
 }
 
@@ -69,10 +66,9 @@ impl Emit for OpenMissed {
     }
 }
 
-/// A connection asked for a session, or sent rubbish instead, and got an ERROR.
+/// A connection sent an OPEN, or garbage, and got an ERROR.
 #[derive(Clone, Copy, Debug)]
 pub struct SessionRejected<'a> {
-    /// What it was told.
     pub refusal: &'a Refusal,
 }
 
@@ -91,16 +87,15 @@ impl Emit for SessionRejected<'_> {
             code = self.refusal.code.as_str(),
             field = self.refusal.field.as_deref(),
             detail = self.refusal.message,
-            "no session for this connection"
+            "session refused"
         );
     }
 }
 
 /// A session's application was sent an ERROR: it broke the contract, or no connection to Deepgram
-/// could be had. Emit it within the session's span.
+/// could be made. Emit it within the session's span.
 #[derive(Clone, Copy, Debug)]
 pub struct FrameRefused<'a> {
-    /// What it was told.
     pub refusal: &'a Refusal,
 }
 
@@ -112,19 +107,19 @@ impl Emit for FrameRefused<'_> {
             code = self.refusal.code.as_str(),
             field = self.refusal.field.as_deref(),
             detail = self.refusal.message,
-            "the application was sent an ERROR"
+            "ERROR sent to the application"
         );
     }
 }
 
-/// OPEN's `traceparent` was malformed: the session goes on in a new trace.
+/// OPEN's `traceparent` was malformed: the session continues in a new trace.
 #[derive(Clone, Copy, Debug)]
 pub struct TraceparentMalformed;
 
 impl Emit for TraceparentMalformed {
     fn emit(&self, telemetry: &Telemetry) {
         telemetry.metrics.app.protocol_errors[ProtocolError::BadTraceparent].inc();
-        tracing::debug!(name: "traceparent_malformed", "OPEN's traceparent was ignored");
+        tracing::debug!(name: "traceparent_malformed", "malformed traceparent in OPEN ignored");
     }
 }
 

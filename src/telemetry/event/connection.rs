@@ -33,7 +33,7 @@ impl Emit for DialFailed {
     }
 }
 
-/// A refused key or account will not heal by itself.
+/// A refused key or account does not recover by itself.
 fn dial_level(reason: DialReason) -> Level {
     match reason {
         DialReason::Http401 | DialReason::Http402 | DialReason::Http403 => Level::ERROR,
@@ -74,7 +74,7 @@ fn observe_phases(telemetry: &Telemetry, phases: &DialPhases) {
     let durations = &telemetry.metrics.upstream.connect_duration;
     durations[DialPhase::Dns].observe_duration(phases.dns);
     durations[DialPhase::Tcp].observe_duration(phases.tcp);
-    // A plain connection has no TLS phase; a zero would be a lie about TLS.
+    // A plain connection has no TLS phase; a zero would be misleading.
     if !phases.tls.is_zero() {
         durations[DialPhase::Tls].observe_duration(phases.tls);
     }
@@ -84,7 +84,7 @@ fn observe_phases(telemetry: &Telemetry, phases: &DialPhases) {
 
 impl Emit for StreamClosing {
     fn emit(&self, _telemetry: &Telemetry) {
-        tracing::debug!(name: "stream_closing", to_park = self.to_park, "CloseStream is asked for");
+        tracing::debug!(name: "stream_closing", to_park = self.to_park, "sending CloseStream");
     }
 }
 
@@ -109,7 +109,7 @@ impl Emit for ConnectionClosed {
             age_ms = millis(self.age),
             closing_ms = self.closing.map(millis),
             end = self.end.as_str(),
-            "the connection to Deepgram is over"
+            "connection to Deepgram closed"
         );
     }
 }
@@ -153,12 +153,12 @@ impl Emit for Died<'_> {
             age_ms = millis(*age),
             send_age_ms = death.send_age_ms,
             receive_age_ms = death.receive_age_ms,
-            "the connection to Deepgram died"
+            "connection to Deepgram died"
         );
     }
 }
 
-/// Whether a death needs an operator: ours and the account's do not heal by themselves.
+/// Whether a death needs an operator: ours and the account's do not recover by themselves.
 pub(super) fn death_level(class: Class) -> Level {
     match class {
         Class::Account | Class::Sidecar => Level::ERROR,
@@ -173,7 +173,7 @@ impl Emit for LateEvidence {
             reason = self.reason.as_str(),
             trigger = self.trigger.as_str(),
             detail = self.detail,
-            "a symptom of a connection that was dead already"
+            "late symptom of a dead connection"
         );
     }
 }
@@ -184,7 +184,7 @@ impl Emit for TimerLate {
         tracing::warn!(
             name: "timer_late",
             lateness_ms = millis(self.lateness),
-            "a deadline was noticed late: the sidecar was paused; look at its CPU limit"
+            "a deadline was noticed late: the sidecar was paused; check its CPU limit"
         );
     }
 }

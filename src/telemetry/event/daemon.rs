@@ -1,4 +1,4 @@
-//! What happens to the daemon itself.
+//! Events of the daemon itself.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::fmt::Display;
@@ -15,10 +15,10 @@ use crate::telemetry::{REVISION, Telemetry, VERSION};
 use session::bound::{APP_UNWRITTEN_BYTES_MAX, BACKLOG_BYTES_MAX, MESSAGE_BYTES_MAX};
 use session::millis;
 
-/// The configuration is in force.
+/// The configuration was loaded.
 #[derive(Clone, Copy, Debug)]
 pub struct ConfigLoaded<'a> {
-    /// The file, where there was one.
+    /// The file, if there was one.
     pub file: Option<&'a Path>,
     /// `ipc.max_sessions`.
     pub sessions_max: usize,
@@ -33,7 +33,7 @@ impl Emit for ConfigLoaded<'_> {
         let limit = i64::try_from(self.sessions_max).unwrap_or(i64::MAX);
         telemetry.metrics.session.limit.set(limit);
         let queues = &telemetry.metrics.flow.queue_limit;
-        // The frame or message that reaches a bound is taken whole.
+        // The frame or message that reaches a bound is accepted whole.
         let to_upstream = BACKLOG_BYTES_MAX + u64::from(self.frame_bytes_max);
         let to_app = APP_UNWRITTEN_BYTES_MAX + MESSAGE_BYTES_MAX;
         queues[Queue::ToUpstream].set(to_upstream as i64);
@@ -46,7 +46,7 @@ impl Emit for ConfigLoaded<'_> {
             file = self.file.map(|file| tracing::field::display(file.display())),
             max_sessions = self.sessions_max,
             keepalive_interval_ms = millis(self.keepalive_interval),
-            "configuration in force"
+            "configuration loaded"
         );
     }
 }
@@ -78,14 +78,14 @@ pub struct KeyReplaced;
 impl Emit for KeyReplaced {
     fn emit(&self, telemetry: &Telemetry) {
         telemetry.metrics.upstream.key_reloads[KeyReload::Replaced].inc();
-        tracing::info!(name: "key_replaced", "new connections use the new API key");
+        tracing::info!(name: "key_replaced", "API key replaced; new connections use the new one");
     }
 }
 
-/// The API key's file could not be read again; the old key stays.
+/// The changed API key file could not be read; the old key stays.
 #[derive(Clone, Copy, Debug)]
 pub struct KeyReloadFailed<'a, E> {
-    /// Why; must not hold the file's contents.
+    /// Why; must not contain the file's contents.
     pub error: &'a E,
 }
 
@@ -95,12 +95,12 @@ impl<E: Display> Emit for KeyReloadFailed<'_, E> {
         tracing::error!(
             name: "key_reload_failed",
             error = %self.error,
-            "the API key file could not be read; the old key stays in use until it can"
+            "cannot reload the API key; the old key stays in use"
         );
     }
 }
 
-/// Somebody changed what is logged, until the daemon ends.
+/// The log level was changed, until the daemon exits.
 #[derive(Clone, Copy, Debug)]
 pub struct LogLevelChanged {
     /// The level before.
@@ -115,17 +115,17 @@ impl Emit for LogLevelChanged {
             name: "log_level_changed",
             from = self.from.as_str(),
             to = self.to.as_str(),
-            "log level changed until the daemon ends"
+            "log level changed until the daemon exits"
         );
     }
 }
 
-/// Shutdown has begun.
+/// Shutdown has started.
 #[derive(Clone, Copy, Debug)]
 pub struct DrainBegun {
     /// Sessions that were live.
     pub sessions: usize,
-    /// How long they have.
+    /// How long they may take.
     pub deadline: Duration,
 }
 
@@ -143,7 +143,6 @@ impl Emit for DrainBegun {
 /// Every session has ended, by itself or by the deadline.
 #[derive(Clone, Copy, Debug)]
 pub struct DrainEnded {
-    /// How long it took.
     pub duration: Duration,
     /// Sessions that the deadline cut.
     pub cut: usize,
@@ -159,7 +158,7 @@ impl Emit for DrainEnded {
                 name: "drain_end",
                 duration_ms,
                 cut = self.cut,
-                "the deadline cut sessions; raise drain.timeout and the pod's grace period"
+                "sessions cut by the deadline; raise drain.timeout and the pod's grace period"
             );
         }
     }
@@ -178,10 +177,9 @@ impl Emit for ShutdownComplete {
     }
 }
 
-/// The admin server could not accept a connection: most often for want of file descriptors.
+/// The admin server could not accept a connection: usually because file descriptors ran out.
 #[derive(Clone, Copy, Debug)]
 pub struct AdminAcceptFailed<'a> {
-    /// Why.
     pub error: &'a io::Error,
 }
 
@@ -190,28 +188,27 @@ impl Emit for AdminAcceptFailed<'_> {
         tracing::error!(
             name: "admin_accept_failed",
             error = %self.error,
-            "scrapes and probes fail; look at the file descriptor limit"
+            "cannot accept scrapes and probes; check the file descriptor limit"
         );
     }
 }
 
-/// A client of the admin server got no answer: it was silent, spoke no HTTP or left.
+/// A client of the admin server got no response: it was silent, did not speak HTTP, or left.
 #[derive(Clone, Copy, Debug)]
 pub struct AdminExchangeFailed<'a> {
-    /// Why.
     pub error: &'a hyper::Error,
 }
 
 impl Emit for AdminExchangeFailed<'_> {
     fn emit(&self, _telemetry: &Telemetry) {
-        tracing::debug!(name: "admin_exchange_failed", error = %self.error, "request not answered");
+        tracing::debug!(name: "admin_exchange_failed", error = %self.error, "no response sent");
     }
 }
 
 /// Some code panicked: a bug.
 #[derive(Debug)]
 pub struct Panicked<'a, 'b>(
-    /// What the panic hook was told.
+    /// What the panic hook received.
     pub &'a PanicHookInfo<'b>,
 );
 
@@ -225,13 +222,13 @@ impl Emit for Panicked<'_, '_> {
             detail = self.detail(),
             location = self.0.location().map(tracing::field::display),
             backtrace = backtrace.map(tracing::field::display),
-            "a bug of the sidecar; please report this line"
+            "a bug in the sidecar; please report this line"
         );
     }
 }
 
 impl Panicked<'_, '_> {
-    /// What `panic!` was told.
+    /// The panic message.
     fn detail(&self) -> Option<&str> {
         let payload = self.0.payload();
         payload.downcast_ref::<&str>().copied().or(payload.downcast_ref::<String>().map(|s| &**s))

@@ -1,4 +1,4 @@
-//! The ends of a session's life: its acceptance and its books.
+//! The start and end of a session.
 
 use serde::Serialize;
 use tracing::Level;
@@ -18,7 +18,7 @@ use session::summary::{Outcome, Summary};
 /// A session was accepted.
 #[derive(Debug)]
 pub(in crate::telemetry) struct SessionOpened {
-    /// Whether it has series of its own.
+    /// Whether it has its own series.
     pub(in crate::telemetry) is_listed: bool,
 }
 
@@ -36,14 +36,14 @@ impl Emit for SessionOpened {
 impl Emit for SessionParked {
     fn emit(&self, telemetry: &Telemetry) {
         telemetry.metrics.session.parked.inc();
-        tracing::info!(name: "session_parked", idle_ms = millis(self.idle), "parked for idleness");
+        tracing::info!(name: "session_parked", idle_ms = millis(self.idle), "session parked: idle for too long");
     }
 }
 
 impl Emit for SessionResumed {
     fn emit(&self, telemetry: &Telemetry) {
         telemetry.metrics.session.resumed.inc();
-        tracing::info!(name: "session_resumed", idle_ms = millis(self.idle), "audio has resumed it");
+        tracing::info!(name: "session_resumed", idle_ms = millis(self.idle), "session resumed by new audio");
     }
 }
 
@@ -52,17 +52,17 @@ impl Emit for AppStalled {
         telemetry.metrics.app.stalls.inc();
         tracing::warn!(
             name: "app_stalled",
-            "the application left its socket unread for session.app_stall_timeout"
+            "the application did not read its socket for session.app_stall_timeout"
         );
     }
 }
 
-/// A session's books are closed, with what its summary does not hold.
+/// A session ended, with what its summary does not contain.
 #[derive(Debug)]
 pub(in crate::telemetry) struct SessionClosed<'a> {
     pub(in crate::telemetry) ended: &'a SessionEnded,
     pub(in crate::telemetry) first_death: Option<&'a ConnectionDied>,
-    /// Deepgram's `dg-request-id` of the latest connection: what its support asks for.
+    /// Deepgram's `dg-request-id` of the latest connection; their support asks for it.
     pub(in crate::telemetry) request_id: Option<&'a str>,
 }
 
@@ -70,7 +70,7 @@ impl Emit for SessionClosed<'_> {
     fn emit(&self, telemetry: &Telemetry) {
         self.count(telemetry);
         let members = self.members();
-        line!(self.level(), name: "session_end", members, "session over");
+        line!(self.level(), name: "session_end", members, "session ended");
     }
 }
 
@@ -101,7 +101,7 @@ impl SessionClosed<'_> {
         audio.dropped[Dropped::Message].inc_by(drops.messages);
     }
 
-    /// Nobody must act on a session that went well; a refused dial has told its own level.
+    /// A session that went well needs no action; a refused dial has its own log line.
     fn level(&self) -> Level {
         let summary = &self.ended.summary;
         match &summary.death {
@@ -111,7 +111,7 @@ impl SessionClosed<'_> {
         }
     }
 
-    /// The wide line's members, as the text of a JSON object.
+    /// The members of the wide log line, as the text of a JSON object.
     fn members(&self) -> String {
         let summary = &self.ended.summary;
         let members = Members {
@@ -130,13 +130,13 @@ impl SessionClosed<'_> {
             dg_request_id: self.request_id,
         };
         let mut members = serde_json::to_value(members).expect("all members are plain values");
-        // The session's span puts it on every line.
+        // The session's span adds it to every line.
         members.as_object_mut().and_then(|members| members.shift_remove("session_id"));
         members.to_string()
     }
 }
 
-/// The FINISHED summary's members under their own names, and more.
+/// The FINISHED summary's members under their own names, plus more.
 #[derive(Serialize)]
 struct Members<'a> {
     #[serde(flatten)]
@@ -155,7 +155,7 @@ struct Members<'a> {
     dg_request_id: Option<&'a str>,
 }
 
-/// A connection died: what had happened before, for whoever asks why.
+/// A connection died: what happened before, to explain it.
 #[derive(Debug)]
 pub(in crate::telemetry) struct FlightRecorded<'a> {
     pub(in crate::telemetry) events: &'a [Entry],
@@ -170,12 +170,12 @@ impl Emit for FlightRecorded<'_> {
             death_level(self.class),
             name: "flight_recorder",
             members,
-            "what had happened before the connection died, oldest first"
+            "events before the connection died, oldest first"
         );
     }
 }
 
-/// A session's task ended without its books: a forced exit, or a bug.
+/// A session's task ended without a summary: a forced exit, or a bug.
 #[derive(Debug)]
 pub(in crate::telemetry) struct SessionCancelled {
     pub(in crate::telemetry) state: State,
@@ -189,7 +189,7 @@ impl Emit for SessionCancelled {
             name: "session_cancelled",
             state = self.state.as_str(),
             duration_ms = self.duration_ms,
-            "the session's task ended before its books were closed"
+            "the session's task ended without a summary"
         );
     }
 }

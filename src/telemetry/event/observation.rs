@@ -1,5 +1,5 @@
-//! Figures that a session measures: histograms and counters alone, no line, and nothing that
-//! allocates or is looked up, since some come with every message.
+//! Measurements of a session: only histograms and counters, no log line, and no allocation or
+//! lookup, because some come with every message.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::telemetry::family::ObserveDuration;
 use crate::telemetry::label::{ResultKind, WireMessage};
 use session::{MessageKind, Observation};
 
-/// A figure of a session of this trace.
+/// A measurement in a session of this trace.
 #[derive(Debug)]
 pub(in crate::telemetry) struct Observed<'a> {
     pub(in crate::telemetry) observation: &'a Observation,
@@ -33,7 +33,7 @@ impl Emit for Observed<'_> {
             Observation::Unblocked { side, duration } => {
                 metrics.flow.blocked[*side].inc_by(duration.as_secs_f64());
             }
-            // Its figures are totals' differences, which the totals show.
+            // Its values are differences of totals, which the totals already show.
             Observation::Segment(_) => {}
         }
     }

@@ -1,6 +1,6 @@
-//! What happens to spans on their way to the collector.
+//! Events of the span export.
 //!
-//! One line begins an episode of failures and one ends it; no line is written per request.
+//! One line when failures start and one when they end; no line per request.
 
 use std::fmt::Display;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -13,14 +13,13 @@ use crate::telemetry::family::ObserveDuration;
 use crate::telemetry::label::ExportResult;
 use session::millis;
 
-/// The collector answered that it took a batch.
+/// The collector accepted a batch.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SpansExported {
-    /// Spans that it took.
     pub(crate) accepted: u64,
-    /// Spans of the batch that it refused for good.
+    /// Spans of the batch that it rejected.
     pub(crate) rejected: u64,
-    /// From the request to the answer.
+    /// From request to response.
     pub(crate) duration: Duration,
 }
 
@@ -36,7 +35,7 @@ impl Emit for SpansExported {
     }
 }
 
-/// A request to the collector failed; its batch may be sent again.
+/// A request to the collector failed; its batch may be resent.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ExportFailed {
     /// From the request to the failure.
@@ -51,10 +50,9 @@ impl Emit for ExportFailed {
     }
 }
 
-/// A batch was refused for good, or failed for too long to be sent again.
+/// A batch was rejected, or failed for too long to be resent.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SpansFailed {
-    /// The spans in it.
     pub(crate) count: u64,
 }
 
@@ -64,12 +62,12 @@ impl Emit for SpansFailed {
     }
 }
 
-/// The collector does not take spans any more: an episode of failures begins.
+/// The collector no longer accepts spans: failures start.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct OtlpFailing<'a, E> {
     /// Where the spans go.
     pub(crate) url: &'a Url,
-    /// Why it failed; never holds a header.
+    /// Why it failed; never contains a header.
     pub(crate) error: &'a E,
 }
 
@@ -79,12 +77,12 @@ impl<E: Display> Emit for OtlpFailing<'_, E> {
             name: "otlp_failing",
             url = %self.url,
             error = %self.error,
-            "traces do not reach the collector; sessions go on unharmed"
+            "traces are not reaching the collector; sessions are not affected"
         );
     }
 }
 
-/// The collector takes spans again.
+/// The collector accepts spans again.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct OtlpRecovered {
     /// How long it did not.
@@ -99,7 +97,7 @@ impl Emit for OtlpRecovered {
             name: "otlp_recovered",
             failing_ms = millis(self.failing),
             spans_lost = self.lost,
-            "traces reach the collector again"
+            "traces are reaching the collector again"
         );
     }
 }

@@ -1,4 +1,4 @@
-//! What flows in a session, and what does not although it should.
+//! Events of a session's traffic.
 
 use tracing::Level;
 
@@ -35,7 +35,7 @@ impl Emit for KeepaliveBlocked {
         telemetry.metrics.keepalive.errors[KeepaliveError::WriteBlocked].inc();
         tracing::warn!(
             name: "keepalive_blocked",
-            "a keepalive was due while earlier messages still waited to be written"
+            "keepalive due, but earlier messages are still waiting to be written"
         );
     }
 }
@@ -51,7 +51,7 @@ impl Emit for KeepaliveGap {
             name: "keepalive_gap",
             level_reached = self.level.as_str(),
             gap_ms = millis(self.gap),
-            "nothing was sent for most of Deepgram's idle window"
+            "nothing was sent for at least 80 % of Deepgram's idle timeout"
         );
     }
 }
@@ -119,7 +119,7 @@ impl Emit for TranscriptStalled {
         tracing::warn!(
             name: "stall_begin",
             silent_ms = millis(self.silent),
-            "audio goes in and nothing comes out"
+            "stalled: audio goes in, but no results come out"
         );
     }
 }
@@ -132,7 +132,7 @@ impl Emit for StallEnded {
             name: "stall_end",
             silent_ms = millis(self.silent),
             outcome = self.outcome.as_str(),
-            "the stall is over"
+            "stall ended"
         );
     }
 }
@@ -150,12 +150,12 @@ impl Emit for AudioLost {
             frames = self.frames,
             bytes = self.bytes,
             lost_ms = millis(self.duration),
-            "audio never became text"
+            "audio lost: it never became text"
         );
     }
 }
 
-/// What an application does to itself is no matter for an operator.
+/// What an application does to itself needs no operator.
 fn loss_level(cause: LossCause) -> Level {
     match cause {
         LossCause::AfterFinish | LossCause::AppGone => Level::DEBUG,
@@ -172,7 +172,7 @@ impl Emit for BinaryDropped {
         tracing::debug!(
             name: "binary_dropped",
             bytes = self.bytes,
-            "Deepgram sent a binary message, which no frame can carry"
+            "binary message from Deepgram dropped: the protocol has no frame for it"
         );
     }
 }

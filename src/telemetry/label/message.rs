@@ -10,7 +10,7 @@ pub(crate) enum WireMessage {
     KeepaliveSent,
     FinalizeSent,
     CloseStreamSent,
-    /// A text message of the application's.
+    /// A text message from the application.
     TextSent,
     PingSent,
     InterimReceived,

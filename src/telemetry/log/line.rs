@@ -16,7 +16,7 @@ use crate::config::LogFormat;
 
 use crate::telemetry::Telemetry;
 
-/// Formats lines, and holds back those of an event that is over its rate.
+/// Formats lines, and suppresses those of an event over its rate.
 pub(super) struct LineFormat {
     format: LogFormat,
     telemetry: Telemetry,
@@ -28,8 +28,8 @@ impl LineFormat {
         Self { format, telemetry, rates: Rates::default() }
     }
 
-    /// Counts the line. Tells how many were held back since the last one that was not; `None`
-    /// holds this one back.
+    /// Counts the line. Returns how many were suppressed since the last one written, or `None` to
+    /// suppress this one.
     fn admit(&self, event: &Event<'_>) -> Option<u64> {
         let daemon = &self.telemetry.metrics.daemon;
         let level = level_of(event.metadata().level());
@@ -81,7 +81,7 @@ where
     }
 }
 
-/// Spans keep their fields as finished text, made once when the span is.
+/// Spans keep their fields as formatted text, created once with the span.
 impl<'writer> FormatFields<'writer> for LogFormat {
     fn format_fields<R: RecordFields>(&self, mut writer: Writer<'writer>, from: R) -> fmt::Result {
         let mut fields = Fields::new(*self);
@@ -90,7 +90,7 @@ impl<'writer> FormatFields<'writer> for LogFormat {
     }
 }
 
-/// The `event` of lines that are not ours, which have no name of their own.
+/// The `event` of lines from other crates, which have no name.
 const LIBRARY: &str = "library";
 
 fn event_name(event: &Event<'_>) -> &'static str {
@@ -134,7 +134,7 @@ fn colour(level: &Level) -> &'static str {
     }
 }
 
-/// Fields as they will stand on the line.
+/// Fields as written on the line.
 struct Fields {
     format: LogFormat,
     text: String,
@@ -154,7 +154,7 @@ impl Fields {
         }
     }
 
-    /// `value` is JSON already.
+    /// `value` is already JSON.
     fn push_json(&mut self, name: &str, value: &str) {
         self.text.push(',');
         self.text.push_str(&json(name));
@@ -166,7 +166,7 @@ impl Fields {
         self.text.push(' ');
         self.text.push_str(name);
         self.text.push('=');
-        // Beyond JSON's own escapes, a terminal obeys the control characters of Latin 1.
+        // JSON does not escape Latin-1 control characters, which terminals interpret.
         self.text.extend(value.chars().flat_map(|c| {
             let escaped = c.is_control().then(|| c.escape_default());
             let plain = escaped.is_none().then_some(c);
@@ -174,7 +174,7 @@ impl Fields {
         }));
     }
 
-    /// Merges the members of a JSON object, given as its text, into the line.
+    /// Merges the members of a JSON object, given as text, into the line.
     fn merge(&mut self, object: &str) {
         match self.format {
             LogFormat::Json => {

@@ -1,4 +1,4 @@
-//! A bound on the lines that one event may write a second.
+//! A rate limit on the lines of one event.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -6,26 +6,25 @@ use std::time::{Duration, Instant};
 
 use tracing::callsite::Identifier;
 
-/// Lines of one event and level a second: a full daemon that loses its network at once would
-/// otherwise write several lines for each of its sessions.
+/// Maximum lines per second for one event and level: otherwise a full daemon that loses its network
+/// would write several lines per session at once.
 const LINES_PER_SECOND: u32 = 50;
 
-/// Events without a bound: each session ends once, and its books are promised.
+/// Events without a limit: each session ends once, and its summary is guaranteed.
 const UNBOUNDED: [&str; 2] = ["session_end", "session_cancelled"];
 
-/// Counts lines by the place in the code that writes them: one for each event and level, so the
-/// table is bounded by the program's text.
+/// Counts lines by call site: one per event and level, so the table is bounded by the program.
 #[derive(Debug, Default)]
 pub(super) struct Rates {
     windows: Mutex<HashMap<Identifier, Window>>,
 }
 
-/// What becomes of a line.
+/// Whether to write a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Admission {
-    /// It is written, after so many of its event were not.
+    /// Write it; this many of its event were suppressed before.
     Admitted { suppressed: u64 },
-    /// It is not written.
+    /// Do not write it.
     Suppressed,
 }
 

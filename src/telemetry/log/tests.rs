@@ -62,7 +62,7 @@ fn a_json_line_starts_with_time_level_event_and_message() {
     assert_eq!(
         rest,
         "\",\"level\":\"info\",\"event\":\"key_replaced\",\
-         \"msg\":\"new connections use the new API key\"}\n"
+         \"msg\":\"API key replaced; new connections use the new one\"}\n"
     );
 }
 
@@ -195,7 +195,7 @@ fn text_lines_are_for_people() {
     });
     let text = captured.text();
     let line = text.lines().last().unwrap();
-    assert!(line.contains(" warn  session_end: session over session_id=\"call-7\""), "{line}");
+    assert!(line.contains(" warn  session_end: session ended session_id=\"call-7\""), "{line}");
     assert!(line.contains(" outcome=\"aborted\""), "{line}");
 }
 

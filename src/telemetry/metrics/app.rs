@@ -5,7 +5,7 @@ use prometheus::{IntCounter, IntGauge};
 use crate::telemetry::family::{Children, Families};
 use crate::telemetry::label::{ConnectionResult, ProtocolError, UnopenedCause};
 
-/// Connections of applications and what was wrong with their input.
+/// Connections from applications, and errors in their input.
 #[derive(Debug)]
 pub(crate) struct AppMetrics {
     pub(crate) connections_active: IntGauge,
@@ -19,10 +19,10 @@ impl AppMetrics {
     pub(crate) fn register(families: &Families<'_>) -> Self {
         Self {
             connections_active: families
-                .gauge("app_connections_active", "Connections of applications that are open."),
+                .gauge("app_connections_active", "Open connections from applications."),
             connections: families.counters(
                 "app_connections_total",
-                "Connections of applications, by what became of them at accept.",
+                "Connections from applications, by result at accept.",
                 &["result"],
             ),
             unopened: families.counters(
@@ -37,7 +37,7 @@ impl AppMetrics {
             ),
             stalls: families.counter(
                 "app_stalls_total",
-                "Sessions ended because the application left its socket unread.",
+                "Sessions ended because the application did not read its socket.",
             ),
         }
     }

@@ -1,4 +1,4 @@
-//! The daemon itself: what runs, whether it may take traffic, what watching it costs.
+//! The daemon itself: its version, readiness, and the cost of monitoring it.
 
 use prometheus::{GaugeVec, Histogram, IntCounter, IntGauge, Opts};
 
@@ -7,7 +7,6 @@ use crate::telemetry::family::{Children, Families, bounds};
 use crate::telemetry::label::ScrapePage;
 use crate::telemetry::process::ProcessCollector;
 
-/// The daemon and its process.
 #[derive(Debug)]
 pub(crate) struct DaemonMetrics {
     pub(crate) ready: IntGauge,
@@ -25,8 +24,8 @@ impl DaemonMetrics {
         families.register(Ok(ProcessCollector::new()));
         Self {
             ready: families.gauge("ready", "1 while nothing blocks readiness."),
-            draining: families.gauge("draining", "1 once shutdown has begun."),
-            panics: families.counter("panics_total", "Panics: bugs of the sidecar."),
+            draining: families.gauge("draining", "1 once shutdown has started."),
+            panics: families.counter("panics_total", "Panics: bugs in the sidecar."),
             log_messages: families.counters(
                 "log_messages_total",
                 "Log lines written, by level.",
@@ -34,12 +33,12 @@ impl DaemonMetrics {
             ),
             log_suppressed: families.counters(
                 "log_suppressed_total",
-                "Log lines held back because their event was over its rate, by level.",
+                "Log lines suppressed by their event's rate limit, by level.",
                 &["level"],
             ),
             log_dropped: families.counter(
                 "log_dropped_total",
-                "Log lines dropped because standard error took none for too long.",
+                "Log lines dropped because standard error was blocked for too long.",
             ),
             scrape_duration: families.histograms(
                 "scrape_duration_seconds",
@@ -53,7 +52,7 @@ impl DaemonMetrics {
 
 #[expect(clippy::disallowed_methods, reason = "its label values are known only to the build")]
 fn register_build_info(families: &Families<'_>) {
-    let opts = Opts::new("deepgram_sidecar_build_info", "What runs here; always 1.");
+    let opts = Opts::new("deepgram_sidecar_build_info", "The running version; always 1.");
     let family = families.register(GaugeVec::new(opts, &["version", "revision"]));
     family.with_label_values(&[super::super::VERSION, super::super::REVISION]).set(1.0);
 }

@@ -1,4 +1,4 @@
-//! Queues, back-pressure, and what the sidecar itself adds to a message's way.
+//! Queues, back-pressure, and the latency that the sidecar itself adds.
 
 use prometheus::{Counter, Histogram, IntGauge};
 
@@ -6,7 +6,7 @@ use crate::telemetry::family::{Children, Families, bounds};
 use crate::telemetry::label::Queue;
 use session::Side;
 
-/// How full and how slow.
+/// Queue fill and latency.
 #[derive(Debug)]
 pub(crate) struct FlowMetrics {
     pub(crate) queued: Children<Queue, IntGauge>,
@@ -21,27 +21,27 @@ impl FlowMetrics {
         Self {
             queued: families.gauges(
                 "queue_bytes",
-                "Bytes that wait to be written, over all sessions, by queue.",
+                "Bytes waiting to be written, over all sessions, by queue.",
                 &["queue"],
             ),
             queued_max: families.gauges(
                 "queue_session_max_bytes",
-                "Bytes that wait to be written in the session with most of them, by queue.",
+                "Bytes waiting to be written in the session with the most, by queue.",
                 &["queue"],
             ),
             queue_limit: families.gauges(
                 "queue_limit_bytes",
-                "Most bytes that one session lets wait, by queue.",
+                "Maximum bytes waiting in one session, by queue.",
                 &["queue"],
             ),
             blocked: families.fractions(
                 "backpressure_seconds_total",
-                "Time that writes stayed blocked, counted when they go on, by the slow side.",
+                "Time that writes were blocked, counted when they resume, by the slow side.",
                 &["side"],
             ),
             delivery: families.histogram(
                 "app_delivery_latency_seconds",
-                "Time from a message read to all of it written to the application.",
+                "Time from reading a message to having written it to the application.",
                 bounds::FAST,
             ),
         }

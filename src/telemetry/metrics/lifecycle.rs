@@ -1,4 +1,4 @@
-//! Sessions: how many, how they end, and what was done for them.
+//! Sessions: how many, how they end, and their totals.
 
 use prometheus::{Histogram, IntCounter, IntGauge};
 
@@ -8,9 +8,9 @@ use session::State;
 use session::fact::EndCause;
 use session::summary::Outcome;
 
-/// Sessions, and their totals as histograms observed at their ends.
+/// Sessions, and their totals as histograms observed when they end.
 ///
-/// `opened = sum(ended) + cancelled + sum(active)` holds whenever nothing is just moving.
+/// `opened = sum(ended) + cancelled + sum(active)` holds whenever nothing is changing.
 #[derive(Debug)]
 pub(crate) struct SessionMetrics {
     pub(crate) active: Children<State, IntGauge>,
@@ -37,7 +37,7 @@ impl SessionMetrics {
     pub(crate) fn register(families: &Families<'_>) -> Self {
         Self {
             active: families.gauges("sessions_active", "Live sessions, by state.", &["state"]),
-            limit: families.gauge("sessions_limit", "Sessions that have room: ipc.max_sessions."),
+            limit: families.gauge("sessions_limit", "Maximum concurrent sessions: ipc.max_sessions."),
             opened: families.counter("sessions_opened_total", "Sessions accepted."),
             rejected: families.counters(
                 "sessions_rejected_total",
@@ -51,16 +51,16 @@ impl SessionMetrics {
             ),
             aborted: families.counters(
                 "sessions_aborted_total",
-                "Sessions that the application's side aborted, by cause.",
+                "Sessions aborted by the application's side, by cause.",
                 &["cause"],
             ),
             cancelled: families.counter(
                 "sessions_cancelled_total",
-                "Sessions whose task ended without their books: a forced exit, or a bug.",
+                "Sessions whose task ended without a summary: a forced exit, or a bug.",
             ),
             parked: families.counter(
                 "sessions_parked_total",
-                "Connections closed because keepalive.max_idle was spent.",
+                "Connections closed because keepalive.max_idle was used up.",
             ),
             resumed: families.counter("sessions_resumed_total", "Parked sessions that resumed."),
             duration: families.histograms(
@@ -76,7 +76,7 @@ impl SessionMetrics {
             ),
             send_gap_max: families.histograms(
                 "session_max_send_gap_seconds",
-                "Longest silence towards Deepgram per session, by outcome.",
+                "Longest pause in sending to Deepgram per session, by outcome.",
                 &["outcome"],
                 bounds::GAP,
             ),
@@ -87,12 +87,12 @@ impl SessionMetrics {
             ),
             audio: families.histogram(
                 "session_audio_seconds",
-                "Audio received per session, observed at its end, where the encoding tells time.",
+                "Audio received per session, observed at its end, if the encoding has a known duration.",
                 bounds::LIFE,
             ),
             drain: families.histogram(
                 "session_drain_seconds",
-                "Time from shutdown's begin to a session's end.",
+                "Time from the start of shutdown to a session's end.",
                 bounds::DRAIN,
             ),
             series: families.gauge(
@@ -101,7 +101,7 @@ impl SessionMetrics {
             ),
             series_omitted: families.gauge(
                 "session_series_omitted",
-                "Live sessions that /metrics/sessions leaves out: metrics.per_session_max is reached.",
+                "Live sessions omitted from /metrics/sessions because metrics.per_session_max is reached.",
             ),
             series_refused: families.counter(
                 "session_series_refused_total",

@@ -1,4 +1,4 @@
-//! The way of spans to the collector.
+//! Span export.
 
 use prometheus::{Gauge, Histogram, IntCounter, IntGauge};
 
@@ -27,30 +27,30 @@ impl OtlpMetrics {
             ),
             spans_exported: families.counters(
                 "otlp_spans_exported_total",
-                "Spans that the collector took, or that it refused for good, by result.",
+                "Spans that the collector accepted or rejected, by result.",
                 &["result"],
             ),
             spans_dropped: families.counters(
                 "otlp_spans_dropped_total",
-                "Spans that were never delivered to the collector, by reason.",
+                "Spans never delivered to the collector, by reason.",
                 &["reason"],
             ),
             queue: families.gauge(
                 "otlp_queue_spans",
-                "Spans that wait for the collector, those of the request under way included.",
+                "Spans waiting for the collector, including those of the current request.",
             ),
             queue_limit: families.gauge(
                 "otlp_queue_limit_spans",
-                "Spans that may wait for the collector; 0 without traces.",
+                "Maximum spans waiting for the collector; 0 if tracing is off.",
             ),
             export_duration: families.histogram(
                 "otlp_export_duration_seconds",
-                "Time of a request to the collector, whatever its result.",
+                "Duration of requests to the collector, whatever the result.",
                 bounds::FAST,
             ),
             last_success: families.gauge_fraction(
                 "otlp_last_success_timestamp_seconds",
-                "When the collector last took spans, as Unix time; 0 for never.",
+                "When the collector last accepted spans, as Unix time; 0 for never.",
             ),
         }
     }

@@ -1,4 +1,4 @@
-//! The runtime that all sessions share: whether it is us who are late.
+//! The runtime that all sessions share: shows whether we are the ones who are late.
 
 use prometheus::{Counter, Histogram, IntGauge};
 
@@ -18,14 +18,14 @@ impl RuntimeMetrics {
         Self {
             lag: families.histogram(
                 "runtime_lag_seconds",
-                "How late a timer of 100 ms fires: blocked workers, or a CPU limit.",
+                "How late a 100 ms timer fires: blocked workers, or a CPU limit.",
                 bounds::FAST,
             ),
             workers: families.gauge("runtime_workers", "Worker threads of the runtime."),
             tasks: families.gauge("runtime_tasks", "Live tasks of the runtime."),
             busy: families.fraction(
                 "runtime_busy_seconds_total",
-                "Time that the runtime's workers were busy, all together.",
+                "Time that the runtime's workers were busy, in total.",
             ),
         }
     }

@@ -1,4 +1,4 @@
-//! What flows in sessions: keepalives, Finalizes, audio, transcripts.
+//! A session's traffic: keepalives, Finalizes, audio, transcripts.
 
 use prometheus::{Counter, Gauge, Histogram, IntCounter, IntGauge};
 
@@ -34,36 +34,36 @@ impl KeepaliveMetrics {
             sent: families.counters("keepalives_sent_total", "Keepalives written.", &["kind"]),
             errors: families.counters(
                 "keepalive_errors_total",
-                "Keepalives due and not written, by reason.",
+                "Keepalives due but not written, by reason.",
                 &["reason"],
             ),
             lateness: families.histogram(
                 "keepalive_lateness_seconds",
-                "How much later than due a keepalive was asked for.",
+                "How late keepalives were issued.",
                 bounds::FAST,
             ),
             interval: families
-                .gauge_fraction("keepalive_interval_seconds", "keepalive.interval, configured."),
+                .gauge_fraction("keepalive_interval_seconds", "Configured keepalive.interval."),
             send_gap: families.histogram(
                 "send_gap_seconds",
-                "Pauses of half a second or more between two sends on a connection, at their end.",
+                "Pauses of at least 0.5 s between two sends on a connection, observed when they end.",
                 bounds::GAP,
             ),
             gap_violations: families.counters(
                 "keepalive_gap_violations_total",
-                "Pauses that came near Deepgram's idle window (80 %) or broke it, by level.",
+                "Pauses that reached 80 % of Deepgram's idle timeout, or exceeded it, by level.",
                 &["level"],
             ),
             send_age_max: families.gauge_fraction(
                 "send_age_max_seconds",
-                "Time since the last send on the connection that has been silent for longest.",
+                "Time since the last send, for the connection that has been silent longest.",
             ),
         }
     }
 }
 
-/// Finalizes: `requests = answered + sum(errors) + sum(skipped) + inflight` in every scrape in
-/// which nothing is just moving.
+/// Finalizes: `requests = answered + sum(errors) + sum(skipped) + inflight` in every scrape during
+/// which nothing is changing.
 #[derive(Debug)]
 pub(crate) struct FinalizeMetrics {
     pub(crate) requests: IntCounter,
@@ -78,9 +78,9 @@ impl FinalizeMetrics {
     pub(crate) fn register(families: &Families<'_>) -> Self {
         Self {
             requests: families
-                .counter("finalize_requests_total", "Finalizes asked for by applications."),
+                .counter("finalize_requests_total", "Finalizes requested by applications."),
             answered: families
-                .counter("finalizes_answered_total", "Finalizes that a result answered."),
+                .counter("finalizes_answered_total", "Finalizes answered by a result."),
             errors: families.counters(
                 "finalize_errors_total",
                 "Finalizes that failed on a live connection, by reason.",
@@ -88,7 +88,7 @@ impl FinalizeMetrics {
             ),
             skipped: families.counters(
                 "finalizes_skipped_total",
-                "Finalizes without a live stream to flush, by reason; no errors.",
+                "Finalizes without a live stream to flush, by reason; not errors.",
                 &["reason"],
             ),
             latency: families.traced_histogram(
@@ -97,12 +97,12 @@ impl FinalizeMetrics {
                 bounds::LAT,
             ),
             inflight: families
-                .gauge("finalize_inflight", "Finalizes asked for of which nothing is known yet."),
+                .gauge("finalize_inflight", "Finalizes requested that have no outcome yet."),
         }
     }
 }
 
-/// Audio. What is not an event is brought up to date at each scrape and at each session's end.
+/// Audio. What is not an event is updated at each scrape and at each session's end.
 #[derive(Debug)]
 pub(crate) struct AudioMetrics {
     pub(crate) frames_received: IntCounter,
@@ -126,11 +126,11 @@ impl AudioMetrics {
                 .counter("audio_sent_bytes_total", "Bytes of audio written to Deepgram."),
             seconds_sent: families.fraction(
                 "audio_seconds_total",
-                "Audio written to Deepgram, where the encoding tells time.",
+                "Audio written to Deepgram, if the encoding has a known duration.",
             ),
             ledger: families.fractions(
                 "audio_ledger_seconds_total",
-                "The audio's books: accepted = finalized + lost + in flight.",
+                "Audio accounting: accepted = finalized + lost + in flight.",
                 &["account"],
             ),
             in_flight: families.gauge_fraction(
@@ -139,7 +139,7 @@ impl AudioMetrics {
             ),
             lost: families.fractions(
                 "audio_lost_seconds_total",
-                "Audio that never became text, by cause, where the encoding tells time.",
+                "Audio that never became text, by cause, if the encoding has a known duration.",
                 &["cause"],
             ),
             lost_bytes: families.counters(
@@ -149,14 +149,14 @@ impl AudioMetrics {
             ),
             dropped: families.counters(
                 "dropped_total",
-                "Frames and messages that were dropped: what, and the reason.",
+                "Dropped frames and messages, by kind and reason.",
                 &["what", "reason"],
             ),
         }
     }
 }
 
-/// Deepgram's answers to audio.
+/// Deepgram's results.
 #[derive(Debug)]
 pub(crate) struct TranscriptMetrics {
     pub(crate) latency: Children<ResultKind, Traced<Histogram>>,
@@ -170,22 +170,20 @@ impl TranscriptMetrics {
         Self {
             latency: families.traced_histograms(
                 "transcript_latency_seconds",
-                "How far results are behind the audio that was sent, where the encoding tells time.",
+                "How far results are behind the audio sent, if the encoding has a known duration.",
                 &["kind"],
                 bounds::LAT,
             ),
             first_result: families.traced_histogram(
                 "first_result_seconds",
-                "Time from a session's first audio written to its first result.",
+                "Time from writing a session's first audio to its first result.",
                 bounds::LAT,
             ),
-            stalled: families.gauge(
-                "stalled_sessions",
-                "Sessions whose audio goes in while nothing comes out.",
-            ),
+            stalled: families
+                .gauge("stalled_sessions", "Sessions that send audio but get no results."),
             stalls: families.counters(
                 "transcript_stalls_total",
-                "Stalls that are over: nothing had come out for liveness.stall_after, by outcome.",
+                "Stalls that have ended (no results for liveness.stall_after), by outcome.",
                 &["outcome"],
             ),
         }

@@ -28,26 +28,26 @@ impl UpstreamMetrics {
     pub(crate) fn register(families: &Families<'_>) -> Self {
         Self {
             connections_active: families
-                .gauge("upstream_connections_active", "Connections to Deepgram that are up."),
+                .gauge("upstream_connections_active", "Live connections to Deepgram."),
             connect_attempts: families.counters(
                 "upstream_connect_attempts_total",
-                "Attempts to reach Deepgram, by result.",
+                "Attempts to connect to Deepgram, by result.",
                 &["result"],
             ),
             connect_duration: families.histograms(
                 "upstream_connect_duration_seconds",
-                "Time of each phase of successful dials.",
+                "Duration of each phase of successful dials.",
                 &["phase"],
                 bounds::CONN,
             ),
             buffered: families.histogram(
                 "connect_buffered_audio_seconds",
-                "Audio that had waited for a connection when it came up.",
+                "Audio waiting for a connection when it came up.",
                 bounds::LAT,
             ),
             closes: families.counters(
                 "upstream_closes_total",
-                "Ends of connections by Deepgram, asked or not: code, and Deepgram's own code.",
+                "Connections closed by Deepgram, requested or not, by close code and Deepgram's own code.",
                 &["code", "dg_code"],
             ),
             bytes: families.counters(
@@ -62,19 +62,19 @@ impl UpstreamMetrics {
             ),
             ping_rtt: families.histogram(
                 "upstream_ping_rtt_seconds",
-                "Time from a ping written to its pong.",
+                "Time from writing a ping to its pong.",
                 bounds::FAST,
             ),
             key_reloads: families.counters(
                 "api_key_reloads_total",
-                "Times that a changed key file was read again, by result.",
+                "Reloads of a changed API key file, by result.",
                 &["result"],
             ),
         }
     }
 }
 
-/// Deaths of connections, counted at the instant they are noticed, once per connection.
+/// Deaths of connections, counted the moment they are detected, once per connection.
 #[derive(Debug)]
 pub(crate) struct DeathMetrics {
     pub(crate) total: Children<DeathLabels, Traced<IntCounter>>,
@@ -90,17 +90,17 @@ impl DeathMetrics {
         Self {
             total: families.traced_counters(
                 "connection_deaths_total",
-                "Deaths of Deepgram connections: root cause, what noticed, who must act.",
+                "Deaths of Deepgram connections, by root cause, what detected it, and who must act.",
                 &["reason", "trigger", "class"],
             ),
             by_stage: families.counters(
                 "connection_deaths_by_stage_total",
-                "Deaths of Deepgram connections, by where in their life they were.",
+                "Deaths of Deepgram connections, by the stage of their life.",
                 &["stage", "class"],
             ),
             age: families.histograms_on_demand(
                 "connection_age_at_death_seconds",
-                "How long connections had been up when they died, by reason.",
+                "Age of connections when they died, by reason.",
                 &["reason"],
                 bounds::LIFE,
             ),
@@ -112,13 +112,13 @@ impl DeathMetrics {
             ),
             receive_age: families.histograms_on_demand(
                 "death_receive_age_seconds",
-                "Time since anything was received when a connection died, by reason.",
+                "Time since the last receive when a connection died, by reason.",
                 &["reason"],
                 bounds::GAP,
             ),
             timer_lateness: families.histogram(
                 "timer_lateness_seconds",
-                "Deadlines noticed too late to prove anything about Deepgram: we were paused.",
+                "Deadlines noticed too late to prove anything about Deepgram, because we were paused.",
                 bounds::CONN,
             ),
         }

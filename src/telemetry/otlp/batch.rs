@@ -1,4 +1,4 @@
-//! Spans as the body of one request.
+//! A batch of spans, encoded as one request body.
 
 use bytes::Bytes;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
@@ -7,18 +7,16 @@ use opentelemetry_proto::transform::trace::tonic::group_spans_by_resource_and_sc
 use opentelemetry_sdk::trace::SpanData;
 use prost::Message;
 
-/// Largest span, encoded, in bytes. A collector takes 20 MiB at once, and a batch has 512 spans;
-/// an ordinary one has half a kilobyte.
+/// Maximum encoded size of a span, in bytes. A collector accepts 20 MiB at once, and a batch has
+/// 512 spans; an ordinary span has half a kilobyte.
 const SPAN_BYTES_MAX: usize = 64 << 10;
 
-/// One request.
 #[derive(Debug)]
 pub(super) struct Batch {
-    /// Cheap to clone, so that it can be sent again.
+    /// Cheap to clone, for resending.
     pub(super) body: Bytes,
-    /// Spans in it.
     pub(super) spans: usize,
-    /// Spans that were too large, and are not in it.
+    /// Spans left out because they were too large.
     pub(super) oversize: usize,
 }
 

@@ -1,4 +1,4 @@
-//! The HTTP client of the collector: one connection, kept open.
+//! The HTTP client for the collector: one connection, kept open.
 
 use std::error::Error;
 use std::future::Future;
@@ -22,10 +22,10 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::Collector;
 
-/// Largest answer that is read; a sound one has a few bytes.
+/// Maximum response size; a valid one has a few bytes.
 const ANSWER_BYTES_MAX: usize = 64 << 10;
 
-/// Longest wait that a collector may ask for before the next request.
+/// Maximum wait that a collector may request before the next attempt.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
 
 const USER_AGENT_TEXT: &str = concat!("deepgram-sidecar/", env!("CARGO_PKG_VERSION"));
@@ -40,35 +40,35 @@ pub(super) struct Client {
     connections: Connections,
 }
 
-/// What the collector said of a batch that it took.
+/// The collector's response to an accepted batch.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Answer {
-    /// Spans that it will never take.
+    /// Spans rejected.
     pub(super) rejected: u64,
 }
 
-/// Why a batch was not taken.
+/// Why a batch was not accepted.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SendError {
-    /// No request, or no sound answer.
+    /// The request failed, or the response was invalid.
     #[error("{0}")]
     Transport(String),
-    /// No answer in time.
-    #[error("no answer within {}", humantime::format_duration(*.0))]
+    /// No response in time.
+    #[error("no response within {}", humantime::format_duration(*.0))]
     Timeout(Duration),
-    /// An answer that is no success.
-    #[error("the collector answered {status}")]
+    /// An error response.
+    #[error("the collector responded with {status}")]
     Status {
-        /// The answer.
+        /// The HTTP status.
         status: StatusCode,
-        /// When the collector wants the next request.
+        /// How long the collector asks to wait.
         retry_after: Option<Duration>,
     },
 }
 
 impl SendError {
-    /// Whether the same batch may be taken later. Of answers those that the OTLP specification
-    /// names.
+    /// Whether the same batch may be accepted later; for responses, as the OTLP specification
+    /// says.
     pub(super) fn is_passing(&self) -> bool {
         match self {
             Self::Transport(_) | Self::Timeout(_) => true,
@@ -76,7 +76,7 @@ impl SendError {
         }
     }
 
-    /// How long the collector wants to be left alone.
+    /// How long the collector asks to wait.
     pub(super) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Status { retry_after, .. } => *retry_after,
@@ -86,7 +86,7 @@ impl SendError {
 }
 
 impl Client {
-    /// A client that has not connected yet; `tls` is for `https` alone.
+    /// A client that has not connected yet; `tls` is only for `https`.
     pub(super) fn new(collector: &Collector, tls: Option<ClientConfig>) -> Self {
         let connections = Connections::default();
         let connector = HttpsConnectorBuilder::new()
@@ -134,8 +134,8 @@ impl Client {
     }
 }
 
-/// What a success says beside its status. Whatever cannot be read of it says nothing: the status
-/// alone means that the batch was taken, and sending it again would double it.
+/// The body of a success. An unreadable one is ignored: the status alone means that the batch was
+/// accepted, and resending would duplicate it.
 async fn read_answer(response: Response<Incoming>) -> Answer {
     let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
     let answer =
@@ -145,13 +145,13 @@ async fn read_answer(response: Response<Incoming>) -> Answer {
     Answer { rejected: rejected.try_into().unwrap_or(0) }
 }
 
-/// A date is not understood: our own wait is as good.
+/// Dates are not supported: our own backoff is good enough.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds).min(RETRY_AFTER_MAX))
 }
 
-/// The library's error says "client error"; its causes say what happened.
+/// The library's error only says "client error"; its causes say what happened.
 fn with_causes(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -163,7 +163,7 @@ fn with_causes(error: &dyn Error) -> String {
     text
 }
 
-/// For a collector without TLS the client wants a configuration all the same, and never uses it.
+/// Without TLS the client still needs a configuration, but never uses it.
 fn trusting_nobody() -> ClientConfig {
     ClientConfig::builder_with_provider(crypto::ring::default_provider().into())
         .with_safe_default_protocol_versions()
@@ -172,7 +172,7 @@ fn trusting_nobody() -> ClientConfig {
         .with_no_client_auth()
 }
 
-/// Owns the tasks that the HTTP library starts for its connections.
+/// Owns the tasks that the HTTP library spawns for its connections.
 #[derive(Clone, Debug, Default)]
 struct Connections {
     tracker: TaskTracker,

@@ -1,4 +1,4 @@
-//! The task that takes spans out of the queue and posts them.
+//! The task that takes spans from the queue and posts them.
 
 use std::fmt::Display;
 use std::path::Path;
@@ -24,34 +24,34 @@ use crate::telemetry::event::{
 };
 use crate::telemetry::label::{ExportResult, Label, SpanDrop};
 
-/// Spans in one request: the SDK's own default.
+/// Maximum spans per request: the SDK's default.
 const BATCH_SPANS_MAX: usize = 512;
 
-/// How long the first span of a batch waits for others. The spans of a session that has just
-/// opened should be seen within a second.
+/// How long the first span of a batch waits for others. Spans of a session that has just opened
+/// should be visible within a second.
 const BATCH_DELAY: Duration = Duration::from_millis(500);
 
-/// The wait after a failure doubles from the first to the last of these, and up to half of it is
-/// added by chance: sidecars that failed together must not return together.
+/// The backoff after a failure doubles from the first to the last of these, plus up to half as
+/// jitter: sidecars that failed together must not retry together.
 const RETRY_DELAY_MIN: Duration = Duration::from_millis(250);
 const RETRY_DELAY_MAX: Duration = Duration::from_secs(5);
 
-/// A batch that fails for so long is given up for newer ones, as collectors do among themselves.
+/// A batch that fails for this long is dropped in favour of newer ones, as collectors do.
 const RETRY_MAX: Duration = Duration::from_secs(300);
 
-/// How long the last spans have once shutdown has ended all sessions.
+/// Time for the last spans once shutdown has ended all sessions.
 const FLUSH_MAX: Duration = Duration::from_secs(3);
 
-/// The way from the queue to the collector, not yet running.
+/// The export task, not yet running.
 #[derive(Debug)]
 pub struct SpanExport {
     collector: Collector,
     resource: ResourceAttributesWithSchema,
     queue: SpanQueue,
     spans: mpsc::Receiver<SpanData>,
-    /// Taken out of the queue, not yet sent.
+    /// Taken from the queue, not yet sent.
     taken: Vec<SpanData>,
-    /// Spans of the request under way.
+    /// Spans of the current request.
     sending: usize,
     telemetry: Telemetry,
     failing: Option<Failing>,
@@ -61,7 +61,7 @@ pub struct SpanExport {
 #[derive(Clone, Copy, Debug)]
 struct Failing {
     since: Instant,
-    /// Spans that had been lost before.
+    /// Spans lost before it started.
     lost_before: u64,
 }
 
@@ -91,12 +91,12 @@ impl SpanExport {
         self.collector.url.scheme() == "https"
     }
 
-    /// Certificates to trust beside the system's.
+    /// Certificates to trust in addition to the system's.
     pub fn ca_file(&self) -> Option<&Path> {
         self.collector.ca_file.as_deref()
     }
 
-    /// Exports until `stop`, and then what is left, for 3 s at most.
+    /// Exports until `stop`, then flushes for at most 3 s.
     pub async fn run(mut self, tls: Option<ClientConfig>, stop: CancellationToken) {
         let client = Client::new(&self.collector, tls);
         let overdue = async {
@@ -117,7 +117,7 @@ impl SpanExport {
         }
     }
 
-    /// Waits for spans; `false` when shutdown has begun and none is left.
+    /// Waits for spans; `false` once shutdown has started and none are left.
     async fn take_spans(&mut self, stop: &CancellationToken) -> bool {
         let _ = stop.run_until_cancelled(self.fill()).await;
         while self.taken.len() < BATCH_SPANS_MAX
@@ -128,7 +128,7 @@ impl SpanExport {
         !self.taken.is_empty()
     }
 
-    /// Waits for a first span, and then for others while the batch has room.
+    /// Waits for a first span, then for others while there is room in the batch.
     async fn fill(&mut self) {
         let room = BATCH_SPANS_MAX - self.taken.len();
         self.spans.recv_many(&mut self.taken, room).await;
@@ -142,7 +142,7 @@ impl SpanExport {
         }
     }
 
-    /// Sends what was taken until the collector has it or never will.
+    /// Sends the batch until the collector accepts it or it is given up.
     async fn deliver(&mut self, client: &Client, stop: &CancellationToken) {
         let batch = self.encode();
         let begun = clock::now();
@@ -201,7 +201,7 @@ impl SpanExport {
         self.settle();
     }
 
-    /// Ends the request under way, once its spans are counted.
+    /// Ends the current request, once its spans are counted.
     fn settle(&mut self) {
         self.queue.release(std::mem::take(&mut self.sending));
     }
@@ -220,14 +220,14 @@ impl SpanExport {
         }
     }
 
-    /// Spans that ended and never reached the collector, so far.
+    /// Spans lost so far.
     fn lost(&self) -> u64 {
         let otlp = &self.telemetry.metrics.otlp;
         let dropped: u64 = SpanDrop::all().into_iter().map(|it| otlp.spans_dropped[it].get()).sum();
         dropped + otlp.spans_exported[ExportResult::Failure].get()
     }
 
-    /// Counts what the flush has not delivered. Spans that end from now on count themselves.
+    /// Counts what the flush did not deliver. Spans that end after this count themselves.
     fn give_up_rest(mut self) {
         self.spans.close();
         let mut left = self.sending + self.taken.len();
@@ -238,7 +238,7 @@ impl SpanExport {
     }
 }
 
-/// Waits before the next attempt. Shutdown ends the wait, and makes those that follow short.
+/// Waits before the next attempt. Shutdown ends the wait, and shortens later ones.
 async fn pause(wait: Duration, stop: &CancellationToken) {
     if stop.is_cancelled() {
         sleep(wait.min(RETRY_DELAY_MIN)).await;

@@ -1,4 +1,4 @@
-//! Where spans wait for the collector.
+//! The queue of spans for the collector.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,20 +14,19 @@ use crate::telemetry::Telemetry;
 use crate::telemetry::label::SpanDrop;
 use crate::telemetry::metrics::Metrics;
 
-/// Spans that may wait, those of the request under way included; a further one is dropped. The
-/// SDK's own default.
+/// Maximum spans queued, including those of the current request; further ones are dropped. The
+/// SDK's default.
 pub(super) const SPANS_MAX: usize = 2048;
 
-/// Longest text of an attribute, in bytes; the rest is cut off. What Deepgram says of an error may
-/// be far longer, and tells nothing more.
+/// Maximum text of an attribute, in bytes; longer text is truncated. Deepgram's error messages may
+/// be far longer, without saying more.
 const TEXT_BYTES_MAX: usize = 4096;
 
-/// Takes the spans that end, without ever waiting. Cheap to clone.
+/// Queues ended spans without ever blocking. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(super) struct SpanQueue {
     spans: mpsc::Sender<SpanData>,
-    /// Free places. Not those of the channel: spans that were taken out count until their fate is
-    /// known.
+    /// Free slots. Not the channel's: spans taken out still count until their outcome is known.
     places: Arc<Semaphore>,
     metrics: Arc<Metrics>,
 }
@@ -41,13 +40,13 @@ impl SpanQueue {
         (Self { spans, places: Arc::new(Semaphore::new(SPANS_MAX)), metrics }, receiver)
     }
 
-    /// Gives back the places of spans whose fate is known, and was counted.
+    /// Frees the slots of spans whose outcome was counted.
     pub(super) fn release(&self, count: usize) {
         self.metrics.otlp.queue.sub(count as i64);
         self.places.add_permits(count);
     }
 
-    /// Counts spans that took a place and will not be sent, and gives the places back.
+    /// Counts spans that took a slot but will not be sent, and frees the slots.
     pub(super) fn drop_spans(&self, reason: SpanDrop, count: usize) {
         self.metrics.otlp.spans_dropped[reason].inc_by(count as u64);
         self.release(count);
@@ -72,7 +71,7 @@ impl SpanProcessor for SpanQueue {
         }
     }
 
-    /// The task that exports is asked, and awaited, through its own handle.
+    /// The export task is stopped and awaited through its own handle.
     fn force_flush(&self) -> OTelSdkResult {
         Ok(())
     }
@@ -82,7 +81,7 @@ impl SpanProcessor for SpanQueue {
     }
 }
 
-/// Bounds the texts of a span, so that the queue's memory is bounded.
+/// Bounds a span's texts, so that the queue's memory is bounded.
 fn shorten(span: &mut SpanData) {
     for KeyValue { value, .. } in &mut span.attributes {
         if let Value::String(text) = value

@@ -1,4 +1,4 @@
-//! Totals from the counters of live sessions: each scrape and each session's end adds what has come
+//! Totals from the counters of live sessions: each scrape and each session's end adds the increase
 //! since the last.
 
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::telemetry::label::{Account, Direction, Queue, WireMessage};
 use crate::telemetry::metrics::Metrics;
 use session::State;
 
-/// What of a session's counters the totals hold already.
+/// The part of a session's counters that is already in the totals.
 #[derive(Debug, Default)]
 pub(super) struct Harvested {
     frames: AtomicU64,
@@ -30,15 +30,15 @@ pub(super) struct Harvested {
     wire_bytes_received: AtomicU64,
 }
 
-/// What has come since the last time. Two who ask at once get the difference once: the counters
-/// only grow, so whoever saw the larger value has it.
+/// The increase since the last time. Concurrent calls count it once: the counters only grow, so
+/// the one that sees the larger value gets it.
 fn fresh(counter: &AtomicU64, harvested: &AtomicU64) -> u64 {
     let now = counter.load(Relaxed);
     now.saturating_sub(harvested.fetch_max(now, Relaxed))
 }
 
 impl Record {
-    /// Brings the totals up to date with this session.
+    /// Updates the totals with this session.
     pub(super) fn settle(&self, metrics: &Metrics) {
         let (counters, harvested) = (&self.live.counters, &self.harvested);
         let requested = fresh(&counters.finalizes_requested, &harvested.finalizes_requested);
@@ -112,7 +112,6 @@ pub(super) fn set_gauges(records: &[Arc<Record>], now: Instant, metrics: &Metric
     }
 }
 
-/// A queue, and its counter.
 type QueueCounter = (Queue, fn(&Counters) -> &AtomicU64);
 
 pub(super) const QUEUES: [QueueCounter; 2] = [
@@ -124,14 +123,14 @@ fn gauge_of(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
-/// Since the last send on the connection that is up; one that is closing owes no keepalive.
+/// Since the last send on the live connection; a closing one owes no keepalive.
 fn send_age(session: &LiveSession, now: Instant) -> Option<Duration> {
     let is_up = session.counters.is_connected.load(Relaxed);
     let is_kept = is_up && session.state() != State::Closing;
     is_kept.then(|| age(&session.counters.last_send_ms, session, now)).flatten()
 }
 
-/// How long ago a moment was, which is given in milliseconds since OPEN; `None` for never.
+/// Time since a moment, given in milliseconds since OPEN; `None` for never.
 pub(super) fn age(moment_ms: &AtomicU64, session: &LiveSession, now: Instant) -> Option<Duration> {
     let moment = Duration::from_millis(moment_ms.load(Relaxed));
     let lived = now.saturating_duration_since(session.opened_at);

@@ -1,6 +1,5 @@
-//! The series of single sessions, under a prefix and on a page of their own: written straight from
-//! the table, since thousands of sessions in the registry would cost each scrape a hundred times as
-//! much.
+//! Per-session series, with their own prefix and page: written straight from the table, because
+//! thousands of sessions in the registry would make each scrape a hundred times as expensive.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -14,29 +13,26 @@ use crate::telemetry::label::{Account, Label};
 
 const PREFIX: &str = "deepgram_sidecar_live_session";
 
-/// A counter of a session: name, help, where it stands.
+/// A counter of a session: name, help, accessor.
 type SessionCounter = (&'static str, &'static str, fn(&Counters) -> u64);
 
 const COUNTERS: [SessionCounter; 4] = [
     ("keepalives_sent_total", "Keepalives written.", |it| it.keepalives.load(Relaxed)),
     ("messages_total", "Text messages from Deepgram.", |it| it.messages.load(Relaxed)),
     ("finals_total", "Final results from Deepgram.", |it| it.finals.load(Relaxed)),
-    ("finalize_errors_total", "Finalizes that failed or had no answer in time.", |it| {
+    ("finalize_errors_total", "Finalizes that failed or timed out.", |it| {
         it.finalize_errors.load(Relaxed) + it.finalize_timeouts.load(Relaxed)
     }),
 ];
 
-/// A moment of a session: name, help, where it stands in milliseconds since OPEN.
+/// A moment of a session: name, help, accessor in milliseconds since OPEN.
 type SessionMoment = (&'static str, &'static str, fn(&Counters) -> &AtomicU64);
 
 const MOMENTS: [SessionMoment; 2] = [
-    ("send_age_seconds", "Time since something was last sent to Deepgram.", |it| &it.last_send_ms),
-    ("receive_age_seconds", "Time since something last came from Deepgram.", |it| {
-        &it.last_receive_ms
-    }),
+    ("send_age_seconds", "Time since the last send to Deepgram.", |it| &it.last_send_ms),
+    ("receive_age_seconds", "Time since the last receive from Deepgram.", |it| &it.last_receive_ms),
 ];
 
-/// An account of the books, and its counter.
 type AccountCounter = (Account, fn(&Counters) -> &AtomicU64);
 
 const ACCOUNTS: [AccountCounter; 3] = [
@@ -55,11 +51,11 @@ pub(super) fn write(page: &mut Page, records: &[Arc<Record>], now: Instant) {
     }
     write_ledger(page, records);
     write_queues(page, records);
-    let help = "How far the latest result is behind the audio sent, while a connection is up.";
+    let help = "How far the latest result is behind the audio sent, while connected.";
     write_family(page, "transcript_lag_seconds", Kind::Gauge, help, records, |record| {
         record.live.transcript_lag().map(|lag| lag.as_secs_f64())
     });
-    let help = "1 while audio goes in and nothing comes out.";
+    let help = "1 while the session sends audio but gets no results.";
     write_family(page, "stalled", Kind::Gauge, help, records, |record| {
         Some(f64::from(u8::from(record.live.counters.is_stalled.load(Relaxed))))
     });
@@ -97,13 +93,13 @@ fn write_identity(page: &mut Page, records: &[Arc<Record>]) {
         page.sample(&name, [id_of(record), endpoint, ("trace_id", &trace)], 1.0);
     }
     let name = format!("{PREFIX}_state");
-    page.family(&name, Kind::Gauge, "What the session is doing: the one state that is 1.");
+    page.family(&name, Kind::Gauge, "The session's state: the current one is 1.");
     for record in records {
         page.sample(&name, [id_of(record), ("state", record.live.state().as_str())], 1.0);
     }
 }
 
-/// The ages of an ended session stay what they were at its end.
+/// The ages of an ended session stay as they were when it ended.
 fn write_ages(page: &mut Page, records: &[Arc<Record>], now: Instant) {
     let now_of = |record: &Record| record.end.get().map_or(now, |end| end.at);
     write_family(page, "age_seconds", Kind::Gauge, "Time since OPEN.", records, |record| {
@@ -135,7 +131,7 @@ fn write_ledger(page: &mut Page, records: &[Arc<Record>]) {
 
 fn write_queues(page: &mut Page, records: &[Arc<Record>]) {
     let name = format!("{PREFIX}_queue_bytes");
-    page.family(&name, Kind::Gauge, "Bytes that wait to be written, by queue.");
+    page.family(&name, Kind::Gauge, "Bytes waiting to be written, by queue.");
     for record in records {
         for (queue, bytes) in QUEUES {
             let labels = [id_of(record), ("queue", queue.values()[0])];
@@ -146,7 +142,7 @@ fn write_queues(page: &mut Page, records: &[Arc<Record>]) {
 
 fn write_ends(page: &mut Page, records: &[Arc<Record>]) {
     let name = format!("{PREFIX}_death_info");
-    page.family(&name, Kind::Gauge, "The first death of a connection of the session; always 1.");
+    page.family(&name, Kind::Gauge, "The first death of a connection in the session; always 1.");
     for record in records {
         let Some(died) = record.live.first_death() else { continue };
         let death = died.death;

@@ -1,4 +1,4 @@
-//! What a session's own span carries.
+//! The attributes of a session's own span.
 
 use opentelemetry::{KeyValue, Value};
 
@@ -7,7 +7,7 @@ use crate::live::LiveSession;
 use session::fact::SessionEnded;
 use session::summary::Outcome;
 
-/// Who the session is, told at its beginning.
+/// The session's identity, set at the start.
 pub(super) fn attributes(live: &LiveSession) -> Vec<KeyValue> {
     let tags = live.tags.iter();
     let tags = tags.map(|(key, value)| KeyValue::new(format!("stt.tag.{key}"), value.clone()));
@@ -18,7 +18,7 @@ pub(super) fn attributes(live: &LiveSession) -> Vec<KeyValue> {
     [id, endpoint].into_iter().chain(model).chain(tags).collect()
 }
 
-/// Its books, told at its end, and what failed in it.
+/// Its summary, set at the end, and what failed in it.
 pub(super) fn totals(ended: &SessionEnded) -> (Vec<KeyValue>, Option<Failure>) {
     let summary = &ended.summary;
     let mut attributes = vec![
@@ -49,7 +49,7 @@ pub(super) fn totals(ended: &SessionEnded) -> (Vec<KeyValue>, Option<Failure>) {
     (attributes, failure(ended))
 }
 
-/// A death that was not recovered from, or no connection at all.
+/// An unrecovered death, or no connection at all.
 fn failure(ended: &SessionEnded) -> Option<Failure> {
     let summary = &ended.summary;
     match &summary.death {
@@ -63,7 +63,7 @@ fn failure(ended: &SessionEnded) -> Option<Failure> {
     }
 }
 
-/// What is told of a session whose books were never closed.
+/// The attributes of a session that ended without a summary.
 pub(super) fn cancelled() -> (Vec<KeyValue>, Option<Failure>) {
     let outcome = vec![KeyValue::new("stt.outcome", "cancelled")];
     (outcome, Some(Failure::new("cancelled", "the session's task was cancelled")))

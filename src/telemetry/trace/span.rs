@@ -1,6 +1,6 @@
-//! What happened, as a span: one function from a fact to its description.
+//! Facts as spans: one function from a fact to its description.
 //!
-//! No transcript, key term, key or query ever stands here.
+//! No transcript, key term, API key or query ever appears here.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use session::fact::{
 };
 use session::{Segment, millis};
 
-/// A span that is over. Times are since OPEN.
+/// An ended span. Times are since OPEN.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Described {
     pub(super) name: &'static str,
@@ -26,12 +26,12 @@ pub(super) struct Described {
     pub(super) failure: Option<Failure>,
 }
 
-/// What makes a span an error.
+/// Why a span is an error.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Failure {
     /// `error.type`: one of a closed set.
     pub(super) kind: &'static str,
-    /// For people.
+    /// Human-readable.
     pub(super) detail: Cow<'static, str>,
 }
 
@@ -41,8 +41,7 @@ impl Failure {
     }
 }
 
-/// The span of what a fact tells, which was over at `at`; `None` for what is told by others or
-/// happens too often.
+/// The span for a fact, ended at `at`; `None` if other spans cover it or it happens too often.
 pub(super) fn of(fact: &Fact, at: Duration) -> Option<Described> {
     match fact {
         Fact::DialFailed(fact) => Some(dial_failed(fact, at)),
@@ -81,7 +80,7 @@ pub(super) fn of(fact: &Fact, at: Duration) -> Option<Described> {
     }
 }
 
-/// A stretch of a session's life: differences, not totals.
+/// A segment of a session's life: differences, not totals.
 pub(super) fn segment(segment: &Segment, at: Duration) -> Described {
     let audio = segment.audio.map(|format| format.duration(segment.bytes_sent));
     Described::internal("stt.segment", at, segment.duration)
@@ -95,22 +94,22 @@ pub(super) fn segment(segment: &Segment, at: Duration) -> Described {
         .with_some("stt.lag_ms", segment.lag.map(millis_value))
 }
 
-/// A stretch without a connection, by itself in the session's life.
+/// A time without a connection.
 pub(super) fn parked(since: Duration, until: Duration) -> Described {
     Described::internal("stt.session.parked", until, until.saturating_sub(since))
 }
 
-/// From OPEN to the first connection that is up, or to giving up.
+/// From OPEN until the first connection is up, or to giving up.
 pub(super) fn open(until: Duration) -> Described {
     Described::internal("stt.session.open", until, until)
 }
 
-/// From CloseStream to Deepgram's last word.
+/// From CloseStream to Deepgram's last message.
 pub(super) fn close(since: Duration, until: Duration) -> Described {
     Described::internal("stt.session.close", until, until.saturating_sub(since))
 }
 
-/// From the beginning of shutdown to the session's end.
+/// From the start of shutdown to the session's end.
 pub(super) fn drain(at: Duration, lasted: Duration) -> Described {
     Described::internal("stt.session.drain", at, lasted)
 }
@@ -175,7 +174,9 @@ fn keepalive_gap(fact: &KeepaliveGap, at: Duration) -> Described {
         .with("deepgram.keepalive_gap.level", fact.level.as_str());
     match fact.level {
         GapLevel::NearMiss => span,
-        GapLevel::Breach => span.failed("breach", "nothing was sent for Deepgram's idle window"),
+        GapLevel::Breach => {
+            span.failed("breach", "nothing was sent for as long as Deepgram's idle timeout")
+        }
     }
 }
 
@@ -203,12 +204,12 @@ fn audio_lost(fact: &AudioLost, at: Duration) -> Described {
         .with("stt.audio.lost_frames", count(fact.frames))
         .with("stt.audio.lost_bytes", count(fact.bytes))
         .with("stt.audio.lost_ms", millis_value(fact.duration))
-        .failed(fact.cause.as_str(), "audio was given up")
+        .failed(fact.cause.as_str(), "audio was lost")
 }
 
 impl Described {
-    /// A span of ours that was over at `at`. One that began before OPEN, by the rounding of two
-    /// clocks, begins with it.
+    /// An internal span that ended at `at`. If it started before OPEN, because two clocks round
+    /// differently, it starts at OPEN.
     fn internal(name: &'static str, at: Duration, lasted: Duration) -> Self {
         let start = at.saturating_sub(lasted);
         let kind = SpanKind::Internal;

@@ -1,4 +1,4 @@
-//! The spans below one session's, in the order in which they end.
+//! The child spans of one session, in the order in which they end.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -11,7 +11,7 @@ use super::span::{self, Described, Failure};
 use crate::live::Entry;
 use session::fact::{ConnectionClosed, Fact, SessionEnded};
 
-/// Makes spans of facts. It holds a span of its own only while the first connection is dialled.
+/// Turns facts into spans. It has an open span only while the first connection is dialled.
 #[derive(Debug)]
 pub(super) struct Story {
     tracer: SdkTracer,
@@ -20,7 +20,7 @@ pub(super) struct Story {
     begun: SystemTime,
     /// The session's span.
     session: Context,
-    /// `stt.session.open`, while attempts to connect go below it.
+    /// `stt.session.open`, while it is the parent of connection attempts.
     opening: Option<Context>,
     /// Whether a connection has been up.
     is_open: bool,
@@ -28,7 +28,7 @@ pub(super) struct Story {
     parked_at: Option<Duration>,
 }
 
-/// CloseStream was asked for.
+/// CloseStream was requested.
 #[derive(Clone, Copy, Debug)]
 struct Closing {
     since: Duration,
@@ -54,16 +54,16 @@ impl Story {
         }
     }
 
-    /// Tells what was remembered of a session, and whether a connection was up in it.
+    /// Replays a session's flight recorder; also needs whether a connection was up in it.
     pub(super) fn replay(&mut self, entries: &[Entry], was_up: bool) {
-        // Where the first connection is forgotten, so is how it came up.
+        // If the first connection is no longer recorded, neither is how it came up.
         let is_first =
             |entry: &Entry| matches!(&entry.fact, Fact::Connected(it) if it.connection == 1);
         self.is_open = was_up && !entries.iter().any(is_first);
         entries.iter().for_each(|entry| self.tell(entry.until, &entry.fact));
     }
 
-    /// Makes the spans that a fact completes.
+    /// Creates the spans that a fact completes.
     pub(super) fn tell(&mut self, at: Duration, fact: &Fact) {
         match fact {
             Fact::StreamClosing(fact) => {
@@ -88,7 +88,7 @@ impl Story {
         }
     }
 
-    /// Makes a span directly below the session's.
+    /// Creates a direct child of the session's span.
     pub(super) fn add(&self, described: Described) {
         self.make(described, &self.session);
     }
@@ -106,7 +106,7 @@ impl Story {
         span.end_with_timestamp(self.begun + at);
     }
 
-    /// Attempts to open the first connection go below `stt.session.open`.
+    /// Attempts to open the first connection are children of `stt.session.open`.
     fn add_below(&mut self, fact: &Fact, described: Described) {
         let is_attempt = matches!(fact, Fact::DialFailed(_) | Fact::Connected(_));
         if is_attempt && !self.is_open {
@@ -146,7 +146,7 @@ impl Story {
         }
     }
 
-    /// What the session's end ends along with it.
+    /// Ends whatever ends with the session.
     fn complete(&mut self, at: Duration, ended: &SessionEnded) {
         self.unpark(at);
         let never = Failure::new(ended.summary.outcome.as_str(), "no connection to Deepgram");

@@ -1,4 +1,4 @@
-//! What is said to an emulator that runs: another script, and what is done to open connections.
+//! Changes to a running emulator: another script, and actions on open connections.
 
 use std::sync::Arc;
 
@@ -7,12 +7,12 @@ use serde::Deserialize;
 use super::{Action, Plans, RawConnection, Script, ScriptError, yes};
 use crate::settings::Settings;
 
-/// A change of what an emulator does.
+/// A change of an emulator's behaviour.
 #[derive(Clone, Debug, Default)]
 pub struct Change {
-    /// Plans for the requests to come, counted from the first again; `None` leaves them.
+    /// Plans for future requests, starting from the first; `None` keeps the current ones.
     script: Option<Script>,
-    /// What is done at once to the connections that are open.
+    /// Actions to do immediately on open connections.
     now: Arc<[Action]>,
 }
 

@@ -1,4 +1,4 @@
-//! What is played: the plans of the connections to come, and orders to those that are open.
+//! The current plans for new connections, and orders to open ones.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -9,7 +9,7 @@ use tokio::sync::broadcast::error::RecvError;
 use crate::script::{Action, Change, Plan, Plans, Script, ScriptError};
 use crate::settings::Settings;
 
-/// The script at hand, which may be replaced at any time.
+/// The current script, which may be replaced at any time.
 #[derive(Debug)]
 pub(crate) struct Playbook {
     settings: Settings,
@@ -20,22 +20,22 @@ pub(crate) struct Playbook {
 #[derive(Debug)]
 struct Pages {
     plans: Plans,
-    /// Requests for streams since these plans hold.
+    /// Stream requests since these plans took effect.
     requests: usize,
 }
 
-/// Who heard of a change.
+/// The effect of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Told {
-    /// Connections that now have a plan of their own.
+    /// How many plans there are.
     pub planned: usize,
-    /// Open connections that `now` was told to.
+    /// Open connections that received `now`.
     pub open: usize,
 }
 
 impl Playbook {
     /// # Errors
-    /// Script and settings do not fit together.
+    /// The script does not fit the settings.
     pub(crate) fn new(settings: Settings, script: &Script) -> Result<Self, ScriptError> {
         let plans = script.plans(&settings)?;
         let (orders, _) = broadcast::channel(ORDERS_MAX);
@@ -59,13 +59,13 @@ impl Playbook {
             *pages = Pages { plans, requests: 0 };
         }
         let now = change.now();
-        // Nobody to tell is no failure.
+        // No open connections is not an error.
         let open = if now.is_empty() { 0 } else { self.orders.send(now).unwrap_or(0) };
         Ok(Told { planned: pages.plans.len(), open })
     }
 
     fn lock(&self) -> MutexGuard<'_, Pages> {
-        // The pages are whole after every statement.
+        // The plans are consistent after every statement.
         self.pages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -81,7 +81,10 @@ impl Orders {
             match self.0.recv().await {
                 Ok(actions) => return actions,
                 Err(RecvError::Lagged(missed)) => {
-                    tracing::warn!(missed, "orders came faster than this connection took them");
+                    tracing::warn!(
+                        missed,
+                        "orders arrived faster than this connection handled them"
+                    );
                 }
                 Err(RecvError::Closed) => std::future::pending().await,
             }

@@ -69,7 +69,7 @@ async fn a_script_that_cannot_be_played_is_refused_and_changes_nothing() {
     let emulator = emulator("{refuse: {status: 402}}", |_| {});
     let (status, answer) = put(&emulator, "connections: [{refuse: {status: 99}}]").await;
     assert_eq!(status, 400);
-    assert!(answer["error"].as_str().unwrap().contains("status 99 is no answer"), "{answer}");
+    assert!(answer["error"].as_str().unwrap().contains("status 99 is invalid"), "{answer}");
     let auth = [("authorization", "Token k")];
     assert_eq!(refusal(&emulator, QUERY, &auth).await.status(), 402);
     let (status, answer) = put(&emulator, &" ".repeat((1 << 20) + 1)).await;

@@ -69,7 +69,7 @@ impl Conversation {
         .await
     }
 
-    /// Sends so many bytes of audio as fast as they are taken.
+    /// Sends this many bytes of audio as fast as they are accepted.
     pub(super) async fn flood(self, bytes: usize) -> Result<(), Error> {
         self.hold(async |voice| {
             for _ in 0..bytes / LOUD.len() {
@@ -83,7 +83,7 @@ impl Conversation {
         .await
     }
 
-    /// Says something and FINISH, and listens to the end meanwhile.
+    /// Streams and sends FINISH, while reading to the end.
     async fn hold(
         self,
         say: impl AsyncFnOnce(&mut Voice) -> Result<(), Error>,
@@ -147,7 +147,7 @@ impl Voice {
         self.sender.send_audio(audio).await
     }
 
-    /// Speaks for so long, in real time.
+    /// Streams speech for this long, in real time.
     async fn speak(&mut self, length: Duration) -> Result<(), Error> {
         let mut pace = frames();
         for _ in 0..length.as_millis() / FRAME.as_millis() {
@@ -160,7 +160,7 @@ impl Voice {
         Ok(())
     }
 
-    /// Asks for the words so far and waits for them.
+    /// Sends Finalize and waits for the answer.
     async fn finalize(&mut self, wait: Duration) -> Result<(), Error> {
         if self.has_ended() {
             return Ok(());
@@ -168,12 +168,12 @@ impl Voice {
         let before = self.hears.borrow().finalized;
         self.sender.finalize(None).await?;
         let answered = self.hears.wait_for(|heard| heard.finalized > before || heard.is_the_end());
-        // Deepgram does not promise an answer.
+        // Deepgram does not guarantee an answer.
         let _ = timeout(wait, answered).await;
         Ok(())
     }
 
-    /// Says nothing for so long.
+    /// Stays silent for this long.
     async fn pause(&mut self, length: Duration) {
         tokio::select! {
             () = sleep(length) => {}

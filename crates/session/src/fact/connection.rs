@@ -1,4 +1,4 @@
-//! The life of a connection to Deepgram, from the dial to its end.
+//! A connection to Deepgram, from the dial to its end.
 
 use std::time::Duration;
 
@@ -13,13 +13,12 @@ use crate::dial::{DialFailure, DialPhases};
 pub struct DialFailed {
     /// Which attempt of this dial, from 1.
     pub attempt: u32,
-    /// How.
     #[serde(flatten)]
     pub failure: DialFailure,
     /// How long the attempt took.
     #[serde(rename = "duration_ms", serialize_with = "as_millis")]
     pub duration: Duration,
-    /// When the next attempt comes; `None` where there is none.
+    /// When the next attempt starts; `None` if there is none.
     #[serde(rename = "retry_in_ms", serialize_with = "as_millis_or_null")]
     pub retry_in: Option<Duration>,
 }
@@ -27,7 +26,7 @@ pub struct DialFailed {
 /// A connection is up.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Connected {
-    /// Which of the session's connections, from 1.
+    /// Number of the connection within the session, from 1.
     pub connection: u32,
     /// Which attempt of this dial, from 1.
     pub attempt: u32,
@@ -37,27 +36,27 @@ pub struct Connected {
     /// Since the dial's first attempt began.
     #[serde(rename = "waited_ms", serialize_with = "as_millis")]
     pub waited: Duration,
-    /// Audio that has waited for it; `None` where the encoding tells no time.
+    /// Audio buffered until then; `None` if the encoding has no known duration.
     #[serde(rename = "buffered_ms", serialize_with = "as_millis_or_null")]
     pub buffered: Option<Duration>,
     /// Deepgram's `dg-request-id`.
     pub request_id: Option<String>,
 }
 
-/// Deepgram closed its side, asked or unasked.
+/// Deepgram closed its side, requested or not.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct CloseReceived {
-    /// RFC 6455's code: 1005 where the frame had none, 1006 where the stream ended without a frame.
+    /// RFC 6455's code: 1005 if the frame had none, 1006 if the stream ended without a frame.
     pub code: u16,
     /// Deepgram's own code in the frame's text.
     pub dg_code: DgCode,
 }
 
-/// Deepgram's own codes, as a close frame's text names them.
+/// Deepgram's own codes in the text of a close frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DgCode {
-    /// The text names none.
+    /// No code in the text.
     None,
     /// NET-0000.
     #[serde(rename = "net_0000")]
@@ -68,7 +67,7 @@ pub enum DgCode {
     /// DATA-0000.
     #[serde(rename = "data_0000")]
     Data0000,
-    /// One that this version does not know.
+    /// An unknown code.
     Other,
 }
 
@@ -77,7 +76,6 @@ impl DgCode {
     pub const ALL: [Self; 5] =
         [Self::None, Self::Net0000, Self::Net0001, Self::Data0000, Self::Other];
 
-    /// The label value.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::None => "none",
@@ -89,18 +87,17 @@ impl DgCode {
     }
 }
 
-/// A connection ended as it was asked to, or was let go.
+/// A connection ended as requested, or was dropped.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ConnectionClosed {
-    /// Which of the session's connections, from 1.
+    /// Number of the connection within the session, from 1.
     pub connection: u32,
     /// How long it had been up.
     #[serde(rename = "age_ms", serialize_with = "as_millis")]
     pub age: Duration,
-    /// Since CloseStream was asked for; `None` where it was not.
+    /// Time since CloseStream was requested; `None` if it was not.
     #[serde(rename = "closing_ms", serialize_with = "as_millis_or_null")]
     pub closing: Option<Duration>,
-    /// How.
     pub end: ConnectionEnd,
 }
 
@@ -127,20 +124,19 @@ impl ConnectionEnd {
     }
 }
 
-/// A connection died.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ConnectionDied {
-    /// As the application is told it.
+    /// As reported to the application.
     #[serde(flatten)]
     pub death: Death,
     /// How long the connection had been up.
     #[serde(rename = "age_ms", serialize_with = "as_millis")]
     pub age: Duration,
-    /// Where in its life it was.
+    /// The stage of its life.
     pub stage: Stage,
 }
 
-/// Where in its life a connection was when it died.
+/// The stage of a connection's life when it died.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
@@ -169,7 +165,6 @@ impl Stage {
         Self::Closing,
     ];
 
-    /// The label value.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::AwaitingAudio => "awaiting_audio",
@@ -182,18 +177,18 @@ impl Stage {
     }
 }
 
-/// A symptom of a connection that was dead already: evidence, not a second death.
+/// A symptom of a connection that was already dead: evidence, not a second death.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LateEvidence {
-    /// What it would have been the cause of.
+    /// The reason it would have been.
     pub reason: Reason,
-    /// The operation that saw it.
+    /// The operation that detected it.
     pub trigger: Trigger,
-    /// For people.
+    /// Human-readable.
     pub detail: String,
 }
 
-/// A deadline was noticed so late that it proves nothing about the peer: we were paused.
+/// A deadline was noticed too late to prove anything about the peer: we were paused.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct TimerLate {
     /// How late.

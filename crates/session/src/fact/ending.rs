@@ -1,4 +1,4 @@
-//! What a session gives up, and how it ends.
+//! What a session loses, and how it ends.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::{as_millis, as_millis_or_null};
 use crate::LossCause;
 use crate::summary::Summary;
 
-/// The keepalive budget was spent and the connection closed.
+/// The keepalive budget was used up and the connection closed.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SessionParked {
     /// How long nothing but keepalives was sent.
@@ -24,58 +24,54 @@ pub struct SessionResumed {
     pub idle: Duration,
 }
 
-/// Audio was given up.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct AudioLost {
-    /// AUDIO frames that were never sent; 0 where all had been sent but not made final.
+    /// AUDIO frames that were never sent; 0 if all had been sent but not become final.
     pub frames: u64,
     /// Bytes, sent or not, that never became final.
     pub bytes: u64,
-    /// The same as time, where the encoding tells it.
+    /// The same as a duration, if the encoding has a known one.
     #[serde(rename = "lost_ms", serialize_with = "as_millis")]
     pub duration: Duration,
-    /// Why.
     pub cause: LossCause,
 }
 
-/// The application left its socket unread for `session.app_stall_timeout`.
+/// The application did not read its socket for `session.app_stall_timeout`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct AppStalled;
 
 /// The session is over; nothing follows.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SessionEnded {
-    /// The books.
     #[serde(flatten)]
     pub summary: Summary,
-    /// Why, where the outcome alone does not say it.
+    /// Why, if the outcome does not say it.
     pub cause: Option<EndCause>,
     /// The longest time between two successful sends on one connection.
     #[serde(rename = "send_gap_max_ms", serialize_with = "as_millis")]
     pub send_gap_max: Duration,
-    /// Audio received; `None` where the encoding tells no time.
+    /// Audio received; `None` if the encoding has no known duration.
     #[serde(rename = "audio_ms", serialize_with = "as_millis_or_null")]
     pub audio: Option<Duration>,
-    /// Since shutdown began; `None` where it had not.
+    /// Time since the start of shutdown; `None` without one.
     #[serde(rename = "drain_ms", serialize_with = "as_millis_or_null")]
     pub drained_for: Option<Duration>,
-    /// Finalizes that were asked for.
     pub finalizes_requested: u64,
-    /// What was dropped beside audio with bytes in it.
+    /// What was dropped besides non-empty audio.
     #[serde(skip)]
     pub drops: Drops,
 }
 
-/// What a session dropped beside audio with bytes in it.
+/// What a session dropped besides non-empty audio.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Drops {
-    /// AUDIO frames without a byte: Deepgram would take one for the end of the stream.
+    /// Empty AUDIO frames: Deepgram would treat one as the end of the stream.
     pub empty_frames: u64,
-    /// TEXT frames that came after FINISH or after a death.
+    /// TEXT frames after FINISH or after a death.
     pub texts: u64,
-    /// UPDATE frames that came after FINISH.
+    /// UPDATE frames after FINISH.
     pub updates: u64,
-    /// Messages of Deepgram's that the application was no longer there to read.
+    /// Messages from Deepgram for an application that had left.
     pub messages: u64,
 }
 
@@ -85,11 +81,11 @@ pub struct Drops {
 pub enum EndCause {
     /// The application left without FINISH.
     AppLeft,
-    /// The application left its socket unread.
+    /// The application did not read its socket.
     AppStalled,
     /// The application broke the contract.
     AppProtocol,
-    /// The session was parked and no new connection could be had.
+    /// The session was parked and no new connection could be made.
     ResumeFailed,
 }
 
@@ -98,7 +94,6 @@ impl EndCause {
     pub const ALL: [Self; 4] =
         [Self::AppLeft, Self::AppStalled, Self::AppProtocol, Self::ResumeFailed];
 
-    /// The label value.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::AppLeft => "app_left",

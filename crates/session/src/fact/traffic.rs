@@ -1,4 +1,4 @@
-//! What flows on a connection beside audio, and what does not flow although it should.
+//! A connection's traffic besides audio, and where it is missing.
 
 use std::time::Duration;
 
@@ -13,16 +13,16 @@ pub struct KeepaliveSent {
     /// Which endpoint's kind: a text message on v1, a Ping on v2.
     #[serde(skip)]
     pub endpoint: Endpoint,
-    /// How much later than due the machine asked for it.
+    /// How late the machine issued it.
     #[serde(rename = "lateness_ms", serialize_with = "as_millis")]
     pub lateness: Duration,
 }
 
-/// A keepalive was due while earlier messages still waited to be written.
+/// A keepalive was due while earlier messages were still waiting to be written.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct KeepaliveBlocked;
 
-/// The silence towards Deepgram came near its idle window, or passed it.
+/// The pause in sending came close to Deepgram's idle timeout, or exceeded it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct KeepaliveGap {
     /// From one successful send to the next, or to the connection's death.
@@ -32,13 +32,13 @@ pub struct KeepaliveGap {
     pub level: GapLevel,
 }
 
-/// How near a gap between two sends came to Deepgram's idle window.
+/// How close a gap between two sends came to Deepgram's idle timeout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GapLevel {
     /// At least 80 % of it.
     NearMiss,
-    /// All of it: the keepalive's promise is broken.
+    /// All of it: the keepalive failed.
     Breach,
 }
 
@@ -49,7 +49,7 @@ impl GapLevel {
     /// Deepgram closes a connection on which nothing was sent for about this long.
     pub const DEADLINE: Duration = Duration::from_secs(10);
 
-    /// The level of a gap; `None` where it was harmless.
+    /// The level of a gap; `None` if it was harmless.
     pub fn of(gap: Duration) -> Option<Self> {
         if gap >= Self::DEADLINE {
             Some(Self::Breach)
@@ -60,7 +60,6 @@ impl GapLevel {
         }
     }
 
-    /// The label value.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::NearMiss => "near_miss",
@@ -69,10 +68,10 @@ impl GapLevel {
     }
 }
 
-/// A `from_finalize` result came.
+/// A `from_finalize` result was received.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct FinalizeAnswered {
-    /// Since the oldest Finalize that it answers was written.
+    /// Time since the oldest Finalize that it answers was written.
     #[serde(rename = "latency_ms", serialize_with = "as_millis")]
     pub latency: Duration,
     /// How many it answers.
@@ -86,7 +85,6 @@ pub struct FinalizeTimedOut {
     /// How long that is.
     #[serde(rename = "waited_ms", serialize_with = "as_millis")]
     pub waited: Duration,
-    /// How many.
     #[serde(rename = "finalizes")]
     pub count: u64,
 }
@@ -94,7 +92,6 @@ pub struct FinalizeTimedOut {
 /// Finalizes could not be written on a live connection.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct FinalizeFailed {
-    /// How many.
     #[serde(rename = "finalizes")]
     pub count: u64,
 }
@@ -102,10 +99,8 @@ pub struct FinalizeFailed {
 /// Finalizes had nowhere to go, or their connection ended before the answer.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct FinalizeSkipped {
-    /// How many.
     #[serde(rename = "finalizes")]
     pub count: u64,
-    /// Why.
     pub cause: SkipCause,
 }
 
@@ -123,7 +118,6 @@ impl SkipCause {
     /// Every cause, in declaration order.
     pub const ALL: [Self; 2] = [Self::Dead, Self::Superseded];
 
-    /// The label value.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Dead => "dead",
@@ -132,17 +126,16 @@ impl SkipCause {
     }
 }
 
-/// CloseStream was asked for: no more audio will be sent on this connection.
+/// CloseStream was requested: no more audio will be sent on this connection.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct StreamClosing {
-    /// Whether the session is to be parked and not to end.
+    /// Whether the session will be parked rather than end.
     pub to_park: bool,
 }
 
 /// Audio went in and nothing came out for `liveness.stall_after`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct TranscriptStalled {
-    /// For how long.
     #[serde(rename = "silent_ms", serialize_with = "as_millis")]
     pub silent: Duration,
 }
@@ -150,10 +143,9 @@ pub struct TranscriptStalled {
 /// A stall is over.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct StallEnded {
-    /// For how long nothing came out.
+    /// How long nothing came out.
     #[serde(rename = "silent_ms", serialize_with = "as_millis")]
     pub silent: Duration,
-    /// How it ended.
     pub outcome: StallOutcome,
 }
 
@@ -161,11 +153,11 @@ pub struct StallEnded {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StallOutcome {
-    /// A message came.
+    /// A message was received.
     Recovered,
     /// The connection died.
     Died,
-    /// The connection was let go before anything came.
+    /// The connection was dropped before anything was received.
     Ended,
 }
 
@@ -173,7 +165,6 @@ impl StallOutcome {
     /// Every outcome, in declaration order.
     pub const ALL: [Self; 3] = [Self::Recovered, Self::Died, Self::Ended];
 
-    /// The label value.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Recovered => "recovered",
@@ -183,9 +174,8 @@ impl StallOutcome {
     }
 }
 
-/// Deepgram sent a binary message, which the contract has no frame for.
+/// Deepgram sent a binary message, for which the contract has no frame.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct BinaryDropped {
-    /// Its bytes.
     pub bytes: usize,
 }

@@ -1,19 +1,20 @@
-//! `/deaths` for people.
+//! `/deaths` as HTML.
 
 use maud::{Markup, html};
 
 use super::super::deaths::{DeathView, Deaths};
 use super::view::{death, row};
 use super::{events, page, tags};
+use crate::admin::quantity::counted;
 use session::State;
 
-/// The deaths, newest first, each with its session's flight recorder folded away.
+/// The deaths, newest first, each with its session's flight recorder collapsed.
 pub(in super::super) fn deaths(list: &Deaths<'_>) -> String {
     let forgotten = list.total.saturating_sub(list.deaths.len() as u64);
     let body = html! {
-        p { (list.total) " connections have died since the start." }
+        p { (counted(list.total, "connection")) " died since the daemon started." }
         @for death in &list.deaths { (one(death)) }
-        @if forgotten > 0 { p { (forgotten) " earlier ones are no longer here." } }
+        @if forgotten > 0 { p { (counted(forgotten, "earlier death")) " no longer listed." } }
     };
     page("Deaths", None, body)
 }
@@ -34,6 +35,6 @@ fn one(view: &DeathView<'_>) -> Markup {
             @if let Some(request) = &view.request_id { (row("request", request)) }
             @if !view.tags.is_empty() { (row("tags", tags(view.tags))) }
         }
-        details { summary { (view.events.len()) " events" } (events(&view.events)) }
+        details { summary { (counted(view.events.len(), "event")) } (events(&view.events)) }
     }
 }

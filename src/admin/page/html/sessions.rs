@@ -1,4 +1,4 @@
-//! `/sessions` for people.
+//! `/sessions` as HTML.
 
 use maud::{Markup, html};
 
@@ -6,10 +6,10 @@ use super::super::query::{Query, Sort};
 use super::super::sessions::{List, Summary};
 use super::super::view::View;
 use super::{REFRESH, page, tags};
-use crate::admin::quantity::{bytes, time, time_or_dash};
+use crate::admin::quantity::{bytes, counted, time, time_or_dash};
 use session::State;
 
-/// The sessions as a table, each with a link to its own page.
+/// The sessions as a table, each with a link to its page.
 pub(in super::super) fn sessions(list: &List<'_>, query: &Query) -> String {
     let left_out = list.total - list.sessions.len();
     let body = html! {
@@ -18,8 +18,8 @@ pub(in super::super) fn sessions(list: &List<'_>, query: &Query) -> String {
             tr { @for column in COLUMNS { (column.head(query)) } }
             @for session in &list.sessions { (row(session)) }
         }
-        @if list.total == 0 { p { "No such session is live." } }
-        @if left_out > 0 { p { (left_out) " more are beyond the limit." } }
+        @if list.total == 0 { p { "No matching live sessions." } }
+        @if left_out > 0 { p { (left_out) " more beyond the limit." } }
     };
     page("Live sessions", Some(REFRESH), body)
 }
@@ -27,12 +27,12 @@ pub(in super::super) fn sessions(list: &List<'_>, query: &Query) -> String {
 fn in_numbers(summary: &Summary) -> Markup {
     let states = State::ALL.into_iter().zip(summary.states);
     html! {
-        a href="/sessions" { (summary.states.iter().sum::<usize>()) " sessions" } ": "
+        a href="/sessions" { (counted(summary.states.iter().sum::<usize>(), "session")) } ": "
         @for (state, count) in states.filter(|(_, count)| *count > 0) {
             a href={ "/sessions?state=" (state.as_str()) } { (count) " " (state.as_str()) } ", "
         }
-        (summary.stalled) " stalled, " (summary.keepalives) " keepalives; "
-        a href="/deaths" { (summary.deaths) " deaths" } " since the start"
+        (summary.stalled) " stalled, " (counted(summary.keepalives, "keepalive")) "; "
+        a href="/deaths" { (counted(summary.deaths, "death")) } " since the daemon started"
     }
 }
 
@@ -90,7 +90,7 @@ pub(super) fn alarm(session: &View<'_>) -> Option<&'static str> {
     (session.state == State::Dead || session.stalled).then_some("alarm")
 }
 
-/// What it is doing, and what is wrong with it.
+/// Its state, and what is wrong with it.
 pub(super) fn state(session: &View<'_>) -> String {
     let state = session.state.as_str();
     match &session.death {

@@ -1,4 +1,4 @@
-//! `/sessions/{id}` for people.
+//! `/sessions/{id}` as HTML.
 
 use std::fmt::Display;
 
@@ -7,10 +7,10 @@ use maud::{Markup, html};
 use super::super::view::{Connection, Detail, View};
 use super::sessions::{alarm, state};
 use super::{REFRESH, events, page, tags};
-use crate::admin::quantity::{bytes, time, time_or_dash};
+use crate::admin::quantity::{bytes, counted, time, time_or_dash};
 use session::fact::ConnectionDied;
 
-/// One session: what it is, what it did, what it will do, and what happened to it.
+/// One session: identity, counters, timers and events.
 pub(in super::super) fn session(detail: &Detail<'_>) -> String {
     let view = &detail.view;
     let body = html! {
@@ -23,7 +23,7 @@ pub(in super::super) fn session(detail: &Detail<'_>) -> String {
         }
         h2 { "Timers" }
         @if !detail.responsive {
-            p.alarm { "Its task did not answer in time, so its timers are not known." }
+            p.alarm { "Its task did not respond in time, so its timers are unknown." }
         }
         table {
             @for timer in &detail.timers {
@@ -44,7 +44,7 @@ pub(super) fn death(died: &ConnectionDied) -> Markup {
     let age = time(session::millis(died.age));
     let stage = died.stage.as_str();
     html! {
-        (row("death", format_args!("{reason} ({class}), noticed by {trigger}: {}", death.detail)))
+        (row("death", format_args!("{reason} ({class}), detected by {trigger}: {}", death.detail)))
         (row("", format_args!(
             "connection {}, {age} old, {stage}; last sent {sent} and last received {received} before",
             death.connection
@@ -70,7 +70,9 @@ fn connection(detail: &Detail<'_>) -> Markup {
                 (row("connection", format_args!("number {number}, up for {}", time(*age_ms))))
             }
             None => {
-                (row("connection", format_args!("none is up; so far {}", detail.view.connections)))
+                (row("connection", format_args!(
+                    "not connected ({} so far)", counted(detail.view.connections, "connection")
+                )))
             }
         }
         @if let Some(request) = &detail.request_id { (row("request", request)) }
@@ -92,7 +94,7 @@ fn counters(view: &View<'_>) -> Markup {
             "{accepted} accepted: {finalized} final, {in_flight} in flight, {lost} lost"
         )))
         (row("", format_args!(
-            "{} frames, {received}: {sent} sent, {dropped} dropped", audio.frames
+            "{}, {received}: {sent} sent, {dropped} dropped", counted(audio.frames, "frame")
         )))
         (row("lag", time_or_dash(view.transcript_lag_ms)))
         (row("waiting", format_args!(
