@@ -14,6 +14,7 @@ pub mod config;
 pub mod daemon;
 pub mod drain;
 pub mod ipc;
+pub mod json;
 pub mod live;
 pub mod relay;
 pub mod telemetry;

@@ -288,7 +288,7 @@ def _finalize() -> list:
             "was dead, or died first.",
             units.Short,
             Query(total(increase("finalize_errors_total"), "reason"), "failed: {{reason}}"),
-            Query(total(increase("finalizes_skipped_total"), "reason"), "skipped: {{reason}}"),
+            Query(total(increase("finalizes_skipped_total"), "cause"), "skipped: {{cause}}"),
         ),
         series(
             "Finalizes in flight",

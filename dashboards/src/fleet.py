@@ -68,7 +68,7 @@ def _words() -> list:
             "Pauses in sending longer than Deepgram's idle timeout. Zero is normal: the sidecar exists to prevent "
             "them. If not zero, check the KeepAlive row of the pod page.",
             units.Short,
-            total(over_range("keepalive_gap_violations_total", level="breach")),
+            total(over_range("keepalive_gap_violations_total", gap_level="breach")),
             limits=[limits.KEEPALIVE_GAP],
             links=[to.to_page("pod", NAME)],
         ).decimals(0),

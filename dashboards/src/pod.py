@@ -201,7 +201,7 @@ def _keepalive() -> list:
             "Pauses that reached 80 % of Deepgram's idle timeout, or exceeded it. Zero is normal. Look for lateness, "
             "blocked writes and runtime lag at the same time.",
             units.Short,
-            Query(total(increase("keepalive_gap_violations_total"), "level"), "{{level}}"),
+            Query(total(increase("keepalive_gap_violations_total"), "gap_level"), "{{gap_level}}"),
             limits=[limits.KEEPALIVE_GAP, limits.KEEPALIVE_NEAR_MISS],
             links=[to.to_page("session", NAME)],
         ),
@@ -281,7 +281,7 @@ def _queues() -> list:
             "What was dropped",
             "Dropped frames and messages, and why. Audio after a death is the usual case.",
             units.Short,
-            Query(moved(total(increase("dropped_total"), "what, reason")), "{{what}}: {{reason}}"),
+            Query(moved(total(increase("dropped_total"), "what, cause")), "{{what}}: {{cause}}"),
             links=[to.to_page("fleet", NAME)],
             none="nothing was dropped",
             width=12,

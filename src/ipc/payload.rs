@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::open;
+use crate::json::Json;
 use crate::live::LiveSession;
 use protocol::frame::{self, AppFrameType, SidecarFrameType};
 use protocol::json;
@@ -109,20 +110,23 @@ pub(super) fn write(frame: &AppFrame, session: &LiveSession, buffer: &mut BytesM
         AppFrame::Event { at_ms, event } => {
             write_json(SidecarFrameType::Event, &TimedEvent { event, at_ms: *at_ms }, buffer);
         }
-        AppFrame::Error(refusal) => write_json(SidecarFrameType::Error, refusal, buffer),
-        AppFrame::Finished(summary) => write_json(SidecarFrameType::Finished, summary, buffer),
+        AppFrame::Error(refusal) => write_json(SidecarFrameType::Error, &Json(&**refusal), buffer),
+        AppFrame::Finished(summary) => {
+            write_json(SidecarFrameType::Finished, &Json(&**summary), buffer)
+        }
     }
 }
 
 /// The frame that refuses a connection.
 pub fn refusal(refusal: Refusal) -> Bytes {
     let mut buffer = BytesMut::new();
-    write_json(SidecarFrameType::Error, &refusal, &mut buffer);
+    write_json(SidecarFrameType::Error, &Json(&refusal), &mut buffer);
     buffer.freeze()
 }
 
 #[derive(Serialize)]
 struct Opened<'a> {
+    #[serde(serialize_with = "crate::json::display")]
     session_id: &'a SessionId,
     protocol: u64,
     request_id: Option<&'a str>,
@@ -131,7 +135,7 @@ struct Opened<'a> {
 
 #[derive(Serialize)]
 struct TimedEvent<'a> {
-    #[serde(flatten)]
+    #[serde(flatten, serialize_with = "crate::json::members")]
     event: &'a Event,
     at_ms: u64,
 }

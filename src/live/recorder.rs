@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
+use crate::json;
 use session::fact::Fact;
 use session::millis;
 
@@ -25,7 +26,7 @@ pub struct Entry {
     /// How many times.
     pub count: u64,
     /// The event; of a run, the last one.
-    #[serde(flatten)]
+    #[serde(flatten, serialize_with = "json::members")]
     pub fact: Fact,
 }
 

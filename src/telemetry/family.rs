@@ -47,6 +47,7 @@ impl<'a> Families<'a> {
         help: &str,
         labels: &[&str],
     ) -> Children<L, IntCounter> {
+        check_keys::<L>(name, labels);
         Children::of(&self.register(IntCounterVec::new(opts(name, help), labels)))
     }
 
@@ -62,6 +63,7 @@ impl<'a> Families<'a> {
         help: &str,
         labels: &[&str],
     ) -> Children<L, Counter> {
+        check_keys::<L>(name, labels);
         Children::of(&self.register(CounterVec::new(opts(name, help), labels)))
     }
 
@@ -80,6 +82,7 @@ impl<'a> Families<'a> {
         help: &str,
         labels: &[&str],
     ) -> Children<L, IntGauge> {
+        check_keys::<L>(name, labels);
         Children::of(&self.register(IntGaugeVec::new(opts(name, help), labels)))
     }
 
@@ -94,6 +97,7 @@ impl<'a> Families<'a> {
         labels: &[&str],
         bounds: &[f64],
     ) -> Children<L, Histogram> {
+        check_keys::<L>(name, labels);
         let opts = histogram_opts(name, help, bounds);
         Children::of(&self.register(HistogramVec::new(opts, labels)))
     }
@@ -152,6 +156,7 @@ impl<'a> Families<'a> {
         labels: &[&str],
         bounds: &[f64],
     ) -> ChildrenOnDemand<L> {
+        check_keys::<L>(name, labels);
         let opts = histogram_opts(name, help, bounds);
         ChildrenOnDemand::of(self.register(HistogramVec::new(opts, labels)))
     }
@@ -165,6 +170,13 @@ impl<'a> Families<'a> {
         let registered = self.registry.register(Box::new(collector.clone()));
         registered.expect("each name is registered once");
         collector
+    }
+}
+
+/// A word of a vocabulary has one key everywhere: label, event, log line and span.
+fn check_keys<L: Label>(name: &str, labels: &[&str]) {
+    for (label, key) in labels.iter().zip(L::keys()) {
+        assert!(key.is_none_or(|key| key == *label), "{name}: {label} must be called {key:?}");
     }
 }
 

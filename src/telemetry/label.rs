@@ -6,7 +6,7 @@ use session::death::{Class, Reason, Trigger};
 use session::dial::DialReason;
 use session::fact::{DgCode, EndCause, GapLevel, SkipCause, Stage, StallOutcome};
 use session::summary::Outcome;
-use session::{ErrorCode, LossCause, Side};
+use session::{ErrorCode, LossCause, Side, Vocabulary};
 
 mod message;
 
@@ -20,11 +20,15 @@ pub(crate) trait Label: Copy {
     fn index(self) -> usize;
     /// One value per label name.
     fn values(self) -> Vec<&'static str>;
+
+    /// The label names, as far as they are keys of vocabularies, under which the same words appear in
+    /// events and logs.
+    fn keys() -> Vec<Option<&'static str>>;
 }
 
 /// Implements labels for enums with `ALL` in declaration order, and `as_str`.
 macro_rules! labels {
-    ($($name:ty),+ $(,)?) => {$(
+    ($key:expr => $($name:ty),+ $(,)?) => {$(
         impl Label for $name {
             fn all() -> Vec<Self> {
                 <$name>::ALL.to_vec()
@@ -34,6 +38,10 @@ macro_rules! labels {
             }
             fn values(self) -> Vec<&'static str> {
                 vec![self.as_str()]
+            }
+            fn keys() -> Vec<Option<&'static str>> {
+                let key: fn() -> Option<&'static str> = $key;
+                vec![key()]
             }
         }
     )+};
@@ -54,16 +62,20 @@ macro_rules! label_enums {
             }
         }
 
-        labels!($name);
+        labels!(|| None => $name);
     )+};
 }
 
-labels!(
+/// Implements labels for the session's vocabularies.
+macro_rules! vocabularies {
+    ($($name:ty),+ $(,)?) => {$( labels!(|| Some(<$name as Vocabulary>::KEY) => $name); )+};
+}
+
+vocabularies!(
     Class,
     DgCode,
     EndCause,
     GapLevel,
-    LogLevel,
     LossCause,
     Outcome,
     Reason,
@@ -72,6 +84,8 @@ labels!(
     Stage,
     StallOutcome,
 );
+
+labels!(|| None => LogLevel);
 
 label_enums! {
     /// A timed part of a dial.
@@ -180,6 +194,10 @@ impl Label for State {
     fn values(self) -> Vec<&'static str> {
         vec![self.as_str()]
     }
+
+    fn keys() -> Vec<Option<&'static str>> {
+        vec![Some(State::KEY)]
+    }
 }
 
 /// Two labels, in every combination.
@@ -195,6 +213,10 @@ impl<A: Label, B: Label> Label for (A, B) {
 
     fn values(self) -> Vec<&'static str> {
         [self.0.values(), self.1.values()].concat()
+    }
+
+    fn keys() -> Vec<Option<&'static str>> {
+        [A::keys(), B::keys()].concat()
     }
 }
 
@@ -233,6 +255,10 @@ impl Label for DeathLabels {
     fn values(self) -> Vec<&'static str> {
         vec![self.reason.as_str(), self.trigger.as_str(), self.reason.class().as_str()]
     }
+
+    fn keys() -> Vec<Option<&'static str>> {
+        vec![Some(Reason::KEY), Some(Trigger::KEY), Some(Class::KEY)]
+    }
 }
 
 /// How an attempt to reach Deepgram ended.
@@ -259,6 +285,10 @@ impl Label for ConnectResult {
             Self::Ok => "ok",
             Self::Failed(reason) => reason.as_str(),
         }]
+    }
+
+    fn keys() -> Vec<Option<&'static str>> {
+        vec![None]
     }
 }
 
@@ -288,6 +318,10 @@ impl Label for ProtocolError {
             Self::Told(code) => code.as_str(),
             Self::BadTraceparent => "bad_traceparent",
         }]
+    }
+
+    fn keys() -> Vec<Option<&'static str>> {
+        vec![Some(ErrorCode::KEY)]
     }
 }
 
@@ -335,6 +369,10 @@ impl Label for Dropped {
             Self::Update => vec!["update", "session_over"],
             Self::Message => vec!["message", "app_gone"],
         }
+    }
+
+    fn keys() -> Vec<Option<&'static str>> {
+        vec![None, Some(LossCause::KEY)]
     }
 }
 

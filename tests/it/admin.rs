@@ -102,7 +102,7 @@ async fn what_alerts_count_is_there_before_the_first_time_that_it_happens() {
     assert_eq!(metrics.sum("connection_deaths_total", &death), 0.0);
     assert_eq!(metrics.sum("sessions_ended_total", &[("outcome", "dead")]), 0.0);
     assert_eq!(metrics.sum("finalize_errors_total", &[("reason", "timeout")]), 0.0);
-    assert_eq!(metrics.sum("finalizes_skipped_total", &[("reason", "dead")]), 0.0);
+    assert_eq!(metrics.sum("finalizes_skipped_total", &[("cause", "dead")]), 0.0);
     assert_eq!(metrics.sum("keepalives_sent_total", &[("kind", "text")]), 0.0);
     assert_eq!(metrics.sum("upstream_connect_attempts_total", &[("result", "http_429")]), 0.0);
     assert_eq!(metrics.sum("session_keepalives_count", &[]), 0.0);

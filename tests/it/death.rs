@@ -188,7 +188,7 @@ async fn a_dead_session_keeps_its_place_and_what_it_is_sent_is_counted_and_no_er
     assert_eq!((summary.audio.bytes_sent, summary.audio.bytes_dropped), (0, frame_bytes(3)));
     assert_eq!((summary.finalizes.skipped_dead, summary.finalizes.errors), (1, 0));
     let metrics = sidecar.metrics().await;
-    assert_eq!(metrics.sum("finalizes_skipped_total", &[("reason", "dead")]), 1.0);
+    assert_eq!(metrics.sum("finalizes_skipped_total", &[("cause", "dead")]), 1.0);
     assert_eq!(metrics.sum("finalize_errors_total", &[]), 0.0);
     assert_eq!(metrics.sum("sessions_active", &[]), 0.0);
 }

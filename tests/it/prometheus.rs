@@ -60,7 +60,7 @@ const TOTALS: [(&str, &str); 22] = [
     ("$finalize_errors_total{reason='write_failed'}", "/finalizes/errors"),
     ("$finalize_errors_total{reason='timeout'}", "/finalizes/timeouts"),
     ("$session_finalize_errors_sum", "/finalizes/timeouts"),
-    ("$finalizes_skipped_total{reason='dead'}", "/finalizes/skipped_dead"),
+    ("$finalizes_skipped_total{cause='dead'}", "/finalizes/skipped_dead"),
     ("sum($upstream_messages_total{direction='received'})", "/messages/received"),
     ("$upstream_messages_total{type='results_final'}", "/messages/finals"),
     ("round(sum($session_duration_seconds_sum) * 1000)", "/duration_ms"),

@@ -4,15 +4,16 @@ use crate::sources::{self, Source};
 
 /// What each room of the daemon may name of the others; `std` and other crates apart. The binaries
 /// and `commands` may name everything.
-const ROOMS: [(&str, &[&str]); 9] = [
-    ("admin", &["live", "telemetry"]),
+const ROOMS: [(&str, &[&str]); 10] = [
+    ("admin", &["json", "live", "telemetry"]),
     ("config", &[]),
     ("daemon", &["admin", "config", "drain", "live", "relay", "telemetry", "upstream"]),
     ("drain", &["live"]),
-    ("ipc", &["live"]),
-    ("live", &[]),
+    ("ipc", &["json", "live"]),
+    ("json", &[]),
+    ("live", &["json"]),
     ("relay", &["drain", "ipc", "live", "telemetry", "upstream"]),
-    ("telemetry", &["config", "live"]),
+    ("telemetry", &["config", "json", "live"]),
     ("upstream", &[]),
 ];
 

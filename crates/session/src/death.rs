@@ -1,133 +1,87 @@
 //! The closed vocabularies of a death: what killed a connection, which operation detected it, and
 //! who must act. The same words are used in events, metric labels, logs and spans.
 
-use serde::Serialize;
-
-/// What killed a connection: the first cause.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Reason {
-    /// Deepgram received nothing for its idle timeout (1011, net0001).
-    #[serde(rename = "net_0001_idle")]
-    Net0001Idle,
-    /// Deepgram produced no result within its response timeout (1011, net0000).
-    #[serde(rename = "net_0000_no_result")]
-    Net0000NoResult,
-    /// Deepgram could not decode the audio (1008, data0000).
-    #[serde(rename = "data_0000_undecodable")]
-    Data0000Undecodable,
-    /// Any other 1011.
-    ProviderError,
-    /// 1001, 1012 or 1013: Deepgram is restarting or overloaded.
-    ClosedGoingAway,
-    /// 1000 or no code, without being asked to close.
-    ClosedEarly,
-    /// A close that no other reason covers.
-    ClosedOther,
-    /// A close whose text mentions credit, key or limit.
-    ClosedAccount,
-    /// The peer reset the connection.
-    ConnectionReset,
-    /// We wrote into a connection that the peer had closed.
-    BrokenPipe,
-    /// The byte stream ended without a close frame.
-    EofWithoutClose,
-    /// TLS broke.
-    TlsFailed,
-    /// The peer broke RFC 6455, or sent a message over 4 MiB.
-    WsProtocol,
-    /// Nothing was received within the ping timeout.
-    PingTimeout,
-    /// The kernel accepted none of the pending data within the write timeout.
-    WriteStalled,
-    /// Audio went in, nothing came out, and `liveness.kill_stalled` is on.
-    StalledTranscript,
-    /// A bug in the sidecar.
-    InternalError,
+use crate::members::{Members, Visitor};
+use crate::vocabulary::vocabulary;
+vocabulary! {
+    /// What killed a connection: the first cause.
+    pub enum Reason: "reason" {
+        /// Deepgram received nothing for its idle timeout (1011, net0001).
+        Net0001Idle = "net_0001_idle",
+        /// Deepgram produced no result within its response timeout (1011, net0000).
+        Net0000NoResult = "net_0000_no_result",
+        /// Deepgram could not decode the audio (1008, data0000).
+        Data0000Undecodable = "data_0000_undecodable",
+        /// Any other 1011.
+        ProviderError = "provider_error",
+        /// 1001, 1012 or 1013: Deepgram is restarting or overloaded.
+        ClosedGoingAway = "closed_going_away",
+        /// 1000 or no code, without being asked to close.
+        ClosedEarly = "closed_early",
+        /// A close that no other reason covers.
+        ClosedOther = "closed_other",
+        /// A close whose text mentions credit, key or limit.
+        ClosedAccount = "closed_account",
+        /// The peer reset the connection.
+        ConnectionReset = "connection_reset",
+        /// We wrote into a connection that the peer had closed.
+        BrokenPipe = "broken_pipe",
+        /// The byte stream ended without a close frame.
+        EofWithoutClose = "eof_without_close",
+        /// TLS broke.
+        TlsFailed = "tls_failed",
+        /// The peer broke RFC 6455, or sent a message over 4 MiB.
+        WsProtocol = "ws_protocol",
+        /// Nothing was received within the ping timeout.
+        PingTimeout = "ping_timeout",
+        /// The kernel accepted none of the pending data within the write timeout.
+        WriteStalled = "write_stalled",
+        /// Audio went in, nothing came out, and `liveness.kill_stalled` is on.
+        StalledTranscript = "stalled_transcript",
+        /// A bug in the sidecar.
+        InternalError = "internal_error",
+    }
 }
 
-/// The operation that detected a death.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Trigger {
-    /// A close frame, an end of stream or an error while reading.
-    Read,
-    /// Writing audio.
-    AudioWrite,
-    /// Writing a keepalive.
-    KeepaliveWrite,
-    /// Writing a Finalize.
-    FinalizeWrite,
-    /// Writing a text message from the application.
-    TextWrite,
-    /// Writing CloseStream.
-    CloseWrite,
-    /// Sending a ping, or waiting for its answer.
-    Ping,
-    /// One of our deadlines, on progress or results.
-    Watchdog,
-    /// A bug in the sidecar.
-    Fault,
+vocabulary! {
+    /// The operation that detected a death.
+    pub enum Trigger: "trigger" {
+        /// A close frame, an end of stream or an error while reading.
+        Read = "read",
+        /// Writing audio.
+        AudioWrite = "audio_write",
+        /// Writing a keepalive.
+        KeepaliveWrite = "keepalive_write",
+        /// Writing a Finalize.
+        FinalizeWrite = "finalize_write",
+        /// Writing a text message from the application.
+        TextWrite = "text_write",
+        /// Writing CloseStream.
+        CloseWrite = "close_write",
+        /// Sending a ping, or waiting for its answer.
+        Ping = "ping",
+        /// One of our deadlines, on progress or results.
+        Watchdog = "watchdog",
+        /// A bug in the sidecar.
+        Fault = "fault",
+    }
 }
 
-/// Who must act on a death.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Class {
-    /// Deepgram.
-    Provider,
-    /// Whoever owns the Deepgram account.
-    Account,
-    /// Whoever owns the path to Deepgram.
-    Network,
-    /// Us.
-    Sidecar,
+vocabulary! {
+    /// Who must act on a death.
+    pub enum Class: "class" {
+        /// Deepgram.
+        Provider = "provider",
+        /// Whoever owns the Deepgram account.
+        Account = "account",
+        /// Whoever owns the path to Deepgram.
+        Network = "network",
+        /// Us.
+        Sidecar = "sidecar",
+    }
 }
 
 impl Reason {
-    /// Every reason, in declaration order.
-    pub const ALL: [Self; 17] = [
-        Self::Net0001Idle,
-        Self::Net0000NoResult,
-        Self::Data0000Undecodable,
-        Self::ProviderError,
-        Self::ClosedGoingAway,
-        Self::ClosedEarly,
-        Self::ClosedOther,
-        Self::ClosedAccount,
-        Self::ConnectionReset,
-        Self::BrokenPipe,
-        Self::EofWithoutClose,
-        Self::TlsFailed,
-        Self::WsProtocol,
-        Self::PingTimeout,
-        Self::WriteStalled,
-        Self::StalledTranscript,
-        Self::InternalError,
-    ];
-
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Net0001Idle => "net_0001_idle",
-            Self::Net0000NoResult => "net_0000_no_result",
-            Self::Data0000Undecodable => "data_0000_undecodable",
-            Self::ProviderError => "provider_error",
-            Self::ClosedGoingAway => "closed_going_away",
-            Self::ClosedEarly => "closed_early",
-            Self::ClosedOther => "closed_other",
-            Self::ClosedAccount => "closed_account",
-            Self::ConnectionReset => "connection_reset",
-            Self::BrokenPipe => "broken_pipe",
-            Self::EofWithoutClose => "eof_without_close",
-            Self::TlsFailed => "tls_failed",
-            Self::WsProtocol => "ws_protocol",
-            Self::PingTimeout => "ping_timeout",
-            Self::WriteStalled => "write_stalled",
-            Self::StalledTranscript => "stalled_transcript",
-            Self::InternalError => "internal_error",
-        }
-    }
-
     /// Who must act: determined by the reason, so the label adds no series.
     pub fn class(self) -> Class {
         match self {
@@ -173,19 +127,6 @@ impl Reason {
 }
 
 impl Trigger {
-    /// Every trigger, in declaration order.
-    pub const ALL: [Self; 9] = [
-        Self::Read,
-        Self::AudioWrite,
-        Self::KeepaliveWrite,
-        Self::FinalizeWrite,
-        Self::TextWrite,
-        Self::CloseWrite,
-        Self::Ping,
-        Self::Watchdog,
-        Self::Fault,
-    ];
-
     /// The operations on the socket itself.
     const ON_THE_WIRE: [Self; 7] = [
         Self::Read,
@@ -196,38 +137,10 @@ impl Trigger {
         Self::CloseWrite,
         Self::Ping,
     ];
-
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Read => "read",
-            Self::AudioWrite => "audio_write",
-            Self::KeepaliveWrite => "keepalive_write",
-            Self::FinalizeWrite => "finalize_write",
-            Self::TextWrite => "text_write",
-            Self::CloseWrite => "close_write",
-            Self::Ping => "ping",
-            Self::Watchdog => "watchdog",
-            Self::Fault => "fault",
-        }
-    }
-}
-
-impl Class {
-    /// Every class, in declaration order.
-    pub const ALL: [Self; 4] = [Self::Provider, Self::Account, Self::Network, Self::Sidecar];
-
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Provider => "provider",
-            Self::Account => "account",
-            Self::Network => "network",
-            Self::Sidecar => "sidecar",
-        }
-    }
 }
 
 /// One connection's death, as in the `dead` event.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Death {
     /// The first cause.
     pub reason: Reason,
@@ -245,26 +158,24 @@ pub struct Death {
     pub connection: u32,
 }
 
+impl Members for Death {
+    fn visit<'a>(&'a self, visitor: &mut Visitor<'_, 'a>) {
+        visitor.word(self.reason);
+        visitor.word(self.trigger);
+        visitor.word(self.class);
+        visitor.member("detail", &self.detail);
+        visitor.member("send_age_ms", self.send_age_ms);
+        visitor.member("receive_age_ms", self.receive_age_ms);
+        visitor.member("connection", self.connection);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
 
     use super::*;
 
-    #[test]
-    fn words_on_the_wire_are_the_label_values() {
-        for reason in Reason::ALL {
-            assert_eq!(serde_json::to_value(reason).unwrap(), reason.as_str());
-        }
-        for trigger in Trigger::ALL {
-            assert_eq!(serde_json::to_value(trigger).unwrap(), trigger.as_str());
-        }
-        for class in Class::ALL {
-            assert_eq!(serde_json::to_value(class).unwrap(), class.as_str());
-        }
-    }
-
-    /// The metrics library hashes label values without a separator between them.
     #[test]
     fn no_two_label_sets_concatenate_alike() {
         let mut seen = HashSet::new();

@@ -1,62 +1,37 @@
 //! How a connection attempt can end.
 
+use crate::members::{Members, Visitor};
+use crate::vocabulary::vocabulary;
 use std::time::Duration;
-
-use serde::Serialize;
 
 use super::bounded;
 
-/// Why an attempt failed: the `reason` of `connect_failed`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum DialReason {
-    /// The name could not be resolved.
-    Dns,
-    /// No TCP connection.
-    Tcp,
-    /// The TLS handshake failed.
-    Tls,
-    /// `upstream.connect_timeout` passed.
-    Timeout,
-    /// The response to the upgrade was not valid HTTP or WebSocket.
-    Protocol,
-    #[serde(rename = "http_400")]
-    Http400,
-    #[serde(rename = "http_401")]
-    Http401,
-    #[serde(rename = "http_402")]
-    Http402,
-    #[serde(rename = "http_403")]
-    Http403,
-    #[serde(rename = "http_429")]
-    Http429,
-    #[serde(rename = "http_4xx")]
-    Http4xx,
-    #[serde(rename = "http_5xx")]
-    Http5xx,
-    /// A redirect, which is never followed.
-    #[serde(rename = "http_3xx")]
-    Http3xx,
+vocabulary! {
+    /// Why an attempt failed: the `reason` of `connect_failed`.
+    pub enum DialReason: "reason" {
+        /// The name could not be resolved.
+        Dns = "dns",
+        /// No TCP connection.
+        Tcp = "tcp",
+        /// The TLS handshake failed.
+        Tls = "tls",
+        /// `upstream.connect_timeout` passed.
+        Timeout = "timeout",
+        /// The response to the upgrade was not valid HTTP or WebSocket.
+        Protocol = "protocol",
+        Http400 = "http_400",
+        Http401 = "http_401",
+        Http402 = "http_402",
+        Http403 = "http_403",
+        Http429 = "http_429",
+        Http4xx = "http_4xx",
+        Http5xx = "http_5xx",
+        /// A redirect, which is never followed.
+        Http3xx = "http_3xx",
+    }
 }
 
 impl DialReason {
-    /// Every reason, in declaration order.
-    pub const ALL: [Self; 13] = [
-        Self::Dns,
-        Self::Tcp,
-        Self::Tls,
-        Self::Timeout,
-        Self::Protocol,
-        Self::Http400,
-        Self::Http401,
-        Self::Http402,
-        Self::Http403,
-        Self::Http429,
-        Self::Http4xx,
-        Self::Http5xx,
-        Self::Http3xx,
-    ];
-
     /// The reason for an HTTP status other than 101.
     pub fn of_status(status: u16) -> Self {
         match status {
@@ -98,28 +73,10 @@ impl DialReason {
             }
         }
     }
-
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Dns => "dns",
-            Self::Tcp => "tcp",
-            Self::Tls => "tls",
-            Self::Timeout => "timeout",
-            Self::Protocol => "protocol",
-            Self::Http400 => "http_400",
-            Self::Http401 => "http_401",
-            Self::Http402 => "http_402",
-            Self::Http403 => "http_403",
-            Self::Http429 => "http_429",
-            Self::Http4xx => "http_4xx",
-            Self::Http5xx => "http_5xx",
-            Self::Http3xx => "http_3xx",
-        }
-    }
 }
 
 /// An attempt that failed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DialFailure {
     pub reason: DialReason,
     /// The HTTP status, if there was a response.
@@ -129,8 +86,16 @@ pub struct DialFailure {
     /// Deepgram's `dg-request-id`.
     pub request_id: Option<String>,
     /// Whether the peer's certificate was bad, so that retrying does not help.
-    #[serde(skip)]
     pub untrusted: bool,
+}
+
+impl Members for DialFailure {
+    fn visit<'a>(&'a self, visitor: &mut Visitor<'_, 'a>) {
+        visitor.word(self.reason);
+        visitor.member("status", self.status);
+        visitor.member("detail", &self.detail);
+        visitor.member("request_id", self.request_id.as_deref());
+    }
 }
 
 impl DialFailure {

@@ -7,11 +7,8 @@ mod connection;
 mod ending;
 mod traffic;
 
-use std::time::Duration;
-
-use serde::{Serialize, Serializer};
-
-use super::{Observation, Refusal, State, millis};
+use crate::members::{Members, Visitor};
+use crate::{Observation, Refusal, State};
 
 pub use connection::{
     CloseReceived, Connected, ConnectionClosed, ConnectionDied, ConnectionEnd, DgCode, DialFailed,
@@ -27,11 +24,9 @@ pub use traffic::{
 };
 
 /// One thing that happened in a session.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(tag = "event", rename_all = "snake_case")]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Fact {
     DialFailed(DialFailed),
-    #[serde(rename = "upstream_up")]
     Connected(Connected),
     KeepaliveSent(KeepaliveSent),
     KeepaliveBlocked(KeepaliveBlocked),
@@ -42,15 +37,11 @@ pub enum Fact {
     FinalizeSkipped(FinalizeSkipped),
     StreamClosing(StreamClosing),
     CloseReceived(CloseReceived),
-    #[serde(rename = "upstream_closed")]
     ConnectionClosed(ConnectionClosed),
-    #[serde(rename = "upstream_lost")]
     ConnectionDied(ConnectionDied),
     LateEvidence(LateEvidence),
     TimerLate(TimerLate),
-    #[serde(rename = "stall_begin")]
     TranscriptStalled(TranscriptStalled),
-    #[serde(rename = "stall_end")]
     StallEnded(StallEnded),
     SessionParked(SessionParked),
     SessionResumed(SessionResumed),
@@ -58,11 +49,49 @@ pub enum Fact {
     AppStalled(AppStalled),
     BinaryDropped(BinaryDropped),
     /// Boxed, because it is several times as large as the others, and many facts are kept.
-    #[serde(rename = "session_end")]
     SessionEnded(Box<SessionEnded>),
 }
 
 impl Fact {
+    /// The name of its log line, and what it says.
+    fn told(&self) -> (&'static str, &dyn Members) {
+        match self {
+            Self::DialFailed(fact) => ("dial_failed", fact),
+            Self::Connected(fact) => ("upstream_up", fact),
+            Self::KeepaliveSent(fact) => ("keepalive_sent", fact),
+            Self::KeepaliveBlocked(fact) => ("keepalive_blocked", fact),
+            Self::KeepaliveGap(fact) => ("keepalive_gap", fact),
+            Self::FinalizeAnswered(fact) => ("finalize_answered", fact),
+            Self::FinalizeTimedOut(fact) => ("finalize_timed_out", fact),
+            Self::FinalizeFailed(fact) => ("finalize_failed", fact),
+            Self::FinalizeSkipped(fact) => ("finalize_skipped", fact),
+            Self::StreamClosing(fact) => ("stream_closing", fact),
+            Self::CloseReceived(fact) => ("close_received", fact),
+            Self::ConnectionClosed(fact) => ("upstream_closed", fact),
+            Self::ConnectionDied(fact) => ("upstream_lost", fact),
+            Self::LateEvidence(fact) => ("late_evidence", fact),
+            Self::TimerLate(fact) => ("timer_late", fact),
+            Self::TranscriptStalled(fact) => ("stall_begin", fact),
+            Self::StallEnded(fact) => ("stall_end", fact),
+            Self::SessionParked(fact) => ("session_parked", fact),
+            Self::SessionResumed(fact) => ("session_resumed", fact),
+            Self::AudioLost(fact) => ("audio_lost", fact),
+            Self::AppStalled(fact) => ("app_stalled", fact),
+            Self::BinaryDropped(fact) => ("binary_dropped", fact),
+            Self::SessionEnded(fact) => ("session_end", &**fact),
+        }
+    }
+
+    /// The name of its log line.
+    pub fn name(&self) -> &'static str {
+        self.told().0
+    }
+
+    /// What it says, without its name.
+    pub fn members(&self) -> &dyn Members {
+        self.told().1
+    }
+
     /// How many Finalizes it settles: each requested one is settled by exactly one fact.
     pub fn finalizes_settled(&self) -> u64 {
         match self {
@@ -72,6 +101,13 @@ impl Fact {
             Self::FinalizeSkipped(fact) => fact.count,
             _ => 0,
         }
+    }
+}
+
+impl Members for Fact {
+    fn visit<'a>(&'a self, visitor: &mut Visitor<'_, 'a>) {
+        let (name, members) = self.told();
+        visitor.member("event", name).flatten(members);
     }
 }
 
@@ -89,17 +125,4 @@ pub trait Observer {
 
     /// The session's state changed.
     fn state_changed(&self, from: State, to: State);
-}
-
-/// Durations in JSON are whole milliseconds.
-fn as_millis<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_u64(millis(*duration))
-}
-
-/// The same for one that may be missing.
-fn as_millis_or_null<S: Serializer>(
-    duration: &Option<Duration>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    duration.map(millis).serialize(serializer)
 }

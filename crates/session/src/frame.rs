@@ -1,11 +1,11 @@
 //! What a session sends to its application.
 
-use bytes::Bytes;
-use serde::Serialize;
-
 use super::death::Death;
 use super::summary::Summary;
 use super::{Refusal, TimeMap};
+use crate::members::{Members, Visitor};
+use crate::vocabulary::vocabulary;
+use bytes::Bytes;
 
 /// A frame to the application.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,8 +33,7 @@ pub enum AppFrame {
 }
 
 /// The payload of an EVENT frame, without `at_ms`. Members and names are the contract's, section 5.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(tag = "event", rename_all = "snake_case")]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// A connection to Deepgram died.
     Dead(Death),
@@ -67,43 +66,45 @@ pub enum Event {
     },
 }
 
-/// Why the application's audio never became text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LossCause {
-    /// The connection was dead, or died before the audio was final.
-    Dead,
-    /// No connection could be made.
-    ConnectFailed,
-    /// The shutdown deadline cut the session.
-    DrainDeadline,
-    /// It came after FINISH or after shutdown had closed the stream.
-    AfterFinish,
-    /// The application left or broke the contract before it could be sent.
-    AppGone,
-    /// Deepgram did not finish within `session.finish_timeout`.
-    FinishTimeout,
+impl Members for Event {
+    fn visit<'a>(&'a self, visitor: &mut Visitor<'_, 'a>) {
+        match self {
+            Self::Dead(death) => visitor.member("event", "dead").flatten(death),
+            Self::Stalled { silent_ms } => {
+                visitor.member("event", "stalled").member("silent_ms", *silent_ms)
+            }
+            Self::AudioDropped { frames, bytes, cause } => visitor
+                .member("event", "audio_dropped")
+                .member("frames", *frames)
+                .member("bytes", *bytes)
+                .word(*cause),
+            Self::Parked { idle_ms } => {
+                visitor.member("event", "parked").member("idle_ms", *idle_ms)
+            }
+            Self::Resumed { idle_ms } => {
+                visitor.member("event", "resumed").member("idle_ms", *idle_ms)
+            }
+            Self::Draining { deadline_ms } => {
+                visitor.member("event", "draining").member("deadline_ms", *deadline_ms)
+            }
+        };
+    }
 }
 
-impl LossCause {
-    /// Every cause, in declaration order.
-    pub const ALL: [Self; 6] = [
-        Self::Dead,
-        Self::ConnectFailed,
-        Self::DrainDeadline,
-        Self::AfterFinish,
-        Self::AppGone,
-        Self::FinishTimeout,
-    ];
-
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Dead => "dead",
-            Self::ConnectFailed => "connect_failed",
-            Self::DrainDeadline => "drain_deadline",
-            Self::AfterFinish => "after_finish",
-            Self::AppGone => "app_gone",
-            Self::FinishTimeout => "finish_timeout",
-        }
+vocabulary! {
+    /// Why the application's audio never became text.
+    pub enum LossCause: "cause" {
+        /// The connection was dead, or died before the audio was final.
+        Dead = "dead",
+        /// No connection could be made.
+        ConnectFailed = "connect_failed",
+        /// The shutdown deadline cut the session.
+        DrainDeadline = "drain_deadline",
+        /// It came after FINISH or after shutdown had closed the stream.
+        AfterFinish = "after_finish",
+        /// The application left or broke the contract before it could be sent.
+        AppGone = "app_gone",
+        /// Deepgram did not finish within `session.finish_timeout`.
+        FinishTimeout = "finish_timeout",
     }
 }

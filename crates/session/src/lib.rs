@@ -15,6 +15,7 @@ pub mod fact;
 mod frame;
 mod input;
 pub mod machine;
+pub mod members;
 mod observation;
 mod outgoing;
 mod refusal;
@@ -22,12 +23,11 @@ mod state;
 pub mod summary;
 mod time_map;
 pub mod trace;
+mod vocabulary;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
-
-use serde::Serialize;
 
 pub use config::SessionConfig;
 pub use frame::{AppFrame, Event, LossCause};
@@ -37,9 +37,10 @@ pub use outgoing::{Outgoing, Written};
 pub use refusal::{ConnectRefusal, ErrorCode, Refusal};
 pub use state::State;
 pub use time_map::TimeMap;
+pub use vocabulary::Vocabulary;
 
 /// A session id: 1 to 64 of `A-Z a-z 0-9 . _ : -`. Cheap to clone.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SessionId(Arc<str>);
 
 impl SessionId {
@@ -70,14 +71,18 @@ impl fmt::Display for SessionId {
 }
 
 /// Which of Deepgram's streaming endpoints a session uses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Endpoint {
     /// `/v1/listen`: Nova. KeepAlive is a JSON text message, Finalize exists.
-    #[serde(rename = "/v1/listen")]
     V1Listen,
     /// `/v2/listen`: Flux. JSON KeepAlive and Finalize are fatal there; a Ping keeps it alive.
-    #[serde(rename = "/v2/listen")]
     V2Listen,
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.path())
+    }
 }
 
 impl Endpoint {

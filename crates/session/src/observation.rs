@@ -1,5 +1,6 @@
 //! Measurements too frequent to be facts: they only update histograms, some for every message.
 
+use crate::vocabulary::vocabulary;
 use std::time::Duration;
 
 use super::MessageKind;
@@ -38,24 +39,13 @@ pub enum Observation {
     Segment(Box<Segment>),
 }
 
-/// One of a session's two sockets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Side {
-    /// The application's.
-    App,
-    /// Deepgram's.
-    Upstream,
-}
-
-impl Side {
-    /// Every side, in declaration order.
-    pub const ALL: [Self; 2] = [Self::App, Self::Upstream];
-
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::App => "app",
-            Self::Upstream => "upstream",
-        }
+vocabulary! {
+    /// One of a session's two sockets.
+    pub enum Side: "side" {
+        /// The application's.
+        App = "app",
+        /// Deepgram's.
+        Upstream = "upstream",
     }
 }
 

@@ -1,15 +1,15 @@
 //! ERROR: why an application cannot be served.
 
-use serde::Serialize;
-
 use super::bounded;
 use super::dial::DialReason;
+use crate::members::{Members, Visitor};
+use crate::vocabulary::vocabulary;
 
 /// Maximum length of a member's name, in bytes: an application may send one of a megabyte.
 const FIELD_BYTES_MAX: usize = 256;
 
 /// The payload of an ERROR frame.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// The closed vocabulary of section 7.
     pub code: ErrorCode,
@@ -18,8 +18,18 @@ pub struct Refusal {
     /// The offending member's dotted path, up to 256 bytes, if there is one.
     pub field: Option<String>,
     /// Details, only for `connect_failed`.
-    #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub connect: Option<Box<ConnectRefusal>>,
+}
+
+impl Members for Refusal {
+    fn visit<'a>(&'a self, visitor: &mut Visitor<'_, 'a>) {
+        visitor.word(self.code);
+        visitor.member("message", &self.message);
+        visitor.member("field", self.field.as_deref());
+        if let Some(connect) = &self.connect {
+            visitor.flatten(&**connect);
+        }
+    }
 }
 
 impl Refusal {
@@ -41,7 +51,7 @@ impl Refusal {
 }
 
 /// The additional members of `connect_failed`; `None` if unknown.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConnectRefusal {
     /// Why the last attempt failed.
     pub reason: Option<DialReason>,
@@ -53,59 +63,30 @@ pub struct ConnectRefusal {
     pub request_id: Option<String>,
 }
 
-/// Codes of ERROR frames, section 7 of the contract.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ErrorCode {
-    BadFrame,
-    FrameTooLarge,
-    UnknownFrameType,
-    UnexpectedFrame,
-    InvalidOpen,
-    InvalidUpdate,
-    ReservedMessage,
-    UnsupportedProtocol,
-    SessionIdInUse,
-    TooManySessions,
-    PeerNotAllowed,
-    Draining,
-    ConnectFailed,
+impl Members for ConnectRefusal {
+    fn visit<'a>(&'a self, visitor: &mut Visitor<'_, 'a>) {
+        visitor.word_if_any(self.reason);
+        visitor.member("status", self.status);
+        visitor.member("detail", self.detail.as_deref());
+        visitor.member("request_id", self.request_id.as_deref());
+    }
 }
 
-impl ErrorCode {
-    /// Every code, in declaration order.
-    pub const ALL: [Self; 13] = [
-        Self::BadFrame,
-        Self::FrameTooLarge,
-        Self::UnknownFrameType,
-        Self::UnexpectedFrame,
-        Self::InvalidOpen,
-        Self::InvalidUpdate,
-        Self::ReservedMessage,
-        Self::UnsupportedProtocol,
-        Self::SessionIdInUse,
-        Self::TooManySessions,
-        Self::PeerNotAllowed,
-        Self::Draining,
-        Self::ConnectFailed,
-    ];
-
-    /// The code, as on the wire and in labels.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::BadFrame => "bad_frame",
-            Self::FrameTooLarge => "frame_too_large",
-            Self::UnknownFrameType => "unknown_frame_type",
-            Self::UnexpectedFrame => "unexpected_frame",
-            Self::InvalidOpen => "invalid_open",
-            Self::InvalidUpdate => "invalid_update",
-            Self::ReservedMessage => "reserved_message",
-            Self::UnsupportedProtocol => "unsupported_protocol",
-            Self::SessionIdInUse => "session_id_in_use",
-            Self::TooManySessions => "too_many_sessions",
-            Self::PeerNotAllowed => "peer_not_allowed",
-            Self::Draining => "draining",
-            Self::ConnectFailed => "connect_failed",
-        }
+vocabulary! {
+    /// Codes of ERROR frames, section 7 of the contract.
+    pub enum ErrorCode: "code" {
+        BadFrame = "bad_frame",
+        FrameTooLarge = "frame_too_large",
+        UnknownFrameType = "unknown_frame_type",
+        UnexpectedFrame = "unexpected_frame",
+        InvalidOpen = "invalid_open",
+        InvalidUpdate = "invalid_update",
+        ReservedMessage = "reserved_message",
+        UnsupportedProtocol = "unsupported_protocol",
+        SessionIdInUse = "session_id_in_use",
+        TooManySessions = "too_many_sessions",
+        PeerNotAllowed = "peer_not_allowed",
+        Draining = "draining",
+        ConnectFailed = "connect_failed",
     }
 }

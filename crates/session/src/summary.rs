@@ -1,53 +1,30 @@
 //! The summary of a session, reported once at its end: FINISHED and the `session_end` log line.
 
-use serde::Serialize;
-
 use super::SessionId;
 use super::death::{Class, Reason, Trigger};
+use crate::members::{Member, Members, Visitor};
+use crate::vocabulary::vocabulary;
 
-/// How a session ended. The first terminal event decides.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Outcome {
-    /// FINISH, and Deepgram closed cleanly.
-    Finished,
-    /// The connection died and was not recovered.
-    Dead,
-    /// The application left without FINISH, stalled or broke the contract.
-    Aborted,
-    /// Shutdown ended it.
-    Drained,
-    /// FINISH, and Deepgram had not closed within `session.finish_timeout`.
-    TimedOut,
-    /// No connection ever came up. Such a session ends with ERROR, not FINISHED.
-    ConnectFailed,
-}
-
-impl Outcome {
-    /// Every outcome, in declaration order.
-    pub const ALL: [Self; 6] = [
-        Self::Finished,
-        Self::Dead,
-        Self::Aborted,
-        Self::Drained,
-        Self::TimedOut,
-        Self::ConnectFailed,
-    ];
-
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Finished => "finished",
-            Self::Dead => "dead",
-            Self::Aborted => "aborted",
-            Self::Drained => "drained",
-            Self::TimedOut => "timed_out",
-            Self::ConnectFailed => "connect_failed",
-        }
+vocabulary! {
+    /// How a session ended. The first terminal event decides.
+    pub enum Outcome: "outcome" {
+        /// FINISH, and Deepgram closed cleanly.
+        Finished = "finished",
+        /// The connection died and was not recovered.
+        Dead = "dead",
+        /// The application left without FINISH, stalled or broke the contract.
+        Aborted = "aborted",
+        /// Shutdown ended it.
+        Drained = "drained",
+        /// FINISH, and Deepgram had not closed within `session.finish_timeout`.
+        TimedOut = "timed_out",
+        /// No connection ever came up. Such a session ends with ERROR, not FINISHED.
+        ConnectFailed = "connect_failed",
     }
 }
 
 /// The session's summary. Member names and meanings are the contract's, section 6.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Summary {
     pub session_id: SessionId,
     pub outcome: Outcome,
@@ -75,8 +52,29 @@ pub struct Summary {
     pub vad: Option<()>,
 }
 
+impl Members for Summary {
+    fn visit<'a>(&'a self, visitor: &mut Visitor<'_, 'a>) {
+        visitor.member("session_id", self.session_id.as_str());
+        visitor.word(self.outcome);
+        visitor.member("cut", self.cut);
+        match &self.death {
+            Some(death) => visitor.object("death", death),
+            None => visitor.member("death", Member::Null),
+        };
+        visitor.member("duration_ms", self.duration_ms);
+        visitor.member("connections", self.connections);
+        visitor.object("audio", &self.audio);
+        visitor.member("keepalives", self.keepalives);
+        visitor.object("finalizes", &self.finalizes);
+        visitor.object("messages", &self.messages);
+        visitor.member("recoveries", self.recoveries);
+        visitor.member("lost_ms", self.lost_ms);
+        visitor.member("vad", Member::Null);
+    }
+}
+
 /// A death, without the details of its moment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeathSummary {
     /// The first cause.
     pub reason: Reason,
@@ -88,8 +86,17 @@ pub struct DeathSummary {
     pub detail: String,
 }
 
+impl Members for DeathSummary {
+    fn visit<'a>(&'a self, visitor: &mut Visitor<'_, 'a>) {
+        visitor.word(self.reason);
+        visitor.word(self.trigger);
+        visitor.word(self.class);
+        visitor.member("detail", &self.detail);
+    }
+}
+
 /// The audio accounting.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AudioSummary {
     /// AUDIO frames read, including empty ones.
     pub frames: u64,
@@ -103,8 +110,19 @@ pub struct AudioSummary {
     pub bytes_gated: u64,
 }
 
+impl Members for AudioSummary {
+    fn visit<'a>(&'a self, visitor: &mut Visitor<'_, 'a>) {
+        visitor.member("frames", self.frames);
+        visitor.member("bytes_received", self.bytes_received);
+        visitor.member("bytes_sent", self.bytes_sent);
+        visitor.member("frames_dropped", self.frames_dropped);
+        visitor.member("bytes_dropped", self.bytes_dropped);
+        visitor.member("bytes_gated", self.bytes_gated);
+    }
+}
+
 /// The outcome of the Finalizes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FinalizeSummary {
     /// Written.
     pub sent: u64,
@@ -116,11 +134,27 @@ pub struct FinalizeSummary {
     pub skipped_dead: u64,
 }
 
+impl Members for FinalizeSummary {
+    fn visit<'a>(&'a self, visitor: &mut Visitor<'_, 'a>) {
+        visitor.member("sent", self.sent);
+        visitor.member("errors", self.errors);
+        visitor.member("timeouts", self.timeouts);
+        visitor.member("skipped_dead", self.skipped_dead);
+    }
+}
+
 /// What Deepgram sent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MessageSummary {
     /// Text messages.
     pub received: u64,
     /// Final results: `is_final` of each channel, Flux's `EndOfTurn`.
     pub finals: u64,
+}
+
+impl Members for MessageSummary {
+    fn visit<'a>(&'a self, visitor: &mut Visitor<'_, 'a>) {
+        visitor.member("received", self.received);
+        visitor.member("finals", self.finals);
+    }
 }

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::view::as_object;
+use crate::json;
 use crate::live::Entry;
 use crate::telemetry::{DeathRecord, Telemetry};
 use session::State;
@@ -23,14 +24,17 @@ pub(super) struct Deaths<'a> {
 pub(super) struct DeathView<'a> {
     /// RFC 3339.
     pub(super) at: String,
+    #[serde(serialize_with = "json::display")]
     pub(super) session_id: &'a SessionId,
+    #[serde(serialize_with = "json::display")]
     pub(super) endpoint: Endpoint,
     /// The session's current state; `ended` once it is over.
+    #[serde(serialize_with = "json::word")]
     pub(super) state: State,
     pub(super) trace_id: Option<String>,
     /// Deepgram's `dg-request-id` of the session's latest connection.
     pub(super) request_id: Option<String>,
-    #[serde(flatten)]
+    #[serde(flatten, serialize_with = "json::members")]
     pub(super) died: &'a ConnectionDied,
     #[serde(serialize_with = "as_object")]
     pub(super) tags: &'a [(String, String)],

@@ -7,6 +7,7 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use tokio::time::timeout;
 
+use crate::json;
 use crate::live::{Entry, Inspection, LiveSession};
 use session::State;
 use session::fact::ConnectionDied;
@@ -20,11 +21,15 @@ const INSPECTION_MAX: Duration = Duration::from_secs(1);
 /// One session. Members that FINISHED also has mean the same there.
 #[derive(Debug, Serialize)]
 pub(super) struct View<'a> {
+    #[serde(serialize_with = "json::display")]
     pub(super) session_id: &'a SessionId,
+    #[serde(serialize_with = "json::display")]
     pub(super) endpoint: Endpoint,
+    #[serde(serialize_with = "json::word")]
     pub(super) state: State,
     pub(super) stalled: bool,
     /// The first one, over all its connections.
+    #[serde(serialize_with = "json::members_if_any")]
     pub(super) death: Option<ConnectionDied>,
     pub(super) trace_id: Option<String>,
     pub(super) age_ms: u64,
@@ -38,6 +43,7 @@ pub(super) struct View<'a> {
     pub(super) audio: Audio,
     pub(super) keepalives: u64,
     pub(super) finalizes: Finalizes,
+    #[serde(serialize_with = "json::members")]
     pub(super) messages: MessageSummary,
     pub(super) queue_bytes: Queues,
     #[serde(serialize_with = "as_object")]

@@ -5,6 +5,7 @@ use tracing::Level;
 
 use super::connection::death_level;
 use super::{Emit, line};
+use crate::json;
 use crate::live::Entry;
 use crate::telemetry::Telemetry;
 use crate::telemetry::family::ObserveDuration;
@@ -139,7 +140,7 @@ impl SessionClosed<'_> {
 /// The FINISHED summary's members under their own names, plus more.
 #[derive(Serialize)]
 struct Members<'a> {
-    #[serde(flatten)]
+    #[serde(flatten, serialize_with = "json::members")]
     summary: &'a Summary,
     cause: Option<&'static str>,
     reason: Option<&'static str>,

@@ -49,7 +49,7 @@ impl Emit for KeepaliveGap {
                 GapLevel::Breach => Level::ERROR,
             },
             name: "keepalive_gap",
-            level_reached = self.level.as_str(),
+            gap_level = self.level.as_str(),
             gap_ms = millis(self.gap),
             "nothing was sent for at least 80 % of Deepgram's idle timeout"
         );

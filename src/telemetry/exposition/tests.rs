@@ -12,7 +12,7 @@ use session::fact::GapLevel;
 fn page(format: Format) -> String {
     let registry = Registry::new();
     let families = Families::new(&registry);
-    let gaps = families.traced_counters::<GapLevel>("gaps_total", "Gaps \\ in\nlines.", &["level"]);
+    let gaps = families.traced_counters::<GapLevel>("gaps_total", "Gaps \\ in\nlines.", &["gap_level"]);
     let latency = families.traced_histogram("latency_seconds", "How \"late\".", &[0.5, 1.0]);
     gaps[GapLevel::Breach].inc(Some(0xab));
     latency.observe_duration(Duration::from_millis(750), Some(0xcd));
@@ -36,8 +36,8 @@ fn untimed(page: &str) -> String {
 fn text_is_prometheus_own_form() {
     let expected = r#"# HELP deepgram_sidecar_gaps_total Gaps \\ in\nlines.
 # TYPE deepgram_sidecar_gaps_total counter
-deepgram_sidecar_gaps_total{level="breach"} 1
-deepgram_sidecar_gaps_total{level="near_miss"} 0
+deepgram_sidecar_gaps_total{gap_level="breach"} 1
+deepgram_sidecar_gaps_total{gap_level="near_miss"} 0
 # HELP deepgram_sidecar_latency_seconds How "late".
 # TYPE deepgram_sidecar_latency_seconds histogram
 deepgram_sidecar_latency_seconds_bucket{le="0.5"} 0
@@ -53,8 +53,8 @@ deepgram_sidecar_latency_seconds_count 2
 fn open_metrics_has_exemplars_and_an_end() {
     let expected = r#"# HELP deepgram_sidecar_gaps Gaps \\ in\nlines.
 # TYPE deepgram_sidecar_gaps counter
-deepgram_sidecar_gaps_total{level="breach"} 1 # {trace_id="000000000000000000000000000000ab"} 1
-deepgram_sidecar_gaps_total{level="near_miss"} 0
+deepgram_sidecar_gaps_total{gap_level="breach"} 1 # {trace_id="000000000000000000000000000000ab"} 1
+deepgram_sidecar_gaps_total{gap_level="near_miss"} 0
 # HELP deepgram_sidecar_latency_seconds How "late".
 # TYPE deepgram_sidecar_latency_seconds histogram
 deepgram_sidecar_latency_seconds_bucket{le="0.5"} 0

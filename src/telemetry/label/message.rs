@@ -82,4 +82,8 @@ impl Label for WireMessage {
             Self::OtherReceived => vec!["received", "other"],
         }
     }
+
+    fn keys() -> Vec<Option<&'static str>> {
+        vec![None, None]
+    }
 }

@@ -6,7 +6,9 @@ use serde_json::Value;
 
 use super::*;
 use crate::config::{Collector, Config, LogFormat};
+use crate::json::Json;
 use crate::telemetry::event::{Emit, KeyReloadFailed, KeyReplaced, TraceparentMalformed};
+use crate::telemetry::tests::facts::one_of_each;
 use crate::telemetry::tests::{live, session_ended, summary};
 use session::fact::{Fact, Observer};
 use session::fact::{KeepaliveBlocked, KeepaliveSent};
@@ -136,7 +138,7 @@ fn session_end_carries_the_summary_under_its_own_names_once() {
     let line = text.lines().last().unwrap();
     let line_json: Value = serde_json::from_str(line).unwrap();
     assert_eq!(line_json["event"], "session_end");
-    let summary = serde_json::to_value(summary()).unwrap();
+    let summary = serde_json::to_value(Json(&summary())).unwrap();
     for (name, value) in summary.as_object().unwrap() {
         assert_eq!(&line_json[name], value, "{name}");
     }
@@ -149,7 +151,7 @@ fn session_end_carries_the_summary_under_its_own_names_once() {
 fn a_death_of_ours_is_an_error_and_another_a_warning() {
     let captured = logged(Logs::default(), |telemetry, _| {
         for fact in crate::telemetry::tests::deaths_by_class() {
-            telemetry.session(live("s")).record(&fact);
+            telemetry.session(live("call-7")).record(&fact);
         }
     });
     let levels: Vec<_> = captured
@@ -286,4 +288,24 @@ fn a_writer_that_hangs_costs_lines_and_no_time() {
     release.send(()).unwrap();
     drop(guard);
     assert_eq!(written.lines().len() + dropped, lines + 1, "no line is lost uncounted");
+}
+
+/// A fact's name and every word in it are the same in its log line as in the flight recorder.
+#[test]
+fn log_lines_have_the_names_and_the_words_of_their_facts() {
+    for fact in one_of_each() {
+        let config = Logs { level: LogLevel::Debug, ..Logs::default() };
+        let captured = logged(config, |telemetry, _| telemetry.session(live("call-7")).record(&fact));
+        let lines = captured.lines();
+        let line = lines.iter().find(|line| line["event"] == fact.name());
+        let line = line.unwrap_or_else(|| panic!("no line is called {}", fact.name()));
+        let recorded = serde_json::to_value(Json(&fact)).unwrap();
+        for (key, value) in recorded.as_object().unwrap() {
+            let is_text = ["detail", "request_id"].contains(&&**key);
+            let is_word = value.is_string() && !is_text;
+            if is_word || line.get(key).is_some() {
+                assert_eq!(&line[key], value, "{key} of {}", fact.name());
+            }
+        }
+    }
 }

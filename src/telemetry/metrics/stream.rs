@@ -52,7 +52,7 @@ impl KeepaliveMetrics {
             gap_violations: families.counters(
                 "keepalive_gap_violations_total",
                 "Pauses that reached 80 % of Deepgram's idle timeout, or exceeded it, by level.",
-                &["level"],
+                &["gap_level"],
             ),
             send_age_max: families.gauge_fraction(
                 "send_age_max_seconds",
@@ -88,8 +88,8 @@ impl FinalizeMetrics {
             ),
             skipped: families.counters(
                 "finalizes_skipped_total",
-                "Finalizes without a live stream to flush, by reason; not errors.",
-                &["reason"],
+                "Finalizes without a live stream to flush, by cause; not errors.",
+                &["cause"],
             ),
             latency: families.traced_histogram(
                 "finalize_latency_seconds",
@@ -149,8 +149,8 @@ impl AudioMetrics {
             ),
             dropped: families.counters(
                 "dropped_total",
-                "Dropped frames and messages, by kind and reason.",
-                &["what", "reason"],
+                "Dropped frames and messages, by kind and cause.",
+                &["what", "cause"],
             ),
         }
     }

@@ -32,17 +32,17 @@ connection_deaths_total counter class,reason,trigger
 death_receive_age_seconds histogram reason
 death_send_age_seconds histogram reason
 draining gauge
-dropped_total counter reason,what
+dropped_total counter cause,what
 finalize_errors_total counter reason
 finalize_inflight gauge
 finalize_latency_seconds histogram
 finalize_requests_total counter
 finalizes_answered_total counter
-finalizes_skipped_total counter reason
+finalizes_skipped_total counter cause
 first_result_seconds histogram
 keepalive_deadline_seconds gauge
 keepalive_errors_total counter reason
-keepalive_gap_violations_total counter level
+keepalive_gap_violations_total counter gap_level
 keepalive_interval_seconds gauge
 keepalive_lateness_seconds histogram
 keepalives_sent_total counter kind

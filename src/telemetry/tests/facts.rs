@@ -72,7 +72,7 @@ fn moves_of(fact: &Fact) -> Moves {
             ("keepalive_lateness_seconds_sum", 0.005),
         ],
         Fact::KeepaliveBlocked(_) => vec![("keepalive_errors_total{reason=write_blocked}", 1.0)],
-        Fact::KeepaliveGap(_) => vec![("keepalive_gap_violations_total{level=near_miss}", 1.0)],
+        Fact::KeepaliveGap(_) => vec![("keepalive_gap_violations_total{gap_level=near_miss}", 1.0)],
         Fact::FinalizeAnswered(_) => vec![
             ("finalizes_answered_total", 2.0),
             ("finalize_latency_seconds_count", 1.0),
@@ -80,7 +80,7 @@ fn moves_of(fact: &Fact) -> Moves {
         ],
         Fact::FinalizeTimedOut(_) => vec![("finalize_errors_total{reason=timeout}", 3.0)],
         Fact::FinalizeFailed(_) => vec![("finalize_errors_total{reason=write_failed}", 1.0)],
-        Fact::FinalizeSkipped(_) => vec![("finalizes_skipped_total{reason=dead}", 4.0)],
+        Fact::FinalizeSkipped(_) => vec![("finalizes_skipped_total{cause=dead}", 4.0)],
         Fact::CloseReceived(_) => {
             vec![("upstream_closes_total{code=1011,dg_code=net_0001}", 1.0)]
         }
@@ -97,11 +97,11 @@ fn moves_of(fact: &Fact) -> Moves {
         Fact::AudioLost(_) => vec![
             ("audio_lost_seconds_total{cause=dead}", 0.5),
             ("audio_lost_bytes_total{cause=dead}", 16_000.0),
-            ("dropped_total{reason=dead,what=audio}", 5.0),
+            ("dropped_total{cause=dead,what=audio}", 5.0),
         ],
         Fact::AppStalled(_) => vec![("app_stalls_total", 1.0)],
         Fact::BinaryDropped(_) => {
-            vec![("dropped_total{reason=unsupported,what=binary_message}", 1.0)]
+            vec![("dropped_total{cause=unsupported,what=binary_message}", 1.0)]
         }
         Fact::SessionEnded(_) => end_moves(),
         // They are lines and spans alone; what they count is counted by another fact.
@@ -157,10 +157,10 @@ fn end_moves() -> Moves {
         ("session_audio_seconds_sum", 3.0),
         ("session_drain_seconds_count", 1.0),
         ("session_drain_seconds_sum", 1.5),
-        ("dropped_total{reason=empty,what=audio}", 1.0),
-        ("dropped_total{reason=session_over,what=text}", 2.0),
-        ("dropped_total{reason=session_over,what=update}", 3.0),
-        ("dropped_total{reason=app_gone,what=message}", 4.0),
+        ("dropped_total{cause=empty,what=audio}", 1.0),
+        ("dropped_total{cause=session_over,what=text}", 2.0),
+        ("dropped_total{cause=session_over,what=update}", 3.0),
+        ("dropped_total{cause=app_gone,what=message}", 4.0),
     ]
 }
 
@@ -197,16 +197,16 @@ fn every_word_of_a_vocabulary_has_its_own_series() {
             &[
                 (&format!("audio_lost_seconds_total{{cause={word}}}"), 0.5),
                 (&format!("audio_lost_bytes_total{{cause={word}}}"), 16_000.0),
-                (&format!("dropped_total{{reason={word},what=audio}}"), 5.0),
+                (&format!("dropped_total{{cause={word},what=audio}}"), 5.0),
             ],
         );
     }
     for cause in SkipCause::ALL {
-        let series = format!("finalizes_skipped_total{{reason={}}}", cause.as_str());
+        let series = format!("finalizes_skipped_total{{cause={}}}", cause.as_str());
         assert_fact(&Fact::FinalizeSkipped(FinalizeSkipped { count: 1, cause }), &[(&series, 1.0)]);
     }
     for level in GapLevel::ALL {
-        let series = format!("keepalive_gap_violations_total{{level={}}}", level.as_str());
+        let series = format!("keepalive_gap_violations_total{{gap_level={}}}", level.as_str());
         assert_fact(&Fact::KeepaliveGap(KeepaliveGap { gap: MS(1), level }), &[(&series, 1.0)]);
     }
     for code in (1000..1020).chain([4000, 0, u16::MAX]) {

@@ -197,7 +197,7 @@ fn a_label_set_that_the_page_shows_is_the_whole_set() {
     let dropped = families.iter().find(|it| it.name.ends_with("_dropped_total")).unwrap();
     let shown: usize = dropped.labels.values().map(BTreeSet::len).sum();
     let all: BTreeSet<_> = Dropped::all().into_iter().flat_map(Label::values).collect();
-    assert_eq!(shown, dropped.labels["what"].len() + dropped.labels["reason"].len());
+    assert_eq!(shown, dropped.labels["what"].len() + dropped.labels["cause"].len());
     let union: BTreeSet<_> = dropped.labels.values().flatten().map(String::as_str).collect();
     assert_eq!(union, all);
 }

@@ -171,7 +171,7 @@ fn late_evidence(fact: &LateEvidence, at: Duration) -> Described {
 
 fn keepalive_gap(fact: &KeepaliveGap, at: Duration) -> Described {
     let span = Described::internal("deepgram.keepalive_gap", at, fact.gap)
-        .with("deepgram.keepalive_gap.level", fact.level.as_str());
+        .with("deepgram.keepalive.gap_level", fact.level.as_str());
     match fact.level {
         GapLevel::NearMiss => span,
         GapLevel::Breach => {
@@ -204,6 +204,7 @@ fn audio_lost(fact: &AudioLost, at: Duration) -> Described {
         .with("stt.audio.lost_frames", count(fact.frames))
         .with("stt.audio.lost_bytes", count(fact.bytes))
         .with("stt.audio.lost_ms", millis_value(fact.duration))
+        .with("stt.audio.cause", fact.cause.as_str())
         .failed(fact.cause.as_str(), "audio was lost")
 }
 

@@ -1,50 +1,62 @@
 //! A connection to Deepgram, from the dial to its end.
 
+use crate::members::{Members, Visitor};
+use crate::vocabulary::vocabulary;
 use std::time::Duration;
 
-use serde::Serialize;
-
-use super::{as_millis, as_millis_or_null};
 use crate::death::{Death, Reason, Trigger};
 use crate::dial::{DialFailure, DialPhases};
 
 /// An attempt to reach Deepgram failed.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct DialFailed {
     /// Which attempt of this dial, from 1.
     pub attempt: u32,
-    #[serde(flatten)]
     pub failure: DialFailure,
     /// How long the attempt took.
-    #[serde(rename = "duration_ms", serialize_with = "as_millis")]
     pub duration: Duration,
     /// When the next attempt starts; `None` if there is none.
-    #[serde(rename = "retry_in_ms", serialize_with = "as_millis_or_null")]
     pub retry_in: Option<Duration>,
 }
 
+impl Members for DialFailed {
+    fn visit<'a>(&'a self, visitor: &mut Visitor<'_, 'a>) {
+        visitor.member("attempt", self.attempt);
+        visitor.flatten(&self.failure);
+        visitor.member("duration_ms", self.duration);
+        visitor.member("retry_in_ms", self.retry_in);
+    }
+}
+
 /// A connection is up.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Connected {
     /// Number of the connection within the session, from 1.
     pub connection: u32,
     /// Which attempt of this dial, from 1.
     pub attempt: u32,
     /// How long each phase took.
-    #[serde(skip)]
     pub phases: DialPhases,
     /// Since the dial's first attempt began.
-    #[serde(rename = "waited_ms", serialize_with = "as_millis")]
     pub waited: Duration,
     /// Audio buffered until then; `None` if the encoding has no known duration.
-    #[serde(rename = "buffered_ms", serialize_with = "as_millis_or_null")]
     pub buffered: Option<Duration>,
     /// Deepgram's `dg-request-id`.
     pub request_id: Option<String>,
 }
 
+impl Members for Connected {
+    fn visit<'a>(&'a self, visitor: &mut Visitor<'_, 'a>) {
+        visitor.member("connection", self.connection);
+        visitor.member("attempt", self.attempt);
+        visitor.member("waited_ms", self.waited);
+        visitor.member("buffered_ms", self.buffered);
+        visitor.member("request_id", self.request_id.as_deref());
+    }
+}
+
 /// Deepgram closed its side, requested or not.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct CloseReceived {
     /// RFC 6455's code: 1005 if the frame had none, 1006 if the stream ended without a frame.
     pub code: u16,
@@ -52,133 +64,100 @@ pub struct CloseReceived {
     pub dg_code: DgCode,
 }
 
-/// Deepgram's own codes in the text of a close frame.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum DgCode {
-    /// No code in the text.
-    None,
-    /// NET-0000.
-    #[serde(rename = "net_0000")]
-    Net0000,
-    /// NET-0001.
-    #[serde(rename = "net_0001")]
-    Net0001,
-    /// DATA-0000.
-    #[serde(rename = "data_0000")]
-    Data0000,
-    /// An unknown code.
-    Other,
+impl Members for CloseReceived {
+    fn visit<'a>(&'a self, visitor: &mut Visitor<'_, 'a>) {
+        visitor.member("code", self.code);
+        visitor.word(self.dg_code);
+    }
 }
 
-impl DgCode {
-    /// Every code, in declaration order.
-    pub const ALL: [Self; 5] =
-        [Self::None, Self::Net0000, Self::Net0001, Self::Data0000, Self::Other];
-
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Net0000 => "net_0000",
-            Self::Net0001 => "net_0001",
-            Self::Data0000 => "data_0000",
-            Self::Other => "other",
-        }
+vocabulary! {
+    /// Deepgram's own codes in the text of a close frame.
+    pub enum DgCode: "dg_code" {
+        /// No code in the text.
+        None = "none",
+        /// NET-0000.
+        Net0000 = "net_0000",
+        /// NET-0001.
+        Net0001 = "net_0001",
+        /// DATA-0000.
+        Data0000 = "data_0000",
+        /// An unknown code.
+        Other = "other",
     }
 }
 
 /// A connection ended as requested, or was dropped.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ConnectionClosed {
     /// Number of the connection within the session, from 1.
     pub connection: u32,
     /// How long it had been up.
-    #[serde(rename = "age_ms", serialize_with = "as_millis")]
     pub age: Duration,
     /// Time since CloseStream was requested; `None` if it was not.
-    #[serde(rename = "closing_ms", serialize_with = "as_millis_or_null")]
     pub closing: Option<Duration>,
     pub end: ConnectionEnd,
 }
 
-/// How a connection ended that did not die.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ConnectionEnd {
-    /// Deepgram flushed and closed.
-    Flushed,
-    /// Deepgram did not close in time.
-    TimedOut,
-    /// The shutdown deadline cut it.
-    Cut,
-}
-
-impl ConnectionEnd {
-    /// The word in logs and spans.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Flushed => "flushed",
-            Self::TimedOut => "timed_out",
-            Self::Cut => "cut",
-        }
+impl Members for ConnectionClosed {
+    fn visit<'a>(&'a self, visitor: &mut Visitor<'_, 'a>) {
+        visitor.member("connection", self.connection);
+        visitor.member("age_ms", self.age);
+        visitor.member("closing_ms", self.closing);
+        visitor.word(self.end);
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize)]
+vocabulary! {
+    /// How a connection ended that did not die.
+    pub enum ConnectionEnd: "end" {
+        /// Deepgram flushed and closed.
+        Flushed = "flushed",
+        /// Deepgram did not close in time.
+        TimedOut = "timed_out",
+        /// The shutdown deadline cut it.
+        Cut = "cut",
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
 pub struct ConnectionDied {
     /// As reported to the application.
-    #[serde(flatten)]
     pub death: Death,
     /// How long the connection had been up.
-    #[serde(rename = "age_ms", serialize_with = "as_millis")]
     pub age: Duration,
     /// The stage of its life.
     pub stage: Stage,
 }
 
-/// The stage of a connection's life when it died.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Stage {
-    /// Nothing sent yet.
-    AwaitingAudio,
-    /// Audio sent, no result yet.
-    AwaitingResult,
-    /// Audio flowed within the last keepalive interval.
-    Streaming,
-    /// Kept alive.
-    Idle,
-    /// A Finalize was unanswered.
-    Finalizing,
-    /// CloseStream had been sent.
-    Closing,
+impl Members for ConnectionDied {
+    fn visit<'a>(&'a self, visitor: &mut Visitor<'_, 'a>) {
+        visitor.flatten(&self.death);
+        visitor.member("age_ms", self.age);
+        visitor.word(self.stage);
+    }
 }
 
-impl Stage {
-    /// Every stage, in declaration order.
-    pub const ALL: [Self; 6] = [
-        Self::AwaitingAudio,
-        Self::AwaitingResult,
-        Self::Streaming,
-        Self::Idle,
-        Self::Finalizing,
-        Self::Closing,
-    ];
-
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::AwaitingAudio => "awaiting_audio",
-            Self::AwaitingResult => "awaiting_result",
-            Self::Streaming => "streaming",
-            Self::Idle => "idle",
-            Self::Finalizing => "finalizing",
-            Self::Closing => "closing",
-        }
+vocabulary! {
+    /// The stage of a connection's life when it died.
+    pub enum Stage: "stage" {
+        /// Nothing sent yet.
+        AwaitingAudio = "awaiting_audio",
+        /// Audio sent, no result yet.
+        AwaitingResult = "awaiting_result",
+        /// Audio flowed within the last keepalive interval.
+        Streaming = "streaming",
+        /// Kept alive.
+        Idle = "idle",
+        /// A Finalize was unanswered.
+        Finalizing = "finalizing",
+        /// CloseStream had been sent.
+        Closing = "closing",
     }
 }
 
 /// A symptom of a connection that was already dead: evidence, not a second death.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct LateEvidence {
     /// The reason it would have been.
     pub reason: Reason,
@@ -188,10 +167,23 @@ pub struct LateEvidence {
     pub detail: String,
 }
 
+impl Members for LateEvidence {
+    fn visit<'a>(&'a self, visitor: &mut Visitor<'_, 'a>) {
+        visitor.word(self.reason);
+        visitor.word(self.trigger);
+        visitor.member("detail", &self.detail);
+    }
+}
+
 /// A deadline was noticed too late to prove anything about the peer: we were paused.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct TimerLate {
     /// How late.
-    #[serde(rename = "lateness_ms", serialize_with = "as_millis")]
     pub lateness: Duration,
+}
+
+impl Members for TimerLate {
+    fn visit<'a>(&'a self, visitor: &mut Visitor<'_, 'a>) {
+        visitor.member("lateness_ms", self.lateness);
+    }
 }
