@@ -92,6 +92,8 @@ const WITHOUT: &str = "
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -100,6 +102,8 @@ mod tests {
             fault: Fault::named("http-401").unwrap(),
             seconds: [("UpstreamRefusing".to_owned(), seconds)].into(),
             problems: Vec::new(),
+            lag: Duration::ZERO,
+            first_problems: Vec::new(),
         };
         let page = |seconds| page(&[row(seconds)], Factor::new(60));
         assert!(page(3.21).contains("upstreamrefusing) after 3.2 s<br>"), "{}", page(3.21));
