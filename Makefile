@@ -41,9 +41,10 @@ lint:
 	$(CARGO) clippy --locked --workspace --all-targets --all-features -- -D warnings
 	$(CARGO) clippy --locked --all-targets --no-default-features -- -D warnings
 
-# Some of the tests let real peers judge: Deepgram's own SDK, Prometheus, OpenTelemetry's collector.
+# Some of the tests let real peers judge: Deepgram's own SDK, Prometheus, OpenTelemetry's collector. Those of real processes
+# wait most of the time, so there are more of them at a time than cores.
 unit: tools
-	$(CARGO) test --locked --workspace --all-features
+	$(CARGO) test --locked --workspace --all-features -- --test-threads=4
 
 # The rules that Prometheus loads; the same directory has an example for Alertmanager.
 RULES := $(filter-out %.example.yaml,$(wildcard alerts/*.yaml))

@@ -14,4 +14,4 @@ EMULATOR = DIRECTORY / "deepgram-emulator"
 
 def sidecar(*arguments):
     """Runs a command of the sidecar's that ends by itself, with nothing of this environment."""
-    return subprocess.run([SIDECAR, *arguments], capture_output=True, text=True, timeout=30, env={})
+    return subprocess.run([SIDECAR, *arguments], capture_output=True, text=True, timeout=120, env={})

@@ -66,7 +66,7 @@ def try_template(chart, values, *arguments):
 
 
 def helm(*arguments, **how):
-    return subprocess.run([HELM, *arguments], capture_output=True, text=True, timeout=60, env=environment(), **how)
+    return subprocess.run([HELM, *arguments], capture_output=True, text=True, timeout=120, env=environment(), **how)
 
 
 def environment():

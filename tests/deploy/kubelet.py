@@ -24,8 +24,12 @@ from charts import DEPLOY
 
 CLONE_NEWNET = 0x40000000
 
+# Far beyond anything that is awaited, so that only a hang and no slow machine runs into it. Where the manifest says how
+# long Kubernetes waits, that holds.
+PATIENCE = 120
 
-def wait_until(condition, seconds, what):
+
+def wait_until(condition, what, seconds=PATIENCE):
     """Polls a condition; what it returns is handed on."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):
@@ -51,7 +55,7 @@ class Network:
 
     def run(self, function, *arguments):
         """Calls a function from within the namespace."""
-        return self.inside.submit(function, *arguments).result(timeout=30)
+        return self.inside.submit(function, *arguments).result(timeout=PATIENCE)
 
     def command(self, *command):
         """A command line that runs there."""
@@ -126,7 +130,7 @@ class Container:
         """Until the startup probe has succeeded; returns the seconds since the start."""
         probe = self.spec["startupProbe"]
         patience = probe["periodSeconds"] * probe["failureThreshold"]
-        wait_until(self.is_started, patience, lambda: f"{self.name} started: {self.lines}")
+        wait_until(self.is_started, lambda: f"{self.name} started: {self.lines}", patience)
         return time.monotonic() - self.started
 
     def is_started(self):
@@ -136,13 +140,13 @@ class Container:
     def exec(self, *argv):
         """As `kubectl exec`: another process with the same root, mounts, user and network."""
         command = self.command(list(argv))
-        return subprocess.run(command, capture_output=True, text=True, timeout=30)
+        return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
 
     @property
     def pid(self):
         """Of the container's own process: the child of the one that made its namespaces."""
         children = pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        return int(wait_until(children.read_text, 5, "a child").split()[0])
+        return int(wait_until(children.read_text, "a child").split()[0])
 
     def status(self, field):
         text = pathlib.Path(f"/proc/{self.pid}/status").read_text()
@@ -159,7 +163,7 @@ class Container:
     def kill(self):
         os.kill(self.pid, signal.SIGKILL)
 
-    def wait_ended(self, seconds):
+    def wait_ended(self, seconds=PATIENCE):
         code = self.process.wait(timeout=seconds)
         self.reader.join()
         return code
@@ -176,8 +180,8 @@ class Container:
         """The sidecar's last log line of an event."""
         return next((it for it in reversed(self.told()) if it.get("event") == name), None)
 
-    def wait_event(self, seconds, name):
-        return wait_until(lambda: self.event(name), seconds, lambda: f"{name} in {self.lines[-20:]}")
+    def wait_event(self, name):
+        return wait_until(lambda: self.event(name), lambda: f"{name} in {self.lines[-20:]}")
 
 
 class Pod:
@@ -237,7 +241,7 @@ class Pod:
         for container in self.containers.values():
             if hasattr(container, "process"):
                 container.process.kill()
-                container.wait_ended(10)
+                container.wait_ended()
         self.network.close()
 
 

@@ -53,7 +53,7 @@ def test_prometheus_takes_its_configuration_and_the_rules(tmp_path):
     shutil.copy(HERE / "prometheus.yaml", tmp_path)
     shutil.copytree(ROOT / "alerts", tmp_path / "alerts")
     command = [promtool, "check", "config", tmp_path / "prometheus.yaml"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -18,7 +18,7 @@ CHART = Release("", "example-app", "1.37", {"deepgram-sidecar": {"sessions": 200
 
 def kustomize():
     built = [TOOLS / "bin" / "kustomize", "build", DEPLOY / "kustomize" / "example"]
-    return objects(subprocess.run(built, check=True, capture_output=True, text=True, timeout=30).stdout)
+    return objects(subprocess.run(built, check=True, capture_output=True, text=True, timeout=120).stdout)
 
 
 def plain():

@@ -66,7 +66,7 @@ def deepgram(request):
         request.addfinalizer(process.kill)
         names = Names(within.network)
         request.addfinalizer(names.close)
-        wait_until(lambda: within.network.run(http_ok, 8080, "/emulator/health", 1), 10, "the emulator")
+        wait_until(lambda: within.network.run(http_ok, 8080, "/emulator/health", 1), "the emulator")
         return names
 
     return start
@@ -84,7 +84,7 @@ def talking(pods, deepgram):
         print(f"from exec to the startup probe's success: {sidecar.wait_started():.3f} s")
         assert (made.volumes["deepgram-sidecar-socket"] / "sidecar.sock").is_socket()
         app.start()
-        wait_until(lambda: any('"heard"' in line for line in app.lines), 20, lambda: app.lines + sidecar.lines)
+        wait_until(lambda: any('"heard"' in line for line in app.lines), lambda: app.lines + sidecar.lines)
         assert "deepgram-emulator" in names.asked
         return made, sidecar, app
 
@@ -115,7 +115,7 @@ def test_a_native_sidecar_is_there_first_serves_and_goes_last(talking):
 def test_a_native_sidecar_delivers_to_deepgram_what_a_killed_application_left(talking):
     made, sidecar, app = talking(release("app-laptop"))
     app.kill()
-    assert app.wait_ended(10) != 0
+    assert app.wait_ended() != 0
     sidecar.terminate()
     assert sidecar.wait_ended(made.spec["terminationGracePeriodSeconds"]) == 0
     assert sidecar.event("session_end")["outcome"] == "aborted"
@@ -125,7 +125,7 @@ def test_a_native_sidecar_delivers_to_deepgram_what_a_killed_application_left(ta
 def test_a_classic_sidecar_that_is_told_at_the_same_time_drains_its_application(talking):
     made, sidecar, app = talking(classic())
     sidecar.terminate()
-    wait_until(lambda: any('"draining"' in line for line in app.lines), 10, lambda: app.lines)
+    wait_until(lambda: any('"draining"' in line for line in app.lines), lambda: app.lines)
     app.terminate()
     assert app.wait_ended(made.spec["terminationGracePeriodSeconds"]) == 0
     assert sidecar.wait_ended(made.spec["terminationGracePeriodSeconds"]) == 0
@@ -151,7 +151,7 @@ def test_both_have_only_what_they_need(talking):
 def test_a_key_that_is_replaced_is_taken_up(talking):
     made, sidecar, _ = talking(release("app-laptop"))
     made.write(made.volumes["deepgram-sidecar-key"], {"api-key": b"another"}, 0o440)
-    sidecar.wait_event(20, "key_replaced")
+    sidecar.wait_event("key_replaced")
 
 
 def test_a_pod_with_defaults_trusts_the_public_roots_and_waits_for_sessions(pods):
@@ -159,7 +159,7 @@ def test_a_pod_with_defaults_trusts_the_public_roots_and_waits_for_sessions(pods
     sidecar.start()
     sidecar.wait_started()
     sidecar.terminate()
-    assert sidecar.wait_ended(10) == 0
+    assert sidecar.wait_ended() == 0
 
 
 def test_a_mistake_is_told_in_the_last_lines_and_by_the_code(pods):
@@ -167,7 +167,7 @@ def test_a_mistake_is_told_in_the_last_lines_and_by_the_code(pods):
     made.write(made.volumes["deepgram-sidecar-key"], {"api-key": b"two words"}, 0o440)
     sidecar = made.containers["deepgram-sidecar"]
     sidecar.start()
-    assert sidecar.wait_ended(10) == 2
+    assert sidecar.wait_ended() == 2
     assert "the API key contains spaces" in sidecar.lines[-1]
 
 

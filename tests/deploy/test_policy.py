@@ -89,4 +89,4 @@ def kube_score(text):
 
 
 def run(command, text):
-    return subprocess.run(command, input=text, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, input=text, capture_output=True, text=True, timeout=120)

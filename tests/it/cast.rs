@@ -26,15 +26,13 @@ enum Part {
     Leave,
     /// Speaks, and is there when shutdown comes.
     Stay,
-    /// Holds the daemon up in its shutdown, so that one can see how the others ended.
-    Hold,
 }
 
-use Part::{BeRefused, Die, Hold, Leave, Rest, Speak, Stall, Stay};
+use Part::{BeRefused, Die, Leave, Rest, Speak, Stall, Stay};
 
 /// The sessions in the order in which they ask for a stream: name, what the emulator does with it,
 /// what its application does, and how it ends.
-const CAST: [(&str, &str, Part, &str); 16] = [
+const CAST: [(&str, &str, Part, &str); 15] = [
     ("speaks", "{}", Speak, "finished"),
     ("speaks-too", "{settings: {finalize_latency: 60ms}}", Speak, "finished"),
     ("rests", "{}", Rest, "finished"),
@@ -50,14 +48,17 @@ const CAST: [(&str, &str, Part, &str); 16] = [
     ("refused", "{refuse: {status: 401}}", BeRefused, "connect_failed"),
     ("leaves", "{}", Leave, "aborted"),
     ("stays", "{}", Stay, "drained"),
-    ("holds", "{then: [{at: 0s, do: ignore_close_stream}]}", Hold, "cut short"),
 ];
 
 /// How often the whole cast is on stage, side by side.
 const TAKES: usize = 4;
 
-/// Sessions that have not ended when the rest have: one for each take.
-pub(crate) const HOLDING: usize = TAKES;
+/// Sessions that hold the daemon up in its shutdown, so that one can see how the others ended. They
+/// come last, so that they send no keepalive before it: their books are never closed.
+pub(crate) const HOLDING: usize = 4;
+
+/// What the emulator does with one that holds.
+const HOLDS: &str = "{then: [{at: 0s, do: ignore_close_stream}]}";
 
 /// What has become of the sessions. The daemon is in its shutdown, and [`HOLDING`] ones hold it.
 #[derive(Debug)]
@@ -82,12 +83,17 @@ pub(crate) struct Stage {
 impl Stage {
     /// Starts it.
     pub(crate) async fn start(collector: &str) -> Self {
-        let emulator = Emulator::scripted(&CAST.map(|(_, plan, ..)| plan).repeat(TAKES)).await;
+        let mut plans = CAST.map(|(_, plan, ..)| plan).repeat(TAKES);
+        plans.extend([HOLDS; HOLDING]);
+        let emulator = Emulator::scripted(&plans).await;
         let config = Config::dialing(&emulator)
             .set("keepalive.interval", "9900ms")
             .set("liveness.ping_interval", "1s")
             .set("liveness.stall_after", "400ms")
             .set("session.finalize_timeout", "1s")
+            // Those that hold, hold until everything has been looked at.
+            .set("session.finish_timeout", "5m")
+            .set("drain.timeout", "5m")
             .set("telemetry.otlp.endpoint", collector);
         Self { sidecar: config.start().await, emulator, apps: Vec::new() }
     }
@@ -103,17 +109,13 @@ impl Stage {
             self.open(take).await;
         }
         let (late, early): (Vec<_>, Vec<_>) =
-            self.apps.into_iter().partition(|(_, part, _)| matches!(part, Stay | Hold));
+            self.apps.into_iter().partition(|(_, part, _)| *part == Stay);
         let early = early.into_iter().map(|(id, part, app)| act(&self.sidecar, id, part, app));
         let mut summaries: Vec<_> = join_all(early).await.into_iter().flatten().collect();
+        let holding = hold(&self.sidecar).await;
         self.sidecar.process.signal(Signal::TERM);
-        let mut holding = Vec::new();
-        for (_, part, mut app) in late {
-            if part == Stay {
-                summaries.push(app.finished().await);
-            } else {
-                holding.push(app);
-            }
+        for (_, _, mut app) in late {
+            summaries.push(app.finished().await);
         }
         let ends = ends(&self.sidecar).await;
         let (sidecar, emulator) = (self.sidecar, self.emulator);
@@ -137,13 +139,22 @@ impl Stage {
     }
 }
 
+async fn hold(sidecar: &Sidecar) -> Vec<App> {
+    let mut holding = Vec::new();
+    for number in 0..HOLDING {
+        let request = listen(&format!("holds-{number}")).param("interim_results", true);
+        holding.push(App::open(sidecar, &request).await);
+    }
+    holding
+}
+
 /// The last line of each session but those that hold; each has ended as it should.
 async fn ends(sidecar: &Sidecar) -> Vec<Value> {
     let mut ends = Vec::new();
     for take in 0..TAKES {
-        for (name, _, _, outcome) in CAST.iter().filter(|(_, _, part, _)| *part != Hold) {
+        for (name, _, _, outcome) in CAST {
             let end = sidecar.session_end(&format!("{name}-{take}")).await;
-            assert_eq!(end["outcome"], *outcome, "{end}");
+            assert_eq!(end["outcome"], outcome, "{end}");
             ends.push(end);
         }
     }
@@ -178,7 +189,7 @@ async fn act(sidecar: &Sidecar, id: String, part: Part, mut app: App) -> Option<
             app.speak(3).await;
             return None;
         }
-        BeRefused | Stay | Hold => unreachable!("{part:?} is played elsewhere"),
+        BeRefused | Stay => unreachable!("{part:?} is played elsewhere"),
     }
     Some(app.finish().await)
 }

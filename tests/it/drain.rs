@@ -15,6 +15,11 @@ async fn deaf_deepgram() -> Emulator {
     Emulator::scripted(&["{then: [{at: 0s, do: ignore_close_stream}]}"; 4]).await
 }
 
+/// A Deepgram that takes two seconds to finish: long enough to be met at it.
+async fn thoughtful_deepgram() -> Emulator {
+    Emulator::with(json!({"result_latency": "2s"}), &[]).await
+}
+
 async fn assert_exits(sidecar: &mut Sidecar, code: i32) {
     assert_eq!(sidecar.process.exit().await.code(), Some(code));
     assert!(!sidecar.socket().exists(), "the socket file is left behind");
@@ -145,7 +150,7 @@ async fn audio_that_the_deadline_gives_up_is_told() {
 
 #[tokio::test]
 async fn what_an_application_said_before_it_died_is_flushed_during_the_drain_too() {
-    let emulator = Emulator::with(json!({"result_latency": "500ms"}), &[]).await;
+    let emulator = thoughtful_deepgram().await;
     let mut sidecar = Sidecar::start(&emulator).await;
     let mut app = App::open(&sidecar, &listen("died")).await;
     app.speak(5).await;
@@ -159,7 +164,7 @@ async fn what_an_application_said_before_it_died_is_flushed_during_the_drain_too
 
 #[tokio::test]
 async fn a_finish_that_was_read_before_the_signal_stays_finished() {
-    let emulator = Emulator::with(json!({"result_latency": "500ms"}), &[]).await;
+    let emulator = thoughtful_deepgram().await;
     let mut sidecar = Sidecar::start(&emulator).await;
     let mut app = App::open(&sidecar, &listen("finishing")).await;
     app.speak(1).await;

@@ -245,8 +245,8 @@ async fn opened_names_the_session_and_deepgrams_request() {
 
 #[tokio::test]
 async fn after_finish_everything_is_dropped_and_counted() {
-    // Deepgram takes half a second to finish, so that what follows meets a session that waits.
-    let emulator = Emulator::with(json!({"result_latency": "500ms"}), &[]).await;
+    // Deepgram takes two seconds to finish, so that what follows meets a session that waits.
+    let emulator = Emulator::with(json!({"result_latency": "2s"}), &[]).await;
     let sidecar = Sidecar::start(&emulator).await;
     let mut app = App::open(&sidecar, &listen("after")).await;
     app.speak(2).await;

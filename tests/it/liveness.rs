@@ -43,17 +43,17 @@ async fn a_pause_of_our_own_is_no_evidence_against_deepgram() {
     let emulator = Emulator::start().await;
     let sidecar = quiet(&emulator)
         .set("liveness.ping_interval", "100ms")
-        .set("liveness.ping_timeout", "1s")
+        .set("liveness.ping_timeout", "3s")
         .start()
         .await;
     let mut app = App::open(&sidecar, &listen("paused")).await;
     emulator.connection_where(|connection| connection["pings"].as_u64() >= Some(2)).await;
     // A ping goes out that is not answered before we are stopped ...
     emulator.process().signal(Signal::STOP);
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
     sidecar.process.signal(Signal::STOP);
     // ... and stay so until its deadline is long gone.
-    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    tokio::time::sleep(Duration::from_millis(4_500)).await;
     sidecar.process.signal(Signal::CONT);
     emulator.process().signal(Signal::CONT);
     sidecar.process.log().event("timer_late").await;
@@ -70,8 +70,8 @@ async fn while_the_application_does_not_read_a_missing_pong_is_no_evidence() {
     let emulator = Emulator::scripted(&[&plan]).await;
     let sidecar = quiet(&emulator)
         .set("liveness.ping_interval", "100ms")
-        .set("liveness.ping_timeout", "200ms")
-        .set("session.app_stall_timeout", "1500ms")
+        .set("liveness.ping_timeout", "1s")
+        .set("session.app_stall_timeout", "3s")
         .start()
         .await;
     let _app = App::open(&sidecar, &listen("deaf")).await;
@@ -86,7 +86,7 @@ async fn pongs_hold_a_connection_on_which_nothing_else_comes() {
     let emulator = Emulator::start().await;
     let sidecar = quiet(&emulator)
         .set("liveness.ping_interval", "100ms")
-        .set("liveness.ping_timeout", "2s")
+        .set("liveness.ping_timeout", "30s")
         .start()
         .await;
     let mut app = App::open(&sidecar, &listen("pongs")).await;
@@ -119,21 +119,21 @@ async fn a_deepgram_that_stops_reading_dies_of_a_stalled_write_and_its_applicati
 
 #[tokio::test]
 async fn a_deepgram_that_reads_slowly_holds_the_application_back_and_lives() {
-    // 20 MB at 8 MB a second: much longer than the write deadline, with progress all the time.
+    // 40 MB at 8 MB a second: longer than the write deadline, with progress all the time.
     let emulator = Emulator::scripted(&["{then: [{at: 0s, do: {slow_read: 8000000}}]}"]).await;
-    let sidecar = quiet(&emulator).set("upstream.write_timeout", "1500ms").start().await;
+    let sidecar = quiet(&emulator).set("upstream.write_timeout", "4s").start().await;
     let App { mut sender, mut reader } = App::open(&sidecar, &listen("slow")).await;
     let chunk = vec![1; 200_000];
     let flood = async {
-        for _ in 0..100 {
+        for _ in 0..200 {
             sender.send_audio(&chunk).await.unwrap();
         }
         sender.finish().await.unwrap();
     };
     let (summary, ()) = within("the flood", async { tokio::join!(reader.finished(), flood) }).await;
     assert_eq!((summary.outcome.as_str(), &summary.death), ("finished", &None));
-    assert_eq!(summary.audio.bytes_sent, 20_000_000);
-    assert_eq!(emulator.ended_connection().await["audio_bytes"], 20_000_000);
+    assert_eq!(summary.audio.bytes_sent, 40_000_000);
+    assert_eq!(emulator.ended_connection().await["audio_bytes"], 40_000_000);
 }
 
 #[tokio::test]

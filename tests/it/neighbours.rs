@@ -27,8 +27,8 @@ async fn the_stuck_are_named_and_held_back_and_the_healthy_notice_nothing() {
     let plans = ["{then: [{at: 0s, do: stop_reading}]}", &*talkative];
     let emulator = Emulator::with(json!({"position_code": true}), &plans).await;
     let sidecar = Config::dialing(&emulator)
-        .set("upstream.write_timeout", "4s")
-        .set("session.app_stall_timeout", "4s")
+        .set("upstream.write_timeout", "10s")
+        .set("session.app_stall_timeout", "10s")
         .set("liveness.ping_interval", "1h")
         .start()
         .await;

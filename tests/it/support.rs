@@ -25,7 +25,7 @@ pub(crate) use sidecar::{Config, KEY, Sidecar, sidecar_command};
 pub(crate) use terminal::Terminal;
 
 /// Far beyond anything that is awaited, so that only a hang and no slow machine runs into it.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Waits for what must happen.
 pub(crate) async fn within<T>(what: &str, happening: impl Future<Output = T>) -> T {

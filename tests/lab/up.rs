@@ -65,7 +65,7 @@ async fn a_lab_takes_a_fault_tells_of_its_alerts_and_leaves_nothing_behind() {
     let mut terminal = Terminal::bring_up(&note);
     let logs = terminal.line("logs").await;
     let logs = logs.split_whitespace().last().unwrap().to_owned();
-    terminal.line("Ctrl-C ends the lab").await;
+    terminal.line("Ctrl-C stops the lab").await;
     assert_eq!(processes_in(&logs).len(), 3, "sidecar, Prometheus and Alertmanager");
 
     let said = lab(&["fault", "sidecar-down"], &note).output().await.unwrap();

@@ -17,13 +17,14 @@ mod child;
 mod collector;
 mod desk;
 mod fault;
-
+mod lag;
 mod load;
 mod matrix;
 mod panel;
 mod patience;
 mod prometheus;
 mod report;
+mod room;
 mod rules;
 mod scale;
 mod sidecar;
@@ -199,10 +200,7 @@ impl Lab {
             Process::Kill => self.sidecar.kill().await,
             Process::CrashLoop(times) => {
                 for _ in 0..*times {
-                    self.sidecar.kill().await?;
-                    self.sidecar.start().await?;
-                    // Long enough for Prometheus to see each of them.
-                    tokio::time::sleep(BETWEEN_CRASHES).await;
+                    self.crash().await?;
                 }
                 Ok(())
             }
@@ -211,6 +209,16 @@ impl Lab {
                 self.sidecar.start().await
             }
         }
+    }
+
+    /// Kills and restarts the sidecar, and returns once Prometheus has scraped the new process.
+    async fn crash(&mut self) -> anyhow::Result<()> {
+        let before = self.first(STARTED_AT).await?;
+        self.sidecar.kill().await?;
+        self.sidecar.start().await?;
+        let after = async || Ok(self.first(STARTED_AT).await?.filter(|at| Some(*at) != before));
+        patience::until("Prometheus to scrape the restarted sidecar", STARTING, after).await?;
+        Ok(())
     }
 
     /// Undoes whatever a fault changed.
@@ -259,13 +267,15 @@ impl Lab {
 
     /// Waits until both pages are scraped and words are being finalized.
     async fn see_it_at_work(&self) -> anyhow::Result<()> {
-        let api = self.prometheus();
-        let at_work = async || {
-            let series = api.query(AT_WORK).await?;
-            Ok(series.iter().flat_map(Series::values).next())
-        };
+        let at_work = async || self.first(AT_WORK).await;
         patience::until("Prometheus to see the sidecar at work", STARTING, at_work).await?;
         Ok(())
+    }
+
+    /// The first value of Prometheus' answer, if any.
+    async fn first(&self, expression: &str) -> anyhow::Result<Option<f64>> {
+        let series = self.prometheus().query(expression).await?;
+        Ok(series.iter().flat_map(Series::values).next())
     }
 }
 
@@ -296,20 +306,21 @@ fn deepgram() -> Settings {
     }
 }
 
-/// The sidecar's configuration, with short deadlines.
+/// The sidecar's configuration, with deadlines that are short but not too short for a busy machine.
+/// Faults that are about a deadline set their own.
 fn settings(emulator: SocketAddr, collector: SocketAddr) -> sidecar::Settings {
     [
         ("upstream.url", format!("ws://{emulator}")),
         ("upstream.allow_plaintext", "true".into()),
-        ("upstream.connect_timeout", "1s".into()),
+        ("upstream.connect_timeout", "4s".into()),
         ("upstream.connect_attempts", "2".into()),
         ("telemetry.otlp.endpoint", format!("http://{collector}")),
         ("telemetry.metrics.per_session_linger", "10s".into()),
         ("ipc.max_sessions", "40".into()),
         ("liveness.ping_interval", "1s".into()),
-        ("liveness.ping_timeout", "2s".into()),
+        ("liveness.ping_timeout", "5s".into()),
         ("liveness.stall_after", "5s".into()),
-        ("session.finalize_timeout", "4s".into()),
+        ("session.finalize_timeout", "8s".into()),
         ("session.app_stall_timeout", "8s".into()),
         ("drain.timeout", "10s".into()),
     ]
@@ -325,10 +336,11 @@ const WELL: &str = "{connections: [], now: [resume]}";
 /// Both pages scraped, and some Finalizes answered.
 const AT_WORK: &str = "sum(up) == 2 and sum(deepgram_sidecar_finalizes_answered_total) > 3";
 
+/// Differs for every process of a lab.
+const STARTED_AT: &str = r#"process_start_time_seconds{job="deepgram-sidecar"}"#;
+
 /// One fault is requested at a time.
 const ORDERS_MAX: usize = 8;
 
 /// Only reached on a very busy machine.
 const STARTING: Duration = Duration::from_secs(60);
-
-const BETWEEN_CRASHES: Duration = Duration::from_millis(1_500);

@@ -103,11 +103,11 @@ impl Panels {
 }
 
 impl Query {
-    /// With Grafana's variables filled in as for an hour on a screen of production.
+    /// With Grafana's variables filled in as for one hour on screen, with a scrape every minute.
     fn filled_in(&self, session: &str) -> String {
         let mut expression = self.expr.clone();
         for (variable, value) in [
-            ("__rate_interval", "2m"),
+            ("__rate_interval", "4m"),
             ("__interval", "1m"),
             ("__range", "1h"),
             ("session_id", session),

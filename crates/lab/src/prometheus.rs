@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::Command as Plain;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -101,7 +100,7 @@ impl Prometheus {
         for rule in rules {
             fs::write(self.rules.join(rule.name), &rule.text)?;
         }
-        check_rules(tools, &self.rules)?;
+        check_rules(tools, &self.rules).await?;
         self.child.signal(Signal::HUP)?;
         // It also rediscovers Alertmanager, and alerts that fire meanwhile are not delivered.
         let loaded = async || {
@@ -224,7 +223,9 @@ fn write_targets(file: &Path, sidecar: Option<SocketAddr>) -> anyhow::Result<()>
 
 /// JSON is YAML too.
 fn configuration(factor: Factor, rules: &Path, alertmanager: SocketAddr, targets: &Path) -> Value {
-    let every = millis(factor.divide(INTERVAL));
+    let evaluate = millis(factor.divide(EVALUATION));
+    // Prometheus allows no timeout longer than the interval.
+    let scrape = millis(factor.divide(SCRAPE).max(SCRAPE_MIN));
     let job = |name: &str, path: &str| {
         json!({
             "job_name": name,
@@ -234,7 +235,7 @@ fn configuration(factor: Factor, rules: &Path, alertmanager: SocketAddr, targets
     };
     json!({
         "global": {
-            "scrape_interval": every, "scrape_timeout": every, "evaluation_interval": every,
+            "scrape_interval": scrape, "scrape_timeout": scrape, "evaluation_interval": evaluate,
         },
         "rule_files": [rules.join("*.yaml")],
         "alerting": {"alertmanagers": [
@@ -247,10 +248,11 @@ fn configuration(factor: Factor, rules: &Path, alertmanager: SocketAddr, targets
     })
 }
 
-fn check_rules(tools: &Tools, directory: &Path) -> anyhow::Result<()> {
+async fn check_rules(tools: &Tools, directory: &Path) -> anyhow::Result<()> {
     let files = fs::read_dir(directory)?.map(|file| Ok(file?.path()));
     let files = files.collect::<anyhow::Result<Vec<_>>>()?;
-    let checked = Plain::new(&tools.promtool).args(["check", "rules"]).args(files).output()?;
+    let mut promtool = Command::new(&tools.promtool);
+    let checked = promtool.args(["check", "rules"]).args(files).kill_on_drop(true).output().await?;
     if !checked.status.success() {
         bail!("promtool rejects the scaled rules: {}", String::from_utf8_lossy(&checked.stderr));
     }
@@ -271,8 +273,13 @@ fn millis(duration: Duration) -> String {
 /// Only reached on a very busy machine.
 const LOADING: Duration = Duration::from_secs(60);
 
-/// How often production scrapes and evaluates.
-pub(super) const INTERVAL: Duration = Duration::from_secs(30);
+/// Production's evaluation and scrape intervals.
+const EVALUATION: Duration = Duration::from_secs(30);
+const SCRAPE: Duration = Duration::from_secs(30);
+
+/// On a busy machine a healthy sidecar may need half a second to answer. At 60 times the speed, one
+/// second is one minute in production, the longest interval that `alerts/README.md` allows.
+const SCRAPE_MIN: Duration = Duration::from_secs(1);
 
 /// Prometheus' own defaults.
 const LOOKBACK: Duration = Duration::from_secs(5 * 60);

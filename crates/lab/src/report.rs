@@ -73,10 +73,10 @@ What [the lab](lab.md) can do to a sidecar, what the sidecar reports, and which 
 the first table in its own lab: exactly these alerts must fire in Prometheus and be delivered by Alertmanager, and no
 others, for as long as the slowest rule would take to fire.
 
-The rules run FACTOR times as fast as in production: all their ranges, offsets and `for` durations, the scrape interval and
-Alertmanager's own waits are divided by FACTOR. Deepgram and the sidecar run in real time, with deadlines of a few seconds.
-The seconds below are from one run, from injecting the fault to the delivery. If a fault only shows with slower rules,
-the line says how fast they ran.
+The rules run FACTOR times as fast as in production: all their ranges, offsets and `for` durations and Alertmanager's own waits
+are divided by FACTOR. Prometheus scrapes at most once a second. Deepgram and the sidecar run in real time, with deadlines of a few
+seconds. The seconds below are from one run, from injecting the fault to the delivery. If a fault only shows with slower
+rules, the line says how fast they ran.
 
 | fault | what happens | what the sidecar reports | alerts, each `DeepgramSidecar…` |
 | --- | --- | --- | --- |";
@@ -92,6 +92,8 @@ const WITHOUT: &str = "
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -100,6 +102,8 @@ mod tests {
             fault: Fault::named("http-401").unwrap(),
             seconds: [("UpstreamRefusing".to_owned(), seconds)].into(),
             problems: Vec::new(),
+            lag: Duration::ZERO,
+            first_problems: Vec::new(),
         };
         let page = |seconds| page(&[row(seconds)], Factor::new(60));
         assert!(page(3.21).contains("upstreamrefusing) after 3.2 s<br>"), "{}", page(3.21));

@@ -9,14 +9,15 @@ use lab::{Fault, Row, page, run_matrix};
 /// Run faults, each in its own lab, and check the results
 ///
 /// Prints the page docs/faults.md at the end. Fails if a fault raises other alerts than expected,
-/// or if a dashboard panel that it should fill stays empty.
+/// or if a dashboard panel that it should fill stays empty. A fault that fails while the machine is
+/// starved of CPU is retried once, and the output says so.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The faults; all of them by default
     #[arg(value_name = "NAME")]
     names: Vec<String>,
 
-    /// How many labs to run at the same time
+    /// How many labs to run at the same time, as long as the machine has CPU to spare
     #[arg(long, value_name = "N", default_value_t = 4)]
     #[arg(value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=64))]
     at_a_time: usize,
@@ -39,9 +40,5 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 /// Progress goes to standard error, because it is not part of the page.
 fn report(row: &Row) {
-    let verdict = if row.problems.is_empty() { "ok" } else { "failed" };
-    eprintln!("{}: {verdict}", row.fault.name);
-    for problem in &row.problems {
-        eprintln!("  {problem}");
-    }
+    eprintln!("{}", row.told());
 }

@@ -19,7 +19,8 @@ pub(crate) type Labels = BTreeMap<String, String>;
 /// What the daemon's names begin with; queries leave it out.
 const PREFIX: &str = "deepgram_sidecar_";
 
-/// Two jobs, twice a second each.
+/// Two jobs, every two seconds each: a scrape must be answered before the next, and a busy machine
+/// takes its time.
 #[derive(Debug)]
 pub(crate) struct Prometheus {
     process: Process,
@@ -122,7 +123,7 @@ fn write_config(directory: &Path, admin: SocketAddr) -> PathBuf {
     let (published, _) = rest.split_once("```").unwrap();
     let published = published.replace("127.0.0.1:9464", &admin.to_string());
     let file = directory.join("prometheus.yaml");
-    let global = "global: {scrape_interval: 500ms, scrape_timeout: 500ms}\n";
+    let global = "global: {scrape_interval: 2s, scrape_timeout: 2s}\n";
     std::fs::write(&file, format!("{global}{published}")).unwrap();
     file
 }
