@@ -1,7 +1,43 @@
 //! Deepgram's close frames as causes of death: the close code, and Deepgram's own code in the text.
 
+use serde::Serialize;
+
 use crate::death::Reason;
-use crate::fact::DgCode;
+
+/// Deepgram's own codes in the text of a close frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DgCode {
+    /// No code in the text.
+    None,
+    /// NET-0000.
+    #[serde(rename = "net_0000")]
+    Net0000,
+    /// NET-0001.
+    #[serde(rename = "net_0001")]
+    Net0001,
+    /// DATA-0000.
+    #[serde(rename = "data_0000")]
+    Data0000,
+    /// An unknown code.
+    Other,
+}
+
+impl DgCode {
+    /// Every code, in declaration order.
+    pub const ALL: [Self; 5] =
+        [Self::None, Self::Net0000, Self::Net0001, Self::Data0000, Self::Other];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Net0000 => "net_0000",
+            Self::Net0001 => "net_0001",
+            Self::Data0000 => "data_0000",
+            Self::Other => "other",
+        }
+    }
+}
 
 /// Words in a close reason that point to the account.
 const ACCOUNT_WORDS: [&str; 9] =

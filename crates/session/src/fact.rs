@@ -14,7 +14,7 @@ use serde::{Serialize, Serializer};
 use super::{Observation, Refusal, State, millis};
 
 pub use connection::{
-    CloseReceived, Connected, ConnectionClosed, ConnectionDied, ConnectionEnd, DgCode, DialFailed,
+    CloseReceived, Connected, ConnectionClosed, ConnectionDied, ConnectionEnd, DialFailed,
     LateEvidence, Stage, TimerLate,
 };
 pub use ending::{

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::{as_millis, as_millis_or_null};
+use crate::close::DgCode;
 use crate::death::{Death, Reason, Trigger};
 use crate::dial::{DialFailure, DialPhases};
 
@@ -50,41 +51,6 @@ pub struct CloseReceived {
     pub code: u16,
     /// Deepgram's own code in the frame's text.
     pub dg_code: DgCode,
-}
-
-/// Deepgram's own codes in the text of a close frame.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum DgCode {
-    /// No code in the text.
-    None,
-    /// NET-0000.
-    #[serde(rename = "net_0000")]
-    Net0000,
-    /// NET-0001.
-    #[serde(rename = "net_0001")]
-    Net0001,
-    /// DATA-0000.
-    #[serde(rename = "data_0000")]
-    Data0000,
-    /// An unknown code.
-    Other,
-}
-
-impl DgCode {
-    /// Every code, in declaration order.
-    pub const ALL: [Self; 5] =
-        [Self::None, Self::Net0000, Self::Net0001, Self::Data0000, Self::Other];
-
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Net0000 => "net_0000",
-            Self::Net0001 => "net_0001",
-            Self::Data0000 => "data_0000",
-            Self::Other => "other",
-        }
-    }
 }
 
 /// A connection ended as requested, or was dropped.
