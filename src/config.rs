@@ -7,7 +7,9 @@
 
 mod collector;
 mod document;
+mod endpoint;
 mod error;
+mod finding;
 pub mod key;
 mod layers;
 mod reader;

@@ -24,6 +24,7 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use clap::Parser;
 use hdrhistogram::Histogram;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -90,7 +91,9 @@ fn main() -> anyhow::Result<()> {
         println!("this measures for minutes; run it with `cargo bench --bench load`");
         return Ok(());
     }
-    rlimit::increase_nofile_limit(u64::MAX).context("cannot raise the limit of open files")?;
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, ..limit };
+    setrlimit(Resource::Nofile, raised).context("cannot raise the limit of open files")?;
     tokio::runtime::Runtime::new()?.block_on(run(&args))
 }
 

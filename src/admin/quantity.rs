@@ -2,8 +2,6 @@
 
 use std::fmt::Display;
 
-use indicatif::HumanBytes;
-
 /// A duration in at most two units.
 pub(crate) fn time(ms: u64) -> String {
     let seconds = ms / 1_000;
@@ -20,8 +18,17 @@ pub(crate) fn time_or_dash(ms: Option<u64>) -> String {
     ms.map_or_else(|| "-".into(), time)
 }
 
+/// An amount of memory, in the largest unit that it fills.
 pub(crate) fn bytes(bytes: u64) -> String {
-    HumanBytes(bytes).to_string()
+    const PREFIXES: [&str; 6] = ["Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
+    let power = bytes.checked_ilog2().unwrap_or(0) / 10;
+    match power {
+        0 => format!("{bytes} B"),
+        _ => {
+            let amount = bytes as f64 / (1_u64 << (10 * power)) as f64;
+            format!("{amount:.2} {}B", PREFIXES[power as usize - 1])
+        }
+    }
 }
 
 /// A count with its noun, whose plural ends in s: `1 session`, `2 sessions`.
@@ -47,6 +54,20 @@ mod tests {
             assert_eq!(time(ms), shown);
         }
         assert_eq!(time_or_dash(None), "-");
+    }
+
+    #[test]
+    fn memory_is_shown_in_the_largest_unit_that_it_fills() {
+        for (amount, shown) in [
+            (0, "0 B"),
+            (1_023, "1023 B"),
+            (1_024, "1.00 KiB"),
+            (6_400, "6.25 KiB"),
+            (1 << 20, "1.00 MiB"),
+            (u64::MAX, "16.00 EiB"),
+        ] {
+            assert_eq!(bytes(amount), shown);
+        }
     }
 
     #[test]

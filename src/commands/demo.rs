@@ -20,6 +20,7 @@ use super::screen::Screen;
 use super::source::{Encoding, Piece, Source};
 use super::streaming::{End, Session, View};
 use super::wav::Wav;
+use crate::admin::quantity;
 use crate::config::key::KEY_VARIABLE;
 use bare::Death;
 use client::{Client, OpenRequest};
@@ -80,7 +81,7 @@ pub async fn run(stage: &Stage, has_api_key: bool) -> anyhow::Result<ExitCode> {
         screen.line("This should not have happened: please report it.")?;
         return Ok(ExitCode::FAILURE);
     }
-    let keepalives = super::plain::counted(summary.keepalives, "keepalive");
+    let keepalives = quantity::counted(summary.keepalives, "keepalive");
     screen.line(format_args!("{keepalives} made the difference."))?;
     screen.line(if has_api_key { WITH_KEY } else { WITHOUT_KEY })?;
     Ok(ExitCode::SUCCESS)

@@ -1,8 +1,6 @@
 //! Untrusted text on a terminal: tags come from applications, a death's detail from Deepgram.
 //! Neither may move the cursor or reverse the line.
 
-pub(super) use crate::admin::quantity::{bytes, counted, time, time_or_dash};
-
 /// The text on one line, with invisible characters escaped.
 pub(super) fn line(text: &str) -> String {
     let mut line = String::with_capacity(text.len());

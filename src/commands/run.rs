@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::Context;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::configuration::{Args, EXIT_USAGE};
@@ -41,7 +42,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let log = log::init(&telemetry, &config.telemetry.logs)?;
     telemetry.install_panic_hook();
     // Each session uses two descriptors; the usual soft limit of 1024 would allow 500 sessions.
-    if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, ..limit };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
         tracing::warn!(name: "descriptor_limit", %error, "cannot raise the file descriptor limit");
     }
     let loaded = ConfigLoaded {

@@ -7,6 +7,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::play::Progress;
 use super::transcript::Line;
+use crate::admin::quantity;
 
 /// Writing to standard output failed. The cause is the error's source.
 #[derive(Debug, thiserror::Error)]
@@ -109,7 +110,7 @@ fn status(progress: &Progress, duration: Option<Duration>, keepalives: Option<u6
     }
     status += &format!(" s, {:.2}x, {}", speed(progress), progress.state.as_str());
     if let Some(keepalives) = keepalives {
-        status += &format!(", {}", super::plain::counted(keepalives, "keepalive"));
+        status += &format!(", {}", quantity::counted(keepalives, "keepalive"));
     }
     status
 }

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use super::wav::Wav;
+use crate::admin::quantity;
 use session::audio::AudioFormat;
 
 /// A piece to play.
@@ -35,7 +36,7 @@ impl Encoding {
             format!(
                 "{name} at {sample_rate} Hz with {} cannot be played in real time; stream a WAV \
                  file, or raw linear16, linear32, mulaw or alaw",
-                super::plain::counted(channels, "channel")
+                quantity::counted(channels, "channel")
             )
         })?;
         Ok(Self { name: name.to_owned(), format })

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use client::Summary;
 
+use crate::admin::quantity;
+
 /// Shows a summary as lines of name and value.
 pub(super) struct Table<'a>(pub(super) &'a Summary);
 
@@ -18,14 +20,14 @@ impl Display for Table<'_> {
             row(f, "death", format_args!("{reason} ({class}), detected by {trigger}: {detail}"))?;
         }
         let seconds = Duration::from_millis(self.0.duration_ms).as_secs_f64();
-        let connections = super::plain::counted(self.0.connections, "connection");
+        let connections = quantity::counted(self.0.connections, "connection");
         row(f, "duration", format_args!("{seconds:.1} s, {connections}"))?;
         row(
             f,
             "audio",
             format_args!(
                 "{}, {} bytes: {} sent, {} dropped, {} gated",
-                super::plain::counted(audio.frames, "frame"),
+                quantity::counted(audio.frames, "frame"),
                 audio.bytes_received,
                 audio.bytes_sent,
                 audio.bytes_dropped,

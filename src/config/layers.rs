@@ -4,8 +4,9 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::document::{Document, Node, Trail};
+use super::document::{Document, Node};
 use super::error::{Error, Place, Problem};
+use super::finding::{Finding, Origin};
 use super::schema::{self, Key};
 use super::sections::Config;
 use super::{FILE_VARIABLE, Sources, VARIABLE_PREFIX, strangers};
@@ -28,25 +29,6 @@ struct Override {
     origin: Origin,
     path: String,
     text: String,
-}
-
-/// A mistake, before its line is known.
-#[derive(Debug)]
-pub(super) struct Finding {
-    pub(super) origin: Origin,
-    pub(super) key: String,
-    pub(super) message: String,
-}
-
-/// Where a value was given. Ordered as problems are reported: a trail orders as its node does in the
-/// file.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Origin {
-    /// The file is not a document; the line, if known.
-    Text(Option<usize>),
-    Document(Trail),
-    Variable(String),
-    CommandLine,
 }
 
 /// One value that was given for a key.

@@ -1,7 +1,8 @@
 //! Reads the layers into values, and collects all mistakes.
 
 use super::document::Node;
-use super::layers::{Finding, Given, Layers, Origin};
+use super::finding::{Finding, Origin};
+use super::layers::{Given, Layers};
 use super::rule::Rule;
 use super::schema::{Section, Walk, takes};
 use super::sections::{Config, Contradiction};

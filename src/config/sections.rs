@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::collector::collector_url;
+use super::endpoint::collector_url;
 use super::rule::{any, checked, only, within};
 use super::schema::{section, sections};
 use super::setting::SocketMode;

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::document::{Node, Trail};
-use super::layers::{Finding, Origin};
+use super::finding::{Finding, Origin};
 use super::schema::Key;
 
 /// Finds unknown and duplicate keys, and values in place of sections.

@@ -2,9 +2,10 @@
 
 use crate::config::LogLevel;
 use session::State;
+use session::close::DgCode;
 use session::death::{Class, Reason, Trigger};
 use session::dial::DialReason;
-use session::fact::{DgCode, EndCause, GapLevel, SkipCause, Stage, StallOutcome};
+use session::fact::{EndCause, GapLevel, SkipCause, Stage, StallOutcome};
 use session::summary::Outcome;
 use session::{ErrorCode, LossCause, Side, Vocabulary};
 

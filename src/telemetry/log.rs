@@ -20,9 +20,9 @@ use tracing_subscriber::fmt::{self, MakeWriter};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::{Layer, Registry, reload};
 
+use super::event::{Emit, LogLevelChanged};
 use super::{Telemetry, trace};
-pub use crate::config::LogLevel;
-use crate::config::Logs;
+use crate::config::{LogLevel, Logs};
 use line::LineFormat;
 
 /// The level of a line, as the configuration spells it.
@@ -64,16 +64,48 @@ impl LogHandle {
         *self.level.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The names of all levels, most urgent first.
+    pub fn levels() -> impl Iterator<Item = &'static str> {
+        LogLevel::ALL.iter().map(|level| level.as_str())
+    }
+
+    /// Changes to the level of this name. Logs the change while the line passes the old or the new
+    /// level.
+    ///
+    /// # Errors
+    /// If no level has this name.
+    pub fn change(&self, telemetry: &Telemetry, name: &[u8]) -> Result<(), NoLevel> {
+        let to = level_named(name).ok_or(NoLevel)?;
+        let from = self.level();
+        let event = LogLevelChanged { from, to };
+        if to < from {
+            event.emit(telemetry);
+        }
+        self.set_level(to).expect("the process's log is never taken down");
+        if to > from {
+            event.emit(telemetry);
+        }
+        Ok(())
+    }
+
     /// Sets the minimum level from now on.
     ///
     /// # Errors
     /// If the log that this handle belongs to is gone.
-    pub fn set_level(&self, level: LogLevel) -> Result<(), reload::Error> {
+    fn set_level(&self, level: LogLevel) -> Result<(), reload::Error> {
         let mut current = self.level.lock().unwrap_or_else(PoisonError::into_inner);
         self.filter.reload(filter_of(level))?;
         *current = level;
         Ok(())
     }
+}
+
+/// The given name is not a level's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoLevel;
+
+fn level_named(name: &[u8]) -> Option<LogLevel> {
+    LogLevel::ALL.iter().copied().find(|level| level.as_str().as_bytes() == name)
 }
 
 /// Maximum lines queued while standard error blocks: enough for thousands of sessions ending at

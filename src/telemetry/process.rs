@@ -7,6 +7,7 @@ use std::fs;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{Counter, Gauge};
+use rustix::process::{Resource, getrlimit};
 
 /// Clock ticks per second in `/proc/self/stat`: `USER_HZ`, fixed in Linux' ABI.
 const TICKS_PER_SECOND: f64 = 100.0;
@@ -53,7 +54,8 @@ impl Sample {
         let read = |path| fs::read_to_string(path).unwrap_or_default();
         let mut sample = Self {
             open_fds: fs::read_dir("/proc/self/fd").map_or(0, Iterator::count) as f64,
-            max_fds: rlimit::Resource::NOFILE.get_soft().unwrap_or_default() as f64,
+            // Without a limit, the largest number there is, as Prometheus' own clients say it.
+            max_fds: getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX) as f64,
             ..Self::default()
         };
         sample.take_status(&read("/proc/self/status"));

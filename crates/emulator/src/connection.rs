@@ -19,9 +19,9 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use super::audio::Format;
 use super::cues::Cues;
 use super::fault::{Line, Transport};
+use super::playbook::Orders;
 use super::record::{End, Entry};
 use super::script::{Action, Close};
-use super::server::Orders;
 use super::stream::{Output, Stream, TextKind};
 
 /// A connection that was upgraded.

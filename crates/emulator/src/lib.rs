@@ -19,6 +19,7 @@ mod duration;
 mod fault;
 mod handshake;
 mod message;
+mod playbook;
 pub mod position;
 mod query;
 mod record;
@@ -40,11 +41,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use fault::Transport;
+use playbook::Playbook;
+pub use playbook::Told;
 pub use position::{PositionSummary, Positions};
 pub use record::{ConnectionRecord, End, Observed};
 pub use script::{Change, Script, ScriptError};
-pub use server::Told;
-use server::{Playbook, Server};
+use server::Server;
 pub use settings::{Credentials, FieldNoise, Settings, Undecodable, Unknowns, UtteranceEndStyle};
 pub use tls::Tls;
 

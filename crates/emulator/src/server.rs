@@ -1,6 +1,5 @@
 //! HTTP: the way to a stream, and the emulator's own pages under `/emulator`.
 
-mod playbook;
 mod slots;
 
 use std::io;
@@ -24,14 +23,13 @@ use super::cues::Cues;
 use super::fault::{Line, LineFaults, Transport};
 use super::handshake::{self, Body, DG_REQUEST_ID, Presented};
 use super::message::to_json;
+use super::playbook::{Orders, Playbook};
 use super::query::Parameters;
 use super::record::{ConnectionRecord, End, Entry, Ledger};
 use super::script::{Change, Opening, Plan, Refuse};
 use super::settings::Settings;
 use super::stream::Stream;
 
-pub use playbook::Told;
-pub(super) use playbook::{Orders, Playbook};
 use slots::{Slot, Slots};
 
 /// What all connections of an emulator share.

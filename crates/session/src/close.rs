@@ -1,7 +1,23 @@
 //! Deepgram's close frames as causes of death: the close code, and Deepgram's own code in the text.
 
 use crate::death::Reason;
-use crate::fact::DgCode;
+use crate::vocabulary::vocabulary;
+
+vocabulary! {
+    /// Deepgram's own codes in the text of a close frame.
+    pub enum DgCode: "dg_code" {
+        /// No code in the text.
+        None = "none",
+        /// NET-0000.
+        Net0000 = "net_0000",
+        /// NET-0001.
+        Net0001 = "net_0001",
+        /// DATA-0000.
+        Data0000 = "data_0000",
+        /// An unknown code.
+        Other = "other",
+    }
+}
 
 /// Words in a close reason that point to the account.
 const ACCOUNT_WORDS: [&str; 9] =

@@ -11,7 +11,7 @@ use crate::members::{Members, Visitor};
 use crate::{Observation, Refusal, State};
 
 pub use connection::{
-    CloseReceived, Connected, ConnectionClosed, ConnectionDied, ConnectionEnd, DgCode, DialFailed,
+    CloseReceived, Connected, ConnectionClosed, ConnectionDied, ConnectionEnd, DialFailed,
     LateEvidence, Stage, TimerLate,
 };
 pub use ending::{

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::close::DgCode;
 use super::death::{Reason, Trigger};
 use super::dial::{DialFailure, DialPhases};
-use super::fact::DgCode;
 use super::{Refusal, Written};
 
 /// Input from the application's socket.

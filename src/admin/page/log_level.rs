@@ -9,8 +9,7 @@ use hyper::body::Incoming;
 
 use super::answer::{Answer, TEXT, ok, refused};
 use crate::telemetry::Telemetry;
-use crate::telemetry::event::{Emit, LogLevelChanged};
-use crate::telemetry::log::{LogHandle, LogLevel};
+use crate::telemetry::log::LogHandle;
 
 /// Maximum body size; the longest level has five letters.
 const BODY_BYTES_MAX: usize = 64;
@@ -40,35 +39,17 @@ pub(super) async fn change(
     let Ok(body) = Limited::new(request.into_body(), BODY_BYTES_MAX).collect().await else {
         return refused(StatusCode::PAYLOAD_TOO_LARGE, "the body must be a single word: a level");
     };
-    let Some(level) = level(&body.to_bytes()) else {
-        let known: Vec<_> = LogLevel::ALL.iter().map(|level| level.as_str()).collect();
+    if log.change(telemetry, body.to_bytes().trim_ascii()).is_err() {
+        let known: Vec<_> = LogHandle::levels().collect();
         let sentence = format!("the body must be a level: {}", known.join(", "));
         return refused(StatusCode::BAD_REQUEST, &sentence);
-    };
-    set(log, telemetry, level);
+    }
     show(Some(log))
 }
 
 /// Whether it is on this machine or in this pod.
 fn is_local(peer: IpAddr) -> bool {
     peer.to_canonical().is_loopback()
-}
-
-fn level(body: &[u8]) -> Option<LogLevel> {
-    LogLevel::ALL.iter().copied().find(|level| level.as_str().as_bytes() == body.trim_ascii())
-}
-
-/// Logs the change while the line passes the old or the new level.
-fn set(log: &LogHandle, telemetry: &Telemetry, to: LogLevel) {
-    let from = log.level();
-    let event = LogLevelChanged { from, to };
-    if to < from {
-        event.emit(telemetry);
-    }
-    log.set_level(to).expect("the process's log is never taken down");
-    if to > from {
-        event.emit(telemetry);
-    }
 }
 
 fn without_log() -> Answer {
@@ -86,14 +67,6 @@ mod tests {
         }
         for peer in ["10.0.0.7", "0.0.0.0", "::", "fe80::1", "::ffff:10.0.0.7"] {
             assert!(!is_local(peer.parse().unwrap()), "{peer}");
-        }
-    }
-
-    #[test]
-    fn a_level_is_one_of_five_words() {
-        assert_eq!(level(b" debug\n"), Some(LogLevel::Debug));
-        for body in [&b""[..], b"DEBUG", b"debug info", b"verbose", b"\xff"] {
-            assert_eq!(level(body), None);
         }
     }
 }

@@ -3,6 +3,7 @@
 use clap::ValueEnum;
 
 use super::Session;
+use crate::admin::quantity;
 use crate::commands::plain;
 
 /// What sessions are sorted by.
@@ -108,16 +109,16 @@ impl Column {
         match self {
             Self::Id => plain::line(&session.session_id),
             Self::State => state(session),
-            Self::Age => plain::time(session.age_ms),
-            Self::SendAge => plain::time_or_dash(session.send_age_ms),
-            Self::ReceiveAge => plain::time_or_dash(session.receive_age_ms),
-            Self::Lag => plain::time_or_dash(session.transcript_lag_ms),
+            Self::Age => quantity::time(session.age_ms),
+            Self::SendAge => quantity::time_or_dash(session.send_age_ms),
+            Self::ReceiveAge => quantity::time_or_dash(session.receive_age_ms),
+            Self::Lag => quantity::time_or_dash(session.transcript_lag_ms),
             Self::Queue => {
                 let queues = &session.queue_bytes;
-                plain::bytes(queues.to_upstream.saturating_add(queues.to_app))
+                quantity::bytes(queues.to_upstream.saturating_add(queues.to_app))
             }
             Self::Keepalives => session.keepalives.to_string(),
-            Self::Audio => plain::time_or_dash(session.audio.accepted_ms),
+            Self::Audio => quantity::time_or_dash(session.audio.accepted_ms),
             Self::Finalizes => finalizes(session),
         }
     }

@@ -5,6 +5,7 @@ use std::fmt::{self, Display};
 use serde_json::{Map, Value};
 
 use super::table::bare;
+use crate::admin::quantity;
 use crate::commands::live::{Connection, Death, Event, Session, Timer};
 use crate::commands::plain;
 
@@ -41,20 +42,20 @@ fn identity(f: &mut fmt::Formatter<'_>, session: &Session) -> fmt::Result {
     if let Some(trace) = &session.trace_id {
         row(f, "trace", plain::line(trace))?;
     }
-    row(f, "age", plain::time(session.age_ms))?;
+    row(f, "age", quantity::time(session.age_ms))?;
     if session.tags.is_empty() { Ok(()) } else { row(f, "tags", pairs(&session.tags)) }
 }
 
 fn connection(f: &mut fmt::Formatter<'_>, session: &Session) -> fmt::Result {
-    let sent = plain::time_or_dash(session.send_age_ms);
-    let received = plain::time_or_dash(session.receive_age_ms);
+    let sent = quantity::time_or_dash(session.send_age_ms);
+    let received = quantity::time_or_dash(session.receive_age_ms);
     match &session.connection {
         Some(Connection { number, age_ms }) => {
-            let age = plain::time(*age_ms);
+            let age = quantity::time(*age_ms);
             row(f, "connection", format_args!("number {number}, up for {age}"))?;
         }
         None => {
-            let connections = plain::counted(session.connections, "connection");
+            let connections = quantity::counted(session.connections, "connection");
             row(f, "connection", format_args!("not connected ({connections} so far)"))?;
         }
     }
@@ -68,19 +69,19 @@ fn counters(f: &mut fmt::Formatter<'_>, session: &Session) -> fmt::Result {
     let audio = &session.audio;
     let [accepted, finalized, in_flight, lost] =
         [audio.accepted_ms, audio.finalized_ms, audio.in_flight_ms, audio.lost_ms]
-            .map(plain::time_or_dash);
+            .map(quantity::time_or_dash);
     row(
         f,
         "audio",
         format_args!("{accepted} accepted: {finalized} final, {in_flight} in flight, {lost} lost"),
     )?;
     let [received, sent, dropped] =
-        [audio.bytes_received, audio.bytes_sent, audio.bytes_dropped].map(plain::bytes);
-    let frames = plain::counted(audio.frames, "frame");
+        [audio.bytes_received, audio.bytes_sent, audio.bytes_dropped].map(quantity::bytes);
+    let frames = quantity::counted(audio.frames, "frame");
     row(f, "", format_args!("{frames}, {received}: {sent} sent, {dropped} dropped"))?;
-    row(f, "lag", plain::time_or_dash(session.transcript_lag_ms))?;
+    row(f, "lag", quantity::time_or_dash(session.transcript_lag_ms))?;
     let queues = &session.queue_bytes;
-    let [upstream, app] = [queues.to_upstream, queues.to_app].map(plain::bytes);
+    let [upstream, app] = [queues.to_upstream, queues.to_app].map(quantity::bytes);
     row(f, "waiting", format_args!("{upstream} for Deepgram, {app} for the application"))?;
     row(f, "keepalives", session.keepalives)?;
     finalizes(f, session)?;
@@ -111,7 +112,7 @@ fn timers(f: &mut fmt::Formatter<'_>, timers: &[Timer]) -> fmt::Result {
     }
     let mut table = bare(["TIMER", "DUE IN"]);
     for timer in timers {
-        table.add_row([plain::line(&timer.timer), plain::time(timer.due_in_ms)]);
+        table.add_row([plain::line(&timer.timer), quantity::time(timer.due_in_ms)]);
     }
     writeln!(f, "\n{}", table.trim_fmt())
 }
@@ -134,9 +135,9 @@ fn events(f: &mut fmt::Formatter<'_>, events: &[Event]) -> fmt::Result {
 
 /// When it happened; for a run, from the first to the last.
 fn period(event: &Event) -> String {
-    let at = plain::time(event.at_ms);
+    let at = quantity::time(event.at_ms);
     match event.until_ms.filter(|until| *until > event.at_ms) {
-        Some(until) => format!("{at} to {}", plain::time(until)),
+        Some(until) => format!("{at} to {}", quantity::time(until)),
         None => at,
     }
 }

@@ -215,6 +215,14 @@ fn the_level_changes_at_run_time() {
 }
 
 #[test]
+fn a_level_is_one_of_five_words() {
+    assert_eq!(level_named(b"debug"), Some(LogLevel::Debug));
+    for name in [&b""[..], b"DEBUG", b"debug info", b"verbose", b"\xff"] {
+        assert_eq!(level_named(name), None);
+    }
+}
+
+#[test]
 fn other_crates_are_heard_from_warn_on() {
     let level = LogLevel::Trace;
     let captured = logged(Logs { level, ..Logs::default() }, |_, _| {

@@ -7,8 +7,9 @@ use crate::telemetry::family::{Children, ChildrenOnDemand, Families, bounds};
 use crate::telemetry::label::{
     CloseCode, ConnectResult, DeathLabels, DialPhase, Direction, KeyReload, WireMessage,
 };
+use session::close::DgCode;
 use session::death::{Class, Reason};
-use session::fact::{DgCode, Stage};
+use session::fact::Stage;
 
 /// Dials and connections.
 #[derive(Debug)]

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::mem::{Discriminant, discriminant};
 
 use super::*;
+use session::close::DgCode;
 use session::death::Trigger;
 use session::dial::{DialFailure, DialReason};
 use session::fact::*;

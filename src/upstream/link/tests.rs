@@ -6,8 +6,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use super::*;
 use crate::upstream::meter::Metered;
 use session::MessageKind;
+use session::close::DgCode;
 use session::death::Reason;
-use session::fact::DgCode;
 
 type Ours = Link<Metered<DuplexStream>>;
 

@@ -4,6 +4,7 @@ use crate::members::{Members, Visitor};
 use crate::vocabulary::vocabulary;
 use std::time::Duration;
 
+use crate::close::DgCode;
 use crate::death::{Death, Reason, Trigger};
 use crate::dial::{DialFailure, DialPhases};
 
@@ -68,22 +69,6 @@ impl Members for CloseReceived {
     fn visit<'a>(&'a self, visitor: &mut Visitor<'_, 'a>) {
         visitor.member("code", self.code);
         visitor.word(self.dg_code);
-    }
-}
-
-vocabulary! {
-    /// Deepgram's own codes in the text of a close frame.
-    pub enum DgCode: "dg_code" {
-        /// No code in the text.
-        None = "none",
-        /// NET-0000.
-        Net0000 = "net_0000",
-        /// NET-0001.
-        Net0001 = "net_0001",
-        /// DATA-0000.
-        Data0000 = "data_0000",
-        /// An unknown code.
-        Other = "other",
     }
 }
 

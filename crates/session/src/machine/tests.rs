@@ -16,10 +16,10 @@ use bytes::Bytes;
 use super::*;
 use crate::TimeMap;
 use crate::audio::AudioFormat;
+use crate::close::DgCode;
 use crate::close::{dg_code_of, reason_of_close};
 use crate::death::Trigger;
 use crate::dial::{DialFailure, DialPhases, DialReason};
-use crate::fact::DgCode;
 use crate::summary::{Outcome, Summary};
 use crate::{AppInput, Endpoint, ErrorCode, MessageKind, UpstreamInput, Written};
 

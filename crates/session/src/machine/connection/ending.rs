@@ -4,9 +4,10 @@ use std::time::Instant;
 
 use super::super::{Closing, Output};
 use super::{Connection, Context, Event, State, Timer};
+use crate::close::DgCode;
 use crate::death::{Death, Reason, Trigger};
 use crate::fact::{
-    CloseReceived, ConnectionClosed, ConnectionDied, ConnectionEnd, DgCode, Fact, SkipCause, Stage,
+    CloseReceived, ConnectionClosed, ConnectionDied, ConnectionEnd, Fact, SkipCause, Stage,
     StallOutcome, StreamClosing,
 };
 use crate::{LossCause, Outgoing, Side, millis};

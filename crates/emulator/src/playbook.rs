@@ -44,7 +44,7 @@ impl Playbook {
 
     /// The plan of the next request. Its orders count from here on, so that no change falls
     /// between a request and its stream.
-    pub(super) fn next(&self) -> (Plan, Orders) {
+    pub(crate) fn next(&self) -> (Plan, Orders) {
         let mut pages = self.lock();
         let plan = pages.plans.get(pages.requests).clone();
         pages.requests += 1;
