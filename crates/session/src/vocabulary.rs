@@ -55,9 +55,10 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::close::DgCode;
     use crate::death::{Class, Reason, Trigger};
     use crate::dial::DialReason;
-    use crate::fact::{ConnectionEnd, DgCode, EndCause, GapLevel, SkipCause, Stage, StallOutcome};
+    use crate::fact::{ConnectionEnd, EndCause, GapLevel, SkipCause, Stage, StallOutcome};
     use crate::summary::Outcome;
     use crate::{ErrorCode, LossCause, Side, State};
 

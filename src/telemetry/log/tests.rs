@@ -303,7 +303,8 @@ fn a_writer_that_hangs_costs_lines_and_no_time() {
 fn log_lines_have_the_names_and_the_words_of_their_facts() {
     for fact in one_of_each() {
         let config = Logs { level: LogLevel::Debug, ..Logs::default() };
-        let captured = logged(config, |telemetry, _| telemetry.session(live("call-7")).record(&fact));
+        let captured =
+            logged(config, |telemetry, _| telemetry.session(live("call-7")).record(&fact));
         let lines = captured.lines();
         let line = lines.iter().find(|line| line["event"] == fact.name());
         let line = line.unwrap_or_else(|| panic!("no line is called {}", fact.name()));
