@@ -1,4 +1,26 @@
-//! The application's side of the IPC protocol, for `stream`, `demo`, tests and the load harness.
+//! The Rust client of deepgram-sidecar: streams audio to Deepgram through the sidecar's Unix socket.
+//!
+//! ```no_run
+//! use client::{Client, Incoming, OpenRequest};
+//!
+//! # async fn transcribe(audio: &[u8]) -> Result<(), client::Error> {
+//! let mut session = Client::connect("/run/deepgram-sidecar/sidecar.sock").await?;
+//! session.open(&OpenRequest::new().audio("linear16", 16_000, 1)).await?;
+//! session.opened().await?;
+//! session.send_audio(audio).await?;
+//! session.finish().await?;
+//! while let Some(incoming) = session.next().await? {
+//!     match incoming {
+//!         Incoming::Message(json) => println!("{}", String::from_utf8_lossy(&json)),
+//!         Incoming::Finished(summary) => println!("{}", summary.outcome),
+//!         _ => {}
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! An application that streams for longer [splits](Client::split) it and reads while it writes.
 //!
 //! It shares only [`protocol::frame`] with the server, so that it tests the contract and
 //! not the server's interpretation of it. It is as tolerant as the contract requires: unknown
