@@ -3,19 +3,20 @@
 
 #![no_main]
 
+use std::time::Duration;
+
 use bytes::Bytes;
-use session::MessageKind;
-use deepgram_sidecar::upstream::timestamps::without_lead;
 use deepgram_sidecar::upstream::message::kind_of;
+use deepgram_sidecar::upstream::timestamps::to_session_time;
 use libfuzzer_sys::fuzz_target;
+use session::{MessageKind, TimeMap};
 
 fuzz_target!(|input: (u16, &[u8])| {
     let (lead_ms, text) = input;
     let kind = kind_of(text);
-    let lead = f64::from(lead_ms) / 1e3;
-    if let Some(moved) = without_lead(&Bytes::copy_from_slice(text), lead) {
-        check_moved(kind, kind_of(&moved));
-    }
+    let times = TimeMap { lead: Duration::from_millis(lead_ms.into()) };
+    let moved = to_session_time(Bytes::copy_from_slice(text), times);
+    check_moved(kind, kind_of(&moved));
 });
 
 fn check_moved(kind: MessageKind, moved: MessageKind) {
@@ -33,14 +34,14 @@ fn check_moved(kind: MessageKind, moved: MessageKind) {
         ) => {
             assert_eq!((is_final, from_finalize), (is_final_still, from_finalize_still));
             assert_eq!((channel, channels), (channel_still, channels_still));
-            assert!(is_not_later(end_moved, end), "{end} became {end_moved}");
+            assert!(is_not_later(end_moved, end), "{end:?} became {end_moved:?}");
         }
         (
             TurnInfo { end_of_turn, end },
             TurnInfo { end_of_turn: end_of_turn_still, end: end_moved },
         ) => {
             assert_eq!(end_of_turn, end_of_turn_still);
-            assert!(is_not_later(end_moved, end), "{end} became {end_moved}");
+            assert!(is_not_later(end_moved, end), "{end:?} became {end_moved:?}");
         }
         // A repeated member makes a message unreliable; moving its times keeps the last one alone.
         (Other, _) => {}
@@ -49,6 +50,6 @@ fn check_moved(kind: MessageKind, moved: MessageKind) {
 }
 
 /// Times are rounded to the microsecond, and doubles to 15 digits.
-fn is_not_later(moved: f64, before: f64) -> bool {
-    moved <= before + 1e-5 || moved <= before * (1.0 + 1e-12) || moved <= 0.0
+fn is_not_later(moved: Duration, before: Duration) -> bool {
+    moved <= before + Duration::from_micros(10) + before / 1_000_000_000
 }

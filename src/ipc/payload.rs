@@ -147,6 +147,8 @@ fn write_json(kind: SidecarFrameType, payload: &impl Serialize, buffer: &mut Byt
 
 #[cfg(test)]
 mod tests {
+    mod golden;
+
     use std::sync::Arc;
 
     use super::*;

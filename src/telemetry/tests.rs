@@ -3,6 +3,7 @@
 mod catalogue;
 mod events;
 pub(super) mod facts;
+mod golden;
 mod lives;
 mod reference;
 
