@@ -18,9 +18,9 @@ mod rule;
 mod schema;
 mod sections;
 mod setting;
-mod strangers;
 #[cfg(test)]
 mod tests;
+mod unknown;
 mod words;
 
 use std::fmt;

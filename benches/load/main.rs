@@ -10,11 +10,11 @@
 //! sessions run without a hop as well, so that what a hop adds is a difference within one run. Only
 //! ratios between runs on one machine mean anything: the harness and the emulator share its cores.
 
+mod caller;
 mod hop;
 mod line;
 mod process;
 mod report;
-mod session;
 mod stage;
 
 use std::path::PathBuf;
@@ -28,9 +28,9 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use caller::{Phase, Plan, Tally};
 use hop::{Hop, Way};
 use report::{Load, Memory, Report, Work};
-use session::{Phase, Plan, Tally};
 use stage::Stage;
 
 /// Measures what sessions cost the sidecar.
@@ -167,7 +167,7 @@ async fn measure(args: &Args, stage: &Stage, way: Way, load: Load) -> anyhow::Re
     tokio::time::sleep(load.duration).await;
     let work = pids.work(tally.frames())?.since(&before);
     let active_kib = pids.hop_pss_kib()?;
-    tokio::time::sleep(session::TAIL + REST).await;
+    tokio::time::sleep(caller::TAIL + REST).await;
     let rested_kib = pids.hop_pss_kib()?;
 
     phase.send_replace(Phase::Finish);
@@ -182,18 +182,18 @@ async fn open_sessions(
     load: &Load,
     tally: &Arc<Tally>,
     phase: &watch::Sender<Phase>,
-) -> anyhow::Result<JoinSet<anyhow::Result<session::Outcome>>> {
+) -> anyhow::Result<JoinSet<anyhow::Result<caller::Outcome>>> {
     let mut sessions = JoinSet::new();
     for number in 0..load.sessions {
         let line = hop.open(number).await.with_context(|| format!("session {number}"))?;
         let plan = Plan { load: *load, offset: load.frame * number / load.sessions };
-        sessions.spawn(session::run(line, plan, tally.clone(), phase.subscribe()));
+        sessions.spawn(caller::run(line, plan, tally.clone(), phase.subscribe()));
     }
     Ok(sessions)
 }
 
 async fn collect(
-    sessions: &mut JoinSet<anyhow::Result<session::Outcome>>,
+    sessions: &mut JoinSet<anyhow::Result<caller::Outcome>>,
 ) -> anyhow::Result<(Histogram<u64>, u64)> {
     let mut latencies = Histogram::new_with_bounds(1, LATENCY_MICROS_MAX, 3)?;
     let mut unfinished = 0;

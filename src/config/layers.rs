@@ -9,7 +9,7 @@ use super::error::{Error, Place, Problem};
 use super::finding::{Finding, Origin};
 use super::schema::{self, Key};
 use super::sections::Config;
-use super::{FILE_VARIABLE, Sources, VARIABLE_PREFIX, strangers};
+use super::{FILE_VARIABLE, Sources, VARIABLE_PREFIX, unknown};
 
 /// Maximum file size. Anything larger is not a configuration, and the parser copies it several times.
 const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -50,7 +50,7 @@ impl Layers {
             }
         });
         if let Some(document) = &document {
-            strangers::find(&document.root, &keys, findings);
+            unknown::find(&document.root, &keys, findings);
         }
         let mut layers = Self { file: sources.file.clone(), document, overrides: Vec::new() };
         layers.take_environment(&sources.environment, &keys, findings);
@@ -114,7 +114,7 @@ impl Layers {
                     self.overrides.push(Override { origin, path: key.path(), text: text.clone() });
                 }
                 None if is_service_link(name, text) => {}
-                None => findings.push(strangers::variable(name, keys)),
+                None => findings.push(unknown::variable(name, keys)),
             }
         }
     }
@@ -138,7 +138,7 @@ impl Layers {
                     key: key.path(),
                     message: format!("has no value; write {path}=VALUE"),
                 }),
-                None => findings.push(strangers::argument(path, keys)),
+                None => findings.push(unknown::argument(path, keys)),
             }
         }
     }

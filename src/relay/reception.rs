@@ -149,11 +149,11 @@ impl Drop for Waiting<'_> {
 }
 
 /// Why a connection does not become a session.
-enum Turned {
+enum Rejection {
     /// Gets an ERROR, and counts as a refused connection.
-    Away(Refusal),
+    Connection(Refusal),
     /// Gets an ERROR, and counts as a refused session.
-    Down(Refusal),
+    Session(Refusal),
     /// Closed without an ERROR.
     Silent(UnopenedCause),
     /// It spoke HTTP.
@@ -172,7 +172,7 @@ impl<D: Dial> Reception<D> {
         let mut socket = AppSocket::new(stream, self.frame_bytes_max);
         let stream = match self.receive(&mut socket, peer).await {
             Ok((open, slot)) => Some(self.session(socket, open, slot).await),
-            Err(turned) => self.turn(socket.into_stream(), turned).await,
+            Err(rejection) => self.reject(socket.into_stream(), rejection).await,
         };
         drop(session);
         if let Some(stream) = stream {
@@ -185,42 +185,42 @@ impl<D: Dial> Reception<D> {
         &self,
         socket: &mut AppSocket<S>,
         peer: Option<Peer>,
-    ) -> Result<(Open, Slot), Turned>
+    ) -> Result<(Open, Slot), Rejection>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
         if !self.peers.admit(peer) {
-            return Err(Turned::Away(not_allowed(peer)));
+            return Err(Rejection::Connection(not_allowed(peer)));
         }
         let payload = self.await_open(socket).await?;
         if self.registry.is_full() {
-            return Err(Turned::Down(self.registry.too_many()));
+            return Err(Rejection::Session(self.registry.too_many()));
         }
         let opened_at = clock::now();
-        let open = open::parse(&payload).map_err(Turned::Down)?;
+        let open = open::parse(&payload).map_err(Rejection::Session)?;
         let id = open.session_id.clone().unwrap_or_else(generated_id);
         let live = LiveSession::new(id, open.endpoint, open.audio, opened_at, open.tags.clone());
         let slot =
-            self.registry.claim(live.with_model(open.model.clone())).map_err(Turned::Down)?;
+            self.registry.claim(live.with_model(open.model.clone())).map_err(Rejection::Session)?;
         socket.opened(open.endpoint);
         Ok((open, slot))
     }
 
-    async fn await_open<S>(&self, socket: &mut AppSocket<S>) -> Result<Bytes, Turned>
+    async fn await_open<S>(&self, socket: &mut AppSocket<S>) -> Result<Bytes, Rejection>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let waiting = self.unopened.enter();
         tokio::select! {
             biased;
-            () = self.drain.begun() => Err(Turned::Away(draining_refusal())),
+            () = self.drain.begun() => Err(Rejection::Connection(draining_refusal())),
             opened = socket.read_open() => opened.map_err(|it| match it {
-                PreOpen::Refused(refusal) => Turned::Away(refusal),
-                PreOpen::Left => Turned::Silent(UnopenedCause::Left),
-                PreOpen::Http => Turned::Http,
+                PreOpen::Refused(refusal) => Rejection::Connection(refusal),
+                PreOpen::Left => Rejection::Silent(UnopenedCause::Left),
+                PreOpen::Http => Rejection::Http,
             }),
-            () = waiting.evicted.cancelled() => Err(Turned::Silent(UnopenedCause::Evicted)),
-            () = sleep(self.open_timeout) => Err(Turned::Silent(UnopenedCause::Timeout)),
+            () = waiting.evicted.cancelled() => Err(Rejection::Silent(UnopenedCause::Evicted)),
+            () = sleep(self.open_timeout) => Err(Rejection::Silent(UnopenedCause::Timeout)),
         }
     }
 
@@ -256,25 +256,25 @@ impl<D: Dial> Reception<D> {
     }
 
     /// Returns the stream if the application was sent something.
-    async fn turn<S>(&self, mut stream: S, turned: Turned) -> Option<S>
+    async fn reject<S>(&self, mut stream: S, rejection: Rejection) -> Option<S>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let answer = match turned {
-            Turned::Away(refusal) => {
+        let answer = match rejection {
+            Rejection::Connection(refusal) => {
                 AppRejected { refusal: &refusal }.emit(&self.telemetry);
                 payload::refusal(refusal)
             }
-            Turned::Down(refusal) => {
+            Rejection::Session(refusal) => {
                 SessionRejected { refusal: &refusal }.emit(&self.telemetry);
                 payload::refusal(refusal)
             }
-            Turned::Http => {
+            Rejection::Http => {
                 let refusal = Refusal::new(ErrorCode::BadFrame, "HTTP is not available yet");
                 AppRejected { refusal: &refusal }.emit(&self.telemetry);
                 Bytes::from_static(HTTP_ANSWER)
             }
-            Turned::Silent(cause) => {
+            Rejection::Silent(cause) => {
                 OpenMissed { cause }.emit(&self.telemetry);
                 return None;
             }

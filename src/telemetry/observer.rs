@@ -11,7 +11,7 @@ use super::event::{
     Answered, Died, Emit, FlightRecorded, FrameRefused, Observed, SessionCancelled, SessionClosed,
     SessionOpened,
 };
-use super::sessions::Seat;
+use super::sessions::SeriesEntry;
 use super::trace::SessionTrace;
 use crate::live::LiveSession;
 use session::State;
@@ -28,7 +28,7 @@ pub struct SessionTelemetry {
     telemetry: Telemetry,
     live: Arc<LiveSession>,
     /// Its entry in the table that scrapes read.
-    seat: Seat,
+    series: SeriesEntry,
     span: Span,
     trace: SessionTrace,
     is_connected: AtomicBool,
@@ -47,12 +47,12 @@ impl SessionTelemetry {
             live.set_trace(own);
         }
         let span = session_span(&live, trace.context(), app);
-        let seat = telemetry.sessions.seat(live.clone());
-        span.in_scope(|| SessionOpened { is_listed: seat.is_listed() }.emit(&telemetry));
+        let series = telemetry.sessions.add(live.clone());
+        span.in_scope(|| SessionOpened { is_listed: series.is_listed() }.emit(&telemetry));
         Self {
             telemetry,
             live,
-            seat,
+            series,
             span,
             trace,
             is_connected: AtomicBool::new(false),
@@ -109,7 +109,7 @@ impl SessionTelemetry {
             _ => {}
         }
         if is_anomaly(fact) {
-            self.seat.list_anomaly();
+            self.series.list_anomaly();
         }
     }
 
@@ -144,12 +144,12 @@ impl SessionTelemetry {
 
     fn emit_end(&self, ended: &SessionEnded) {
         self.is_ended.store(true, Relaxed);
-        self.seat.settle(&self.telemetry.metrics);
+        self.series.harvest(&self.telemetry.metrics);
         let (first_death, request_id) = (self.live.first_death(), self.live.request_id());
         let (first_death, request_id) = (first_death.as_ref(), request_id.as_deref());
         SessionClosed { ended, first_death, request_id }.emit(&self.telemetry);
         self.trace.end(self.age(), ended);
-        self.seat.leave(ended);
+        self.series.leave(ended);
     }
 }
 
@@ -189,7 +189,7 @@ impl Drop for SessionTelemetry {
         if self.is_stalled.load(Relaxed) {
             self.telemetry.metrics.transcript.stalled.dec();
         }
-        self.seat.settle(&self.telemetry.metrics);
+        self.series.harvest(&self.telemetry.metrics);
         if !self.is_ended.load(Relaxed) {
             let lived = self.age();
             self.trace.cancel(lived);

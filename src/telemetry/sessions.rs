@@ -78,7 +78,7 @@ impl Sessions {
     }
 
     /// Adds a session.
-    pub(crate) fn seat(self: &Arc<Self>, live: Arc<LiveSession>) -> Seat {
+    pub(crate) fn add(self: &Arc<Self>, live: Arc<LiveSession>) -> SeriesEntry {
         let mut table = self.lock();
         table.forget(self.limits.linger);
         let room = self.limits.sessions_max - self.limits.reserve();
@@ -91,13 +91,13 @@ impl Sessions {
         let ticket = table.next_ticket;
         table.next_ticket += 1;
         table.records.insert(ticket, record.clone());
-        Seat { sessions: self.clone(), ticket, record }
+        SeriesEntry { sessions: self.clone(), ticket, record }
     }
 
     /// Updates all totals, and the gauges that need the whole table.
     pub(crate) fn harvest(&self, metrics: &Metrics) {
         let records = self.records();
-        records.iter().for_each(|record| record.settle(metrics));
+        records.iter().for_each(|record| record.harvest(metrics));
         harvest::set_gauges(&records, clock::now(), metrics);
         let (listed, omitted) = counts(&records);
         metrics.session.series.set(listed);
@@ -152,15 +152,15 @@ impl Record {
 
 /// A session's entry in the table.
 ///
-/// If dropped without [`Seat::leave`], the session is removed immediately.
+/// If dropped without [`SeriesEntry::leave`], the session is removed immediately.
 #[derive(Debug)]
-pub(crate) struct Seat {
+pub(crate) struct SeriesEntry {
     sessions: Arc<Sessions>,
     ticket: u64,
     record: Arc<Record>,
 }
 
-impl Seat {
+impl SeriesEntry {
     /// Whether it has its own series.
     pub(crate) fn is_listed(&self) -> bool {
         self.record.is_listed()
@@ -178,8 +178,8 @@ impl Seat {
     }
 
     /// Updates the totals with this session.
-    pub(crate) fn settle(&self, metrics: &Metrics) {
-        self.record.settle(metrics);
+    pub(crate) fn harvest(&self, metrics: &Metrics) {
+        self.record.harvest(metrics);
     }
 
     /// It ended, and only lingers from now on.
@@ -188,7 +188,7 @@ impl Seat {
     }
 }
 
-impl Drop for Seat {
+impl Drop for SeriesEntry {
     fn drop(&mut self) {
         if self.record.end.get().is_none() {
             self.sessions.lock().records.remove(&self.ticket);

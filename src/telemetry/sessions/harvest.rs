@@ -39,15 +39,15 @@ fn fresh(counter: &AtomicU64, harvested: &AtomicU64) -> u64 {
 
 impl Record {
     /// Updates the totals with this session.
-    pub(super) fn settle(&self, metrics: &Metrics) {
+    pub(super) fn harvest(&self, metrics: &Metrics) {
         let (counters, harvested) = (&self.live.counters, &self.harvested);
         let requested = fresh(&counters.finalizes_requested, &harvested.finalizes_requested);
         metrics.finalize.requests.inc_by(requested);
-        self.settle_audio(metrics);
-        self.settle_wire(metrics);
+        self.harvest_audio(metrics);
+        self.harvest_wire(metrics);
     }
 
-    fn settle_audio(&self, metrics: &Metrics) {
+    fn harvest_audio(&self, metrics: &Metrics) {
         let (counters, harvested) = (&self.live.counters, &self.harvested);
         let received = fresh(&counters.bytes_received, &harvested.bytes_received);
         let sent = fresh(&counters.bytes_sent, &harvested.bytes_sent);
@@ -66,7 +66,7 @@ impl Record {
         }
     }
 
-    fn settle_wire(&self, metrics: &Metrics) {
+    fn harvest_wire(&self, metrics: &Metrics) {
         let (counters, harvested) = (&self.live.counters, &self.harvested);
         let upstream = &metrics.upstream;
         let bytes = [
