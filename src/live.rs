@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 
 use session::audio::AudioFormat;
 use session::fact::{ConnectionDied, Fact};
-use session::machine::{ConnectionGlance, Glance};
+use session::machine::{ConnectionSnapshot, Snapshot};
 use session::trace::TraceContext;
 use session::{Endpoint, SessionId, millis};
 
@@ -81,36 +81,36 @@ pub struct Counters {
 
 impl Counters {
     /// Shows a session's counts.
-    pub(super) fn publish(&self, glance: &Glance, opened_at: Instant) {
+    pub(super) fn publish(&self, snapshot: &Snapshot, opened_at: Instant) {
         let store = |counter: &AtomicU64, value: u64| counter.store(value, Relaxed);
-        store(&self.connections, u64::from(glance.connections));
-        store(&self.keepalives, glance.keepalives);
-        store(&self.frames, glance.audio.frames);
-        store(&self.frames_sent, glance.written.audio_frames);
-        store(&self.texts_sent, glance.written.texts);
-        store(&self.close_streams_sent, glance.written.close_streams);
-        store(&self.pings_sent, glance.written.pings);
-        store(&self.bytes_received, glance.audio.bytes_received);
-        store(&self.bytes_sent, glance.audio.bytes_sent);
-        store(&self.bytes_dropped, glance.audio.bytes_dropped);
-        store(&self.bytes_finalized, glance.bytes_finalized);
-        store(&self.bytes_lost, glance.bytes_lost);
-        store(&self.messages, glance.messages.received);
-        store(&self.finals, glance.messages.finals);
-        store(&self.finalizes_sent, glance.finalizes.sent);
-        store(&self.finalizes_requested, glance.finalizes_requested);
-        store(&self.finalizes_in_flight, glance.finalizes_in_flight);
-        store(&self.finalize_errors, glance.finalizes.errors);
-        store(&self.finalize_timeouts, glance.finalizes.timeouts);
-        store(&self.finalizes_skipped_dead, glance.finalizes.skipped_dead);
-        store(&self.upstream_queue_bytes, glance.upstream_queue_bytes);
-        self.is_stalled.store(glance.is_stalled, Relaxed);
-        self.is_connected.store(glance.connection.is_some(), Relaxed);
-        self.publish_connection(glance.connection.as_ref(), opened_at);
+        store(&self.connections, u64::from(snapshot.connections));
+        store(&self.keepalives, snapshot.keepalives);
+        store(&self.frames, snapshot.audio.frames);
+        store(&self.frames_sent, snapshot.written.audio_frames);
+        store(&self.texts_sent, snapshot.written.texts);
+        store(&self.close_streams_sent, snapshot.written.close_streams);
+        store(&self.pings_sent, snapshot.written.pings);
+        store(&self.bytes_received, snapshot.audio.bytes_received);
+        store(&self.bytes_sent, snapshot.audio.bytes_sent);
+        store(&self.bytes_dropped, snapshot.audio.bytes_dropped);
+        store(&self.bytes_finalized, snapshot.bytes_finalized);
+        store(&self.bytes_lost, snapshot.bytes_lost);
+        store(&self.messages, snapshot.messages.received);
+        store(&self.finals, snapshot.messages.finals);
+        store(&self.finalizes_sent, snapshot.finalizes.sent);
+        store(&self.finalizes_requested, snapshot.finalizes_requested);
+        store(&self.finalizes_in_flight, snapshot.finalizes_in_flight);
+        store(&self.finalize_errors, snapshot.finalizes.errors);
+        store(&self.finalize_timeouts, snapshot.finalizes.timeouts);
+        store(&self.finalizes_skipped_dead, snapshot.finalizes.skipped_dead);
+        store(&self.upstream_queue_bytes, snapshot.upstream_queue_bytes);
+        self.is_stalled.store(snapshot.is_stalled, Relaxed);
+        self.is_connected.store(snapshot.connection.is_some(), Relaxed);
+        self.publish_connection(snapshot.connection.as_ref(), opened_at);
     }
 
     /// The ages are kept from the last connection; the cursor belongs to the live one.
-    fn publish_connection(&self, connection: Option<&ConnectionGlance>, opened_at: Instant) {
+    fn publish_connection(&self, connection: Option<&ConnectionSnapshot>, opened_at: Instant) {
         let store = |counter: &AtomicU64, value: u64| counter.store(value, Relaxed);
         let Some(connection) = connection else {
             store(&self.cursor_bytes, 0);

@@ -10,7 +10,7 @@ use std::time::Instant;
 use futures_util::task::AtomicWaker;
 use tokio::sync::oneshot;
 
-use session::machine::{Glance, Timer};
+use session::machine::{Snapshot, Timer};
 
 /// Maximum inspections waiting for one session.
 const WAITING_MAX: usize = 8;
@@ -21,7 +21,7 @@ pub struct Inspection {
     /// When the session answered.
     pub at: Instant,
     /// Its counts.
-    pub glance: Glance,
+    pub snapshot: Snapshot,
     /// The running timers, and when each is due.
     pub deadlines: Vec<(Timer, Instant)>,
 }

@@ -210,7 +210,7 @@ where
     fn inspection(&self, now: Instant) -> Inspection {
         Inspection {
             at: now,
-            glance: self.machine.glance(),
+            snapshot: self.machine.snapshot(),
             deadlines: self.machine.deadlines().collect(),
         }
     }
@@ -231,7 +231,7 @@ where
     /// Shows the session's counts to admin and metrics.
     fn publish(&self) {
         let counters = &self.live.counters;
-        counters.publish(&self.machine.glance(), self.live.opened_at);
+        counters.publish(&self.machine.snapshot(), self.live.opened_at);
         let (sent, received) = self.links.bytes();
         counters.wire_bytes_sent.store(sent, Relaxed);
         counters.wire_bytes_received.store(received, Relaxed);

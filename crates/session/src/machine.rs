@@ -18,9 +18,9 @@ mod books;
 mod connection;
 mod connections;
 mod ending;
-mod glance;
 mod ledger;
 mod segment;
+mod snapshot;
 #[cfg(test)]
 mod tests;
 mod timer;
@@ -43,7 +43,7 @@ use connections::Connections;
 use timer::SessionTimers;
 
 pub use ending::draining_refusal;
-pub use glance::{ConnectionGlance, Glance};
+pub use snapshot::{ConnectionSnapshot, Snapshot};
 pub use timer::{ConnectionTimer, SessionTimer, Timer};
 
 /// An effect that the driver carries out.

@@ -211,7 +211,7 @@ impl<'a> Detail<'a> {
 
 impl Connection {
     fn of(session: &LiveSession, inspection: &Inspection) -> Option<Self> {
-        let connection = inspection.glance.connection?;
+        let connection = inspection.snapshot.connection?;
         let age = |moment| millis(inspection.at.saturating_duration_since(moment));
         Some(Self {
             number: connection.number,

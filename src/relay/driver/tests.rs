@@ -373,7 +373,7 @@ async fn a_session_answers_whoever_looks_closely() {
     speak(&mut client, 0, Duration::from_secs(2)).await;
     let live = rig.reception.registry.sessions().remove(0);
     let inspection = live.inspect().await.unwrap();
-    let connection = inspection.glance.connection.unwrap();
+    let connection = inspection.snapshot.connection.unwrap();
     assert_eq!((connection.number, connection.cursor_bytes), (1, 64_000));
     let keepalive = inspection.deadlines.iter().find(|(timer, _)| timer.as_str() == "keepalive");
     let due_in = keepalive.unwrap().1.duration_since(inspection.at);

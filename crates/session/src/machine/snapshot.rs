@@ -10,7 +10,7 @@ use crate::summary::{AudioSummary, FinalizeSummary, MessageSummary};
 
 /// A running session's counts, for the admin page.
 #[derive(Clone, Copy, Debug)]
-pub struct Glance {
+pub struct Snapshot {
     /// Connections that were up.
     pub connections: u32,
     /// KeepAlives written.
@@ -36,12 +36,12 @@ pub struct Glance {
     /// Whether audio goes in and nothing comes out.
     pub is_stalled: bool,
     /// The connection, while there is one.
-    pub connection: Option<ConnectionGlance>,
+    pub connection: Option<ConnectionSnapshot>,
 }
 
 /// A connection that is up, for the admin page.
 #[derive(Clone, Copy, Debug)]
-pub struct ConnectionGlance {
+pub struct ConnectionSnapshot {
     /// Which of the session's connections, from 1.
     pub number: u32,
     /// When it came up.
@@ -58,11 +58,11 @@ pub struct ConnectionGlance {
 
 impl Session {
     /// What the session has done so far.
-    pub fn glance(&self) -> Glance {
+    pub fn snapshot(&self) -> Snapshot {
         let Books { counts, ledger, .. } = &self.books;
         let current = self.current();
         let unwritten: u64 = self.connections.iter().map(Connection::unwritten_bytes).sum();
-        Glance {
+        Snapshot {
             connections: self.connections_up,
             keepalives: counts.keepalives,
             audio: ledger.summary(),
@@ -75,7 +75,7 @@ impl Session {
             finalizes_in_flight: counts.finalizes_in_flight(),
             upstream_queue_bytes: self.backlog.bytes() + unwritten,
             is_stalled: current.is_some_and(Connection::is_stalled),
-            connection: current.map(Connection::glance),
+            connection: current.map(Connection::snapshot),
         }
     }
 
@@ -89,8 +89,8 @@ impl Session {
 }
 
 impl Connection {
-    fn glance(&self) -> ConnectionGlance {
-        ConnectionGlance {
+    fn snapshot(&self) -> ConnectionSnapshot {
+        ConnectionSnapshot {
             number: self.id.number(),
             up_since: self.up_since,
             last_send: self.last_send,
