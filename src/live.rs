@@ -5,10 +5,11 @@
 //! per-session lock.
 
 mod calls;
+mod counters;
 mod recorder;
 pub mod registry;
 
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -16,113 +17,18 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 use session::audio::AudioFormat;
+use session::counts::Count;
 use session::fact::{ConnectionDied, Fact};
-use session::machine::{ConnectionSnapshot, Snapshot};
 use session::trace::TraceContext;
-use session::{Endpoint, SessionId, millis};
+use session::{Endpoint, SessionId};
 
 pub use calls::Call;
 use calls::Calls;
 pub use calls::Inspection;
+pub use counters::Counters;
 pub use recorder::Entry;
 use recorder::Recorder;
 use session::State;
-
-/// The counters of one live session. All start at zero.
-#[derive(Debug, Default)]
-pub struct Counters {
-    pub connections: AtomicU64,
-    pub keepalives: AtomicU64,
-    /// AUDIO frames read.
-    pub frames: AtomicU64,
-    /// AUDIO frames written.
-    pub frames_sent: AtomicU64,
-    /// Text messages from the application, written.
-    pub texts_sent: AtomicU64,
-    pub close_streams_sent: AtomicU64,
-    pub pings_sent: AtomicU64,
-    pub bytes_received: AtomicU64,
-    pub bytes_sent: AtomicU64,
-    pub bytes_dropped: AtomicU64,
-    /// Bytes of audio that are final.
-    pub bytes_finalized: AtomicU64,
-    /// Bytes of audio that never became final.
-    pub bytes_lost: AtomicU64,
-    pub messages: AtomicU64,
-    pub finals: AtomicU64,
-    pub finalizes_sent: AtomicU64,
-    pub finalizes_requested: AtomicU64,
-    /// Finalizes that have no outcome yet.
-    pub finalizes_in_flight: AtomicU64,
-    pub finalize_errors: AtomicU64,
-    pub finalize_timeouts: AtomicU64,
-    pub finalizes_skipped_dead: AtomicU64,
-    /// Bytes waiting to be sent to Deepgram.
-    pub upstream_queue_bytes: AtomicU64,
-    /// Bytes waiting to be read by the application.
-    pub app_queue_bytes: AtomicU64,
-    /// Bytes on the wire to Deepgram, over all connections.
-    pub wire_bytes_sent: AtomicU64,
-    /// Bytes on the wire from Deepgram, over all connections.
-    pub wire_bytes_received: AtomicU64,
-    /// Time of the last successful send, in milliseconds since OPEN.
-    pub last_send_ms: AtomicU64,
-    /// Time of the last receive, in milliseconds since OPEN.
-    pub last_receive_ms: AtomicU64,
-    /// Bytes of audio sent on the live connection; 0 without one.
-    pub cursor_bytes: AtomicU64,
-    /// Up to where that audio has results, in milliseconds.
-    pub result_end_ms: AtomicU64,
-    /// Whether a connection is up.
-    pub is_connected: AtomicBool,
-    /// Whether audio goes in but no results come out.
-    pub is_stalled: AtomicBool,
-}
-
-impl Counters {
-    /// Shows a session's counts.
-    pub(super) fn publish(&self, snapshot: &Snapshot, opened_at: Instant) {
-        let store = |counter: &AtomicU64, value: u64| counter.store(value, Relaxed);
-        store(&self.connections, u64::from(snapshot.connections));
-        store(&self.keepalives, snapshot.keepalives);
-        store(&self.frames, snapshot.audio.frames);
-        store(&self.frames_sent, snapshot.written.audio_frames);
-        store(&self.texts_sent, snapshot.written.texts);
-        store(&self.close_streams_sent, snapshot.written.close_streams);
-        store(&self.pings_sent, snapshot.written.pings);
-        store(&self.bytes_received, snapshot.audio.bytes_received);
-        store(&self.bytes_sent, snapshot.audio.bytes_sent);
-        store(&self.bytes_dropped, snapshot.audio.bytes_dropped);
-        store(&self.bytes_finalized, snapshot.bytes_finalized);
-        store(&self.bytes_lost, snapshot.bytes_lost);
-        store(&self.messages, snapshot.messages.received);
-        store(&self.finals, snapshot.messages.finals);
-        store(&self.finalizes_sent, snapshot.finalizes.sent);
-        store(&self.finalizes_requested, snapshot.finalizes_requested);
-        store(&self.finalizes_in_flight, snapshot.finalizes_in_flight);
-        store(&self.finalize_errors, snapshot.finalizes.errors);
-        store(&self.finalize_timeouts, snapshot.finalizes.timeouts);
-        store(&self.finalizes_skipped_dead, snapshot.finalizes.skipped_dead);
-        store(&self.upstream_queue_bytes, snapshot.upstream_queue_bytes);
-        self.is_stalled.store(snapshot.is_stalled, Relaxed);
-        self.is_connected.store(snapshot.connection.is_some(), Relaxed);
-        self.publish_connection(snapshot.connection.as_ref(), opened_at);
-    }
-
-    /// The ages are kept from the last connection; the cursor belongs to the live one.
-    fn publish_connection(&self, connection: Option<&ConnectionSnapshot>, opened_at: Instant) {
-        let store = |counter: &AtomicU64, value: u64| counter.store(value, Relaxed);
-        let Some(connection) = connection else {
-            store(&self.cursor_bytes, 0);
-            return store(&self.result_end_ms, 0);
-        };
-        let since_open = |at: Instant| at.duration_since(opened_at).as_millis() as u64;
-        store(&self.last_send_ms, since_open(connection.last_send));
-        store(&self.last_receive_ms, since_open(connection.last_receive));
-        store(&self.cursor_bytes, connection.cursor_bytes);
-        store(&self.result_end_ms, millis(connection.result_end));
-    }
-}
 
 /// One live session: its identity and its counters.
 #[derive(Debug)]
@@ -207,8 +113,8 @@ impl LiveSession {
     /// without one, or if the encoding has no known duration.
     pub fn transcript_lag(&self) -> Option<Duration> {
         let format = self.audio.filter(|_| self.counters.is_connected.load(Relaxed))?;
-        let sent = format.duration(self.counters.cursor_bytes.load(Relaxed));
-        let end = Duration::from_millis(self.counters.result_end_ms.load(Relaxed));
+        let sent = format.duration(self.counters.get(Count::CursorBytes));
+        let end = Duration::from_millis(self.counters.get(Count::ResultEndMs));
         Some(sent.saturating_sub(end))
     }
 

@@ -7,12 +7,12 @@ use http::header::ACCEPT;
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
-use std::sync::atomic::Ordering::Relaxed;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
 use crate::live::LiveSession;
 use session::State;
+use session::counts::Count;
 use session::{Endpoint, SessionId};
 
 /// A server on a free port, and its ends.
@@ -108,8 +108,8 @@ async fn sessions_tell_what_they_are_doing() {
     let opened_at = clock::now() - Duration::from_secs(60);
     let slot = served.registry.claim(session(opened_at)).unwrap();
     slot.session().set_state(State::Open);
-    slot.session().counters.keepalives.store(3, Relaxed);
-    slot.session().counters.last_send_ms.store(59_000, Relaxed);
+    slot.session().counters.set(Count::Keepalives, 3);
+    slot.session().counters.set(Count::LastSendMs, 59_000);
     let (_, headers, body) = served.ask("GET", "/sessions").await;
     assert_eq!(headers["content-type"], "application/json");
     let body: Value = serde_json::from_str(&body).unwrap();

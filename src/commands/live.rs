@@ -7,6 +7,7 @@ mod column;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::admin::figures::Figures;
 pub(super) use column::Column;
 pub use column::SortKey;
 
@@ -41,16 +42,8 @@ pub(super) struct Session {
     pub(super) endpoint: String,
     pub(super) state: String,
     pub(super) trace_id: Option<String>,
-    pub(super) age_ms: u64,
-    pub(super) send_age_ms: Option<u64>,
-    pub(super) receive_age_ms: Option<u64>,
-    pub(super) transcript_lag_ms: Option<u64>,
-    pub(super) connections: u64,
-    pub(super) audio: Audio,
-    pub(super) keepalives: u64,
-    pub(super) finalizes: Finalizes,
-    pub(super) messages: Messages,
-    pub(super) queue_bytes: Queues,
+    #[serde(flatten)]
+    pub(super) figures: Figures,
     pub(super) stalled: bool,
     pub(super) death: Option<Death>,
     pub(super) tags: Map<String, Value>,
@@ -60,46 +53,6 @@ pub(super) struct Session {
     pub(super) timers: Vec<Timer>,
     pub(super) events: Vec<Event>,
     pub(super) responsive: Option<bool>,
-}
-
-/// Durations are absent if the encoding has no known duration.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(default)]
-pub(super) struct Audio {
-    pub(super) frames: u64,
-    pub(super) bytes_received: u64,
-    pub(super) bytes_sent: u64,
-    pub(super) bytes_dropped: u64,
-    pub(super) accepted_ms: Option<u64>,
-    pub(super) finalized_ms: Option<u64>,
-    pub(super) in_flight_ms: Option<u64>,
-    pub(super) lost_ms: Option<u64>,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(default)]
-pub(super) struct Finalizes {
-    pub(super) requested: u64,
-    pub(super) sent: u64,
-    pub(super) in_flight: u64,
-    pub(super) errors: u64,
-    pub(super) timeouts: u64,
-    pub(super) skipped_dead: u64,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(default)]
-pub(super) struct Messages {
-    pub(super) received: u64,
-    pub(super) finals: u64,
-}
-
-/// Bytes waiting, by the side they are for.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(default)]
-pub(super) struct Queues {
-    pub(super) to_upstream: u64,
-    pub(super) to_app: u64,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -159,7 +112,7 @@ impl Session {
         let is_held = ["open", "finalizing", "closing"].contains(&&*self.state);
         if self.state == "dead" || self.stalled {
             Tone::Alarm
-        } else if is_held && self.send_age_ms >= Some(NEAR_MISS_MS) {
+        } else if is_held && self.figures.send_age_ms >= Some(NEAR_MISS_MS) {
             Tone::Warning
         } else {
             Tone::Calm
@@ -214,7 +167,9 @@ pub(super) mod tests {
     fn the_dead_alarm_and_a_late_keepalive_warns() {
         let tone = |state: &str, send_age_ms, stalled| {
             let state = state.to_owned();
-            Session { state, send_age_ms: Some(send_age_ms), stalled, ..Session::default() }.tone()
+            let mut figures = Figures::default();
+            figures.send_age_ms = Some(send_age_ms);
+            Session { state, figures, stalled, ..Session::default() }.tone()
         };
         assert_eq!(tone("open", 7_999, false), Tone::Calm);
         assert_eq!(tone("open", 8_000, false), Tone::Warning);

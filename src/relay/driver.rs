@@ -7,7 +7,6 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -19,6 +18,7 @@ use crate::live::{Call, Inspection, LiveSession};
 use crate::upstream::dial::Dial;
 use crate::upstream::timestamps;
 use session::bound::APP_UNWRITTEN_BYTES_MAX;
+use session::counts::Count;
 use session::fact::{Fact, Observer};
 use session::machine::{Output, Session};
 use session::{AppFrame, AppInput, ConnectionId, TimeMap, UpstreamInput};
@@ -230,12 +230,12 @@ where
 
     /// Shows the session's counts to admin and metrics.
     fn publish(&self) {
-        let counters = &self.live.counters;
-        counters.publish(&self.machine.snapshot(), self.live.opened_at);
+        let mut snapshot = self.machine.snapshot();
         let (sent, received) = self.links.bytes();
-        counters.wire_bytes_sent.store(sent, Relaxed);
-        counters.wire_bytes_received.store(received, Relaxed);
-        counters.app_queue_bytes.store(self.app.unwritten_bytes() as u64, Relaxed);
+        snapshot.counts[Count::WireBytesSent] = sent;
+        snapshot.counts[Count::WireBytesReceived] = received;
+        snapshot.counts[Count::AppQueueBytes] = self.app.unwritten_bytes() as u64;
+        self.live.counters.publish(&snapshot);
         let state = self.machine.state();
         let before = self.live.set_state(state);
         if before != state {

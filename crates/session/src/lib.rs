@@ -9,6 +9,7 @@ pub mod audio;
 pub mod bound;
 pub mod close;
 mod config;
+pub mod counts;
 pub mod death;
 pub mod dial;
 pub mod fact;

@@ -26,14 +26,13 @@ mod tests;
 mod timer;
 mod upstream;
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::death::Death;
-use super::fact::{Drops, EndCause, Fact};
-use super::summary::{FinalizeSummary, MessageSummary};
+use super::fact::{EndCause, Fact};
 use super::{
     AppFrame, ConnectionId, Event, Observation, Outgoing, Refusal, SessionConfig, SessionId, State,
-    Written, millis,
+    millis,
 };
 
 use backlog::Backlog;
@@ -153,20 +152,6 @@ struct App {
     blocked_since: Option<Instant>,
     /// When the oldest message that is unwritten was read.
     message_since: Option<Instant>,
-}
-
-/// Counts that outlive a connection.
-#[derive(Clone, Copy, Debug, Default)]
-struct Counts {
-    keepalives: u64,
-    finalizes_requested: u64,
-    finalizes_settled: u64,
-    /// All that the kernel has taken for Deepgram.
-    written: Written,
-    finalizes: FinalizeSummary,
-    messages: MessageSummary,
-    send_gap_max: Duration,
-    drops: Drops,
 }
 
 impl Session {
@@ -351,11 +336,5 @@ impl Session {
 
     fn record(&mut self, fact: Fact) {
         self.books.record(fact);
-    }
-}
-
-impl Counts {
-    fn finalizes_in_flight(&self) -> u64 {
-        self.finalizes_requested.saturating_sub(self.finalizes_settled)
     }
 }

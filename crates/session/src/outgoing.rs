@@ -77,18 +77,6 @@ impl Written {
         }
     }
 
-    /// Adds another report.
-    pub fn merge(&mut self, more: &Self) {
-        self.audio_frames += more.audio_frames;
-        self.audio_bytes += more.audio_bytes;
-        self.silence_bytes += more.silence_bytes;
-        self.keepalives += more.keepalives;
-        self.finalizes += more.finalizes;
-        self.texts += more.texts;
-        self.close_streams += more.close_streams;
-        self.pings += more.pings;
-    }
-
     /// Messages that count as activity for Deepgram: all except Pings.
     pub fn is_activity(&self) -> bool {
         *self != Self { pings: self.pings, ..Self::default() }

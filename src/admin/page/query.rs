@@ -6,6 +6,7 @@ use url::form_urlencoded;
 
 use super::view::View;
 use session::State;
+use session::counts::Count;
 
 /// A parsed query string.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,12 +50,12 @@ impl Sort {
     /// A session's value, if it has one.
     fn of(self, session: &View<'_>) -> Option<u64> {
         match self {
-            Self::Age => Some(session.age_ms),
-            Self::SendAge => session.send_age_ms,
-            Self::ReceiveAge => session.receive_age_ms,
-            Self::Lag => session.transcript_lag_ms,
-            Self::Queue => Some(session.queue_bytes.sum()),
-            Self::Keepalives => Some(session.keepalives),
+            Self::Age => Some(session.figures.age_ms),
+            Self::SendAge => session.figures.send_age_ms,
+            Self::ReceiveAge => session.figures.receive_age_ms,
+            Self::Lag => session.figures.transcript_lag_ms,
+            Self::Queue => Some(session.figures.queued_bytes()),
+            Self::Keepalives => Some(session.figures.count(Count::Keepalives)),
         }
     }
 }

@@ -10,6 +10,7 @@ use super::query::Query;
 use super::view::View;
 use crate::live::LiveSession;
 use session::State;
+use session::counts::Count;
 
 /// The response of `/sessions`.
 #[derive(Debug, Serialize)]
@@ -56,7 +57,8 @@ impl Summary {
         for session in sessions {
             summary.states[session.state as usize] += 1;
             summary.stalled += usize::from(session.stalled);
-            summary.keepalives = summary.keepalives.saturating_add(session.keepalives);
+            summary.keepalives =
+                summary.keepalives.saturating_add(session.figures.count(Count::Keepalives));
         }
         summary
     }

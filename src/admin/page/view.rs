@@ -1,17 +1,17 @@
 //! One session, as the pages show it.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use tokio::time::timeout;
 
+use crate::admin::figures::Figures;
 use crate::json;
 use crate::live::{Entry, Inspection, LiveSession};
 use session::State;
 use session::fact::ConnectionDied;
-use session::summary::MessageSummary;
 use session::{Endpoint, SessionId, millis};
 
 /// Timeout for a session's task. It responds between two inputs, so within a millisecond unless it
@@ -32,125 +32,24 @@ pub(super) struct View<'a> {
     #[serde(serialize_with = "json::members_if_any")]
     pub(super) death: Option<ConnectionDied>,
     pub(super) trace_id: Option<String>,
-    pub(super) age_ms: u64,
-    /// `None` before the first send.
-    pub(super) send_age_ms: Option<u64>,
-    /// `None` before anything was received.
-    pub(super) receive_age_ms: Option<u64>,
-    /// `None` without a connection, or if the encoding has no known duration.
-    pub(super) transcript_lag_ms: Option<u64>,
-    pub(super) connections: u64,
-    pub(super) audio: Audio,
-    pub(super) keepalives: u64,
-    pub(super) finalizes: Finalizes,
-    #[serde(serialize_with = "json::members")]
-    pub(super) messages: MessageSummary,
-    pub(super) queue_bytes: Queues,
+    #[serde(flatten)]
+    pub(super) figures: Figures,
     #[serde(serialize_with = "as_object")]
     pub(super) tags: &'a [(String, String)],
 }
 
-/// The audio accounting. Durations are `None` if the encoding has no known duration.
-#[derive(Debug, Serialize)]
-pub(super) struct Audio {
-    pub(super) frames: u64,
-    pub(super) bytes_received: u64,
-    pub(super) bytes_sent: u64,
-    pub(super) bytes_dropped: u64,
-    pub(super) accepted_ms: Option<u64>,
-    pub(super) finalized_ms: Option<u64>,
-    pub(super) in_flight_ms: Option<u64>,
-    pub(super) lost_ms: Option<u64>,
-}
-
-#[derive(Debug, Serialize)]
-pub(super) struct Finalizes {
-    pub(super) requested: u64,
-    pub(super) sent: u64,
-    pub(super) in_flight: u64,
-    pub(super) errors: u64,
-    pub(super) timeouts: u64,
-    pub(super) skipped_dead: u64,
-}
-
-/// Bytes waiting, by the side they are for.
-#[derive(Debug, Serialize)]
-pub(super) struct Queues {
-    pub(super) to_upstream: u64,
-    pub(super) to_app: u64,
-}
-
 impl<'a> View<'a> {
     pub(super) fn of(session: &'a LiveSession, now: Instant) -> Self {
-        let counters = &session.counters;
-        let age_ms = millis(now.saturating_duration_since(session.opened_at));
         Self {
             session_id: &session.id,
             endpoint: session.endpoint,
             state: session.state(),
-            stalled: counters.is_stalled.load(Relaxed),
+            stalled: session.counters.is_stalled.load(Relaxed),
             death: session.first_death(),
             trace_id: session.trace().map(|trace| trace.trace_id_text()),
-            age_ms,
-            send_age_ms: age_since(&counters.last_send_ms, age_ms),
-            receive_age_ms: age_since(&counters.last_receive_ms, age_ms),
-            transcript_lag_ms: session.transcript_lag().map(millis),
-            connections: counters.connections.load(Relaxed),
-            audio: Audio::of(session),
-            keepalives: counters.keepalives.load(Relaxed),
-            finalizes: Finalizes::of(session),
-            messages: MessageSummary {
-                received: counters.messages.load(Relaxed),
-                finals: counters.finals.load(Relaxed),
-            },
-            queue_bytes: Queues {
-                to_upstream: counters.upstream_queue_bytes.load(Relaxed),
-                to_app: counters.app_queue_bytes.load(Relaxed),
-            },
+            figures: Figures::of(session, now),
             tags: &session.tags,
         }
-    }
-}
-
-impl Audio {
-    fn of(session: &LiveSession) -> Self {
-        let counters = &session.counters;
-        let bytes_received = counters.bytes_received.load(Relaxed);
-        let finalized = counters.bytes_finalized.load(Relaxed);
-        let lost = counters.bytes_lost.load(Relaxed);
-        // The counters are stored one by one, so they may not balance between two stores.
-        let in_flight = bytes_received.saturating_sub(finalized).saturating_sub(lost);
-        let time = |bytes| session.audio.map(|format| millis(format.duration(bytes)));
-        Self {
-            frames: counters.frames.load(Relaxed),
-            bytes_received,
-            bytes_sent: counters.bytes_sent.load(Relaxed),
-            bytes_dropped: counters.bytes_dropped.load(Relaxed),
-            accepted_ms: time(bytes_received),
-            finalized_ms: time(finalized),
-            in_flight_ms: time(in_flight),
-            lost_ms: time(lost),
-        }
-    }
-}
-
-impl Finalizes {
-    fn of(session: &LiveSession) -> Self {
-        let counters = &session.counters;
-        Self {
-            requested: counters.finalizes_requested.load(Relaxed),
-            sent: counters.finalizes_sent.load(Relaxed),
-            in_flight: counters.finalizes_in_flight.load(Relaxed),
-            errors: counters.finalize_errors.load(Relaxed),
-            timeouts: counters.finalize_timeouts.load(Relaxed),
-            skipped_dead: counters.finalizes_skipped_dead.load(Relaxed),
-        }
-    }
-}
-
-impl Queues {
-    pub(super) fn sum(&self) -> u64 {
-        self.to_upstream.saturating_add(self.to_app)
     }
 }
 
@@ -231,12 +130,6 @@ fn timers(inspection: &Inspection) -> Vec<TimerView> {
     let mut timers: Vec<_> = timers.collect();
     timers.sort_by_key(|timer| timer.due_in_ms);
     timers
-}
-
-/// Time since a moment; zero means never, because nothing happens before a dial.
-fn age_since(moment_ms: &AtomicU64, age_ms: u64) -> Option<u64> {
-    let moment_ms = moment_ms.load(Relaxed);
-    (moment_ms > 0).then(|| age_ms.saturating_sub(moment_ms))
 }
 
 /// Tags as JSON.

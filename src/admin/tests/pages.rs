@@ -3,6 +3,7 @@
 use super::*;
 
 use crate::live::registry::Slot;
+use session::counts::Count;
 use session::death::{Death, Reason, Trigger};
 use session::fact::{ConnectionDied, Fact, Observer, Stage};
 
@@ -13,7 +14,7 @@ fn live(served: &Served, id: &str, age: Duration, keepalives: u64, tag: &str) ->
     let opened_at = clock::now() - age;
     let session = LiveSession::new(id, Endpoint::V1Listen, None, opened_at, tags);
     session.set_state(State::Open);
-    session.counters.keepalives.store(keepalives, Relaxed);
+    session.counters.set(Count::Keepalives, keepalives);
     served.registry.claim(session).unwrap()
 }
 
@@ -72,8 +73,8 @@ async fn sessions_are_filtered_sorted_and_cut_and_counted_before_that() {
 async fn what_has_nothing_to_sort_by_comes_last_either_way() {
     let mut served = Served::new().await;
     let slots = ["a", "b", "c"].map(|id| live(&served, id, Duration::from_secs(9), 0, ""));
-    slots[1].session().counters.last_send_ms.store(5_000, Relaxed);
-    slots[2].session().counters.last_send_ms.store(2_000, Relaxed);
+    slots[1].session().counters.set(Count::LastSendMs, 5_000);
+    slots[2].session().counters.set(Count::LastSendMs, 2_000);
     assert_eq!(ids(&json(&mut served, "/sessions?sort=send_age").await), ["c", "b", "a"]);
     let page = json(&mut served, "/sessions?sort=send_age&order=asc").await;
     assert_eq!(ids(&page), ["b", "c", "a"]);

@@ -5,6 +5,7 @@ use clap::ValueEnum;
 use super::Session;
 use crate::admin::quantity;
 use crate::commands::plain;
+use session::counts::Count;
 
 /// What sessions are sorted by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -109,16 +110,13 @@ impl Column {
         match self {
             Self::Id => plain::line(&session.session_id),
             Self::State => state(session),
-            Self::Age => quantity::time(session.age_ms),
-            Self::SendAge => quantity::time_or_dash(session.send_age_ms),
-            Self::ReceiveAge => quantity::time_or_dash(session.receive_age_ms),
-            Self::Lag => quantity::time_or_dash(session.transcript_lag_ms),
-            Self::Queue => {
-                let queues = &session.queue_bytes;
-                quantity::bytes(queues.to_upstream.saturating_add(queues.to_app))
-            }
-            Self::Keepalives => session.keepalives.to_string(),
-            Self::Audio => quantity::time_or_dash(session.audio.accepted_ms),
+            Self::Age => quantity::time(session.figures.age_ms),
+            Self::SendAge => quantity::time_or_dash(session.figures.send_age_ms),
+            Self::ReceiveAge => quantity::time_or_dash(session.figures.receive_age_ms),
+            Self::Lag => quantity::time_or_dash(session.figures.transcript_lag_ms),
+            Self::Queue => quantity::bytes(session.figures.queued_bytes()),
+            Self::Keepalives => session.figures.count(Count::Keepalives).to_string(),
+            Self::Audio => quantity::time_or_dash(session.figures.accepted_ms()),
             Self::Finalizes => finalizes(session),
         }
     }
@@ -135,10 +133,11 @@ fn state(session: &Session) -> String {
 }
 
 fn finalizes(session: &Session) -> String {
-    let finalizes = &session.finalizes;
-    match finalizes.errors.saturating_add(finalizes.timeouts) {
-        0 => finalizes.sent.to_string(),
-        failed => format!("{}, {failed} failed", finalizes.sent),
+    let count = |count| session.figures.count(count);
+    let sent = count(Count::FinalizesSent);
+    match count(Count::FinalizeErrors).saturating_add(count(Count::FinalizeTimeouts)) {
+        0 => sent.to_string(),
+        failed => format!("{sent}, {failed} failed"),
     }
 }
 

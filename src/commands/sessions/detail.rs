@@ -8,6 +8,7 @@ use super::table::bare;
 use crate::admin::quantity;
 use crate::commands::live::{Connection, Death, Event, Session, Timer};
 use crate::commands::plain;
+use session::counts::Count;
 
 /// Names and values, then the timers, then the events.
 pub(super) fn of(session: &Session) -> String {
@@ -20,7 +21,9 @@ impl Display for Sheet<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         identity(f, self.0)?;
         connection(f, self.0)?;
-        counters(f, self.0)?;
+        for (name, value) in self.0.figures.rows() {
+            row(f, name, value)?;
+        }
         if self.0.responsive == Some(false) {
             writeln!(f, "\nIts task did not respond in time, so its timers are unknown.")?;
         }
@@ -42,20 +45,21 @@ fn identity(f: &mut fmt::Formatter<'_>, session: &Session) -> fmt::Result {
     if let Some(trace) = &session.trace_id {
         row(f, "trace", plain::line(trace))?;
     }
-    row(f, "age", quantity::time(session.age_ms))?;
+    row(f, "age", quantity::time(session.figures.age_ms))?;
     if session.tags.is_empty() { Ok(()) } else { row(f, "tags", pairs(&session.tags)) }
 }
 
 fn connection(f: &mut fmt::Formatter<'_>, session: &Session) -> fmt::Result {
-    let sent = quantity::time_or_dash(session.send_age_ms);
-    let received = quantity::time_or_dash(session.receive_age_ms);
+    let sent = quantity::time_or_dash(session.figures.send_age_ms);
+    let received = quantity::time_or_dash(session.figures.receive_age_ms);
     match &session.connection {
         Some(Connection { number, age_ms }) => {
             let age = quantity::time(*age_ms);
             row(f, "connection", format_args!("number {number}, up for {age}"))?;
         }
         None => {
-            let connections = quantity::counted(session.connections, "connection");
+            let connections =
+                quantity::counted(session.figures.count(Count::Connections), "connection");
             row(f, "connection", format_args!("not connected ({connections} so far)"))?;
         }
     }
@@ -63,47 +67,6 @@ fn connection(f: &mut fmt::Formatter<'_>, session: &Session) -> fmt::Result {
         row(f, "request", plain::line(request))?;
     }
     row(f, "traffic", format_args!("last sent {sent} ago, last received {received} ago"))
-}
-
-fn counters(f: &mut fmt::Formatter<'_>, session: &Session) -> fmt::Result {
-    let audio = &session.audio;
-    let [accepted, finalized, in_flight, lost] =
-        [audio.accepted_ms, audio.finalized_ms, audio.in_flight_ms, audio.lost_ms]
-            .map(quantity::time_or_dash);
-    row(
-        f,
-        "audio",
-        format_args!("{accepted} accepted: {finalized} final, {in_flight} in flight, {lost} lost"),
-    )?;
-    let [received, sent, dropped] =
-        [audio.bytes_received, audio.bytes_sent, audio.bytes_dropped].map(quantity::bytes);
-    let frames = quantity::counted(audio.frames, "frame");
-    row(f, "", format_args!("{frames}, {received}: {sent} sent, {dropped} dropped"))?;
-    row(f, "lag", quantity::time_or_dash(session.transcript_lag_ms))?;
-    let queues = &session.queue_bytes;
-    let [upstream, app] = [queues.to_upstream, queues.to_app].map(quantity::bytes);
-    row(f, "waiting", format_args!("{upstream} for Deepgram, {app} for the application"))?;
-    row(f, "keepalives", session.keepalives)?;
-    finalizes(f, session)?;
-    let messages = &session.messages;
-    row(f, "messages", format_args!("{}, {} final", messages.received, messages.finals))
-}
-
-fn finalizes(f: &mut fmt::Formatter<'_>, session: &Session) -> fmt::Result {
-    let finalizes = &session.finalizes;
-    row(
-        f,
-        "finalizes",
-        format_args!(
-            "{} requested: {} sent, {} in flight, {} timed out, {} failed, {} skipped",
-            finalizes.requested,
-            finalizes.sent,
-            finalizes.in_flight,
-            finalizes.timeouts,
-            finalizes.errors,
-            finalizes.skipped_dead
-        ),
-    )
 }
 
 fn timers(f: &mut fmt::Formatter<'_>, timers: &[Timer]) -> fmt::Result {

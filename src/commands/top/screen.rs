@@ -209,7 +209,7 @@ mod tests {
     #[test]
     fn a_late_keepalive_is_yellow() {
         let mut view = view();
-        view.seen.as_mut().unwrap().sessions[0].send_age_ms = Some(9_000);
+        view.seen.as_mut().unwrap().sessions[0].figures.send_age_ms = Some(9_000);
         let buffer = drawn(&mut view, 100, 7, Palette::Coloured);
         assert_eq!(buffer[(0, 3)].style().fg, Some(Color::Yellow));
     }

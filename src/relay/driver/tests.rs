@@ -28,6 +28,7 @@ use crate::upstream::meter::{Meter, Metered};
 use crate::upstream::upgrade::{Ask, upgrade};
 use client::{Client, Incoming, OpenRequest, Summary};
 use emulator::{Emulator, Script, Settings, position};
+use session::counts::Count;
 use session::dial::{DialFailure, DialPhases};
 use session::{Endpoint, SessionId, State};
 
@@ -286,7 +287,7 @@ async fn a_flood_of_messages_does_not_pile_up() {
     client.opened().await.unwrap();
     let mut most = 0;
     for _ in 0..MESSAGES {
-        most = most.max(live.counters.app_queue_bytes.load(Relaxed));
+        most = most.max(live.counters.get(Count::AppQueueBytes));
         let Some(Incoming::Message(text)) = client.next().await.unwrap() else { panic!() };
         assert_eq!(text.len(), message.len());
     }
@@ -311,7 +312,7 @@ async fn an_application_that_has_read_is_not_judged_by_a_pause_of_ours() {
     // Polled by hand, so that it stands still while the clock moves and the application reads.
     let mut session = std::pin::pin!(driver.run());
     let mut cx = Context::from_waker(std::task::Waker::noop());
-    while live.counters.app_queue_bytes.load(Relaxed) == 0 {
+    while live.counters.get(Count::AppQueueBytes) == 0 {
         assert!(session.as_mut().poll(&mut cx).is_pending());
     }
     let mut client = Client::over(app);
@@ -373,8 +374,8 @@ async fn a_session_answers_whoever_looks_closely() {
     speak(&mut client, 0, Duration::from_secs(2)).await;
     let live = rig.reception.registry.sessions().remove(0);
     let inspection = live.inspect().await.unwrap();
-    let connection = inspection.snapshot.connection.unwrap();
-    assert_eq!((connection.number, connection.cursor_bytes), (1, 64_000));
+    assert_eq!(inspection.snapshot.connection.unwrap().number, 1);
+    assert_eq!(inspection.snapshot.counts[Count::CursorBytes], 64_000);
     let keepalive = inspection.deadlines.iter().find(|(timer, _)| timer.as_str() == "keepalive");
     let due_in = keepalive.unwrap().1.duration_since(inspection.at);
     assert!((4_000..=5_000).contains(&due_in.as_millis()), "{due_in:?}");

@@ -2,51 +2,51 @@
 //! thousands of sessions in the registry would make each scrape a hundred times as expensive.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
 use super::Record;
 use super::harvest::{QUEUES, age};
-use crate::live::Counters;
 use crate::telemetry::exposition::{Kind, Page};
 use crate::telemetry::label::{Account, Label};
+use session::counts::Count;
 
 const PREFIX: &str = "deepgram_sidecar_live_session";
 
-/// A counter of a session: name, help, accessor.
-type SessionCounter = (&'static str, &'static str, fn(&Counters) -> u64);
-
-const COUNTERS: [SessionCounter; 4] = [
-    ("keepalives_sent_total", "Keepalives written.", |it| it.keepalives.load(Relaxed)),
-    ("messages_total", "Text messages from Deepgram.", |it| it.messages.load(Relaxed)),
-    ("finals_total", "Final results from Deepgram.", |it| it.finals.load(Relaxed)),
-    ("finalize_errors_total", "Finalizes that failed or timed out.", |it| {
-        it.finalize_errors.load(Relaxed) + it.finalize_timeouts.load(Relaxed)
-    }),
+/// The counters of a session: name, help, and the counts that it adds up.
+const COUNTERS: [(&str, &str, &[Count]); 4] = [
+    ("keepalives_sent_total", "Keepalives written.", &[Count::Keepalives]),
+    ("messages_total", "Text messages from Deepgram.", &[Count::Messages]),
+    ("finals_total", "Final results from Deepgram.", &[Count::Finals]),
+    (
+        "finalize_errors_total",
+        "Finalizes that failed or timed out.",
+        &[Count::FinalizeErrors, Count::FinalizeTimeouts],
+    ),
 ];
 
-/// A moment of a session: name, help, accessor in milliseconds since OPEN.
-type SessionMoment = (&'static str, &'static str, fn(&Counters) -> &AtomicU64);
-
-const MOMENTS: [SessionMoment; 2] = [
-    ("send_age_seconds", "Time since the last send to Deepgram.", |it| &it.last_send_ms),
-    ("receive_age_seconds", "Time since the last receive from Deepgram.", |it| &it.last_receive_ms),
+/// The ages of a session: name, help, and the moment that it is measured from.
+const AGES: [(&str, &str, Count); 2] = [
+    ("send_age_seconds", "Time since the last send to Deepgram.", Count::LastSendMs),
+    ("receive_age_seconds", "Time since the last receive from Deepgram.", Count::LastReceiveMs),
 ];
 
-type AccountCounter = (Account, fn(&Counters) -> &AtomicU64);
-
-const ACCOUNTS: [AccountCounter; 3] = [
-    (Account::Accepted, |it| &it.bytes_received),
-    (Account::Finalized, |it| &it.bytes_finalized),
-    (Account::Lost, |it| &it.bytes_lost),
+/// The accounts of the books, each with its count.
+const ACCOUNTS: [(Account, Count); 3] = [
+    (Account::Accepted, Count::BytesReceived),
+    (Account::Finalized, Count::BytesFinalized),
+    (Account::Lost, Count::BytesLost),
 ];
 
 /// Writes all series of these sessions.
 pub(super) fn write(page: &mut Page, records: &[Arc<Record>], now: Instant) {
     write_identity(page, records);
     write_ages(page, records, now);
-    for (name, help, value) in COUNTERS {
-        let value = |record: &Record| Some(value(&record.live.counters) as f64);
+    for (name, help, counts) in COUNTERS {
+        let value = |record: &Record| {
+            let counters = &record.live.counters;
+            Some(counts.iter().map(|count| counters.get(*count)).sum::<u64>() as f64)
+        };
         write_family(page, name, Kind::Counter, help, records, value);
     }
     write_ledger(page, records);
@@ -106,9 +106,9 @@ fn write_ages(page: &mut Page, records: &[Arc<Record>], now: Instant) {
         let age = now_of(record).saturating_duration_since(record.live.opened_at);
         Some(age.as_secs_f64())
     });
-    for (name, help, moment) in MOMENTS {
+    for (name, help, moment) in AGES {
         write_family(page, name, Kind::Gauge, help, records, |record| {
-            let age = age(moment(&record.live.counters), &record.live, now_of(record));
+            let age = age(moment, &record.live, now_of(record));
             age.map(|age| age.as_secs_f64())
         });
     }
@@ -121,9 +121,9 @@ fn write_ledger(page: &mut Page, records: &[Arc<Record>]) {
     page.family(&name, Kind::Counter, help);
     for record in records {
         let Some(format) = record.live.audio else { continue };
-        for (account, bytes) in ACCOUNTS {
+        for (account, count) in ACCOUNTS {
             let labels = [id_of(record), ("account", account.values()[0])];
-            let bytes = bytes(&record.live.counters).load(Relaxed);
+            let bytes = record.live.counters.get(count);
             page.sample(&name, labels, format.duration(bytes).as_secs_f64());
         }
     }
@@ -133,9 +133,9 @@ fn write_queues(page: &mut Page, records: &[Arc<Record>]) {
     let name = format!("{PREFIX}_queue_bytes");
     page.family(&name, Kind::Gauge, "Bytes waiting to be written, by queue.");
     for record in records {
-        for (queue, bytes) in QUEUES {
+        for (queue, count) in QUEUES {
             let labels = [id_of(record), ("queue", queue.values()[0])];
-            page.sample(&name, labels, bytes(&record.live.counters).load(Relaxed) as f64);
+            page.sample(&name, labels, record.live.counters.get(count) as f64);
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::*;
+use session::counts::Count;
 use session::fact::{SessionParked, TranscriptStalled};
 
 #[test]
@@ -99,30 +100,30 @@ fn a_scrape_brings_totals_up_to_date_and_counts_nothing_twice() {
         ("queue_session_max_bytes{queue=to_app}", 200.0),
     ];
     assert_moved(&telemetry, &expected, || {
-        counters.frames.store(30, Relaxed);
-        counters.bytes_received.store(3 * SECOND, Relaxed);
-        counters.bytes_sent.store(2 * SECOND, Relaxed);
-        counters.bytes_finalized.store(SECOND, Relaxed);
-        counters.bytes_lost.store(SECOND / 2, Relaxed);
-        counters.finalizes_requested.store(7, Relaxed);
-        counters.finalizes_in_flight.store(2, Relaxed);
-        counters.wire_bytes_sent.store(70_000, Relaxed);
-        counters.wire_bytes_received.store(9_000, Relaxed);
-        counters.frames_sent.store(20, Relaxed);
-        counters.keepalives.store(4, Relaxed);
-        counters.finalizes_sent.store(5, Relaxed);
-        counters.texts_sent.store(6, Relaxed);
-        counters.close_streams_sent.store(1, Relaxed);
-        counters.pings_sent.store(8, Relaxed);
-        counters.upstream_queue_bytes.store(100, Relaxed);
-        counters.app_queue_bytes.store(200, Relaxed);
+        counters.set(Count::Frames, 30);
+        counters.set(Count::BytesReceived, 3 * SECOND);
+        counters.set(Count::BytesSent, 2 * SECOND);
+        counters.set(Count::BytesFinalized, SECOND);
+        counters.set(Count::BytesLost, SECOND / 2);
+        counters.set(Count::FinalizesRequested, 7);
+        counters.set(Count::FinalizesInFlight, 2);
+        counters.set(Count::WireBytesSent, 70_000);
+        counters.set(Count::WireBytesReceived, 9_000);
+        counters.set(Count::FramesSent, 20);
+        counters.set(Count::Keepalives, 4);
+        counters.set(Count::FinalizesSent, 5);
+        counters.set(Count::TextsSent, 6);
+        counters.set(Count::CloseStreamsSent, 1);
+        counters.set(Count::PingsSent, 8);
+        counters.set(Count::UpstreamQueueBytes, 100);
+        counters.set(Count::AppQueueBytes, 200);
     });
     assert_moved(&telemetry, &[], || {});
     assert_moved(&telemetry, &[("audio_frames_received_total", 2.0)], || {
-        counters.frames.store(32, Relaxed);
+        counters.set(Count::Frames, 32);
     });
     // Its end adds what came since the last scrape, and nothing that was added before.
-    counters.frames.store(40, Relaxed);
+    counters.set(Count::Frames, 40);
     handle.record(&session_ended());
     drop(handle);
     assert_eq!(series(&telemetry)["audio_frames_received_total"], 40.0);
@@ -136,7 +137,7 @@ fn a_session_whose_encoding_tells_no_time_has_bytes_and_no_seconds() {
     let session = LiveSession::new(id, Endpoint::V1Listen, None, clock::now(), Vec::new());
     let _handle = telemetry.session(session.clone());
     assert_moved(&telemetry, &[("audio_received_bytes_total", 5.0)], || {
-        session.counters.bytes_received.store(5, Relaxed);
+        session.counters.set(Count::BytesReceived, 5);
     });
 }
 
@@ -149,7 +150,7 @@ fn the_most_silent_connection_is_shown_while_it_owes_a_keepalive() {
             let opened_at = clock::now() - Duration::from_secs(100);
             let id = SessionId::parse(id).unwrap();
             let live = LiveSession::new(id, Endpoint::V1Listen, None, opened_at, Vec::new());
-            live.counters.last_send_ms.store(1000 * (100 - silent), Relaxed);
+            live.counters.set(Count::LastSendMs, 1000 * (100 - silent));
             live.counters.is_connected.store(true, Relaxed);
             let handle = telemetry.session(live.clone());
             (live, handle)

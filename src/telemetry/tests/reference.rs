@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use super::*;
 use crate::telemetry::label::{Dropped, Label};
+use session::counts::Count;
 use session::trace::TraceContext;
 
 /// Families of a part of the daemon: its heading, and how their names begin.
@@ -161,8 +162,8 @@ fn everything() -> Telemetry {
     }
     for state in State::ALL {
         let live = live(&format!("state-{}", state.as_str()));
-        live.counters.last_send_ms.store(1, std::sync::atomic::Ordering::Relaxed);
-        live.counters.last_receive_ms.store(1, std::sync::atomic::Ordering::Relaxed);
+        live.counters.set(Count::LastSendMs, 1);
+        live.counters.set(Count::LastReceiveMs, 1);
         live.counters.is_connected.store(true, std::sync::atomic::Ordering::Relaxed);
         let context = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
         live.set_trace(TraceContext::parse(context).unwrap());

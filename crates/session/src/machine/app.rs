@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::connection::Connection;
 use super::timer::SessionTimer;
 use super::{Closing, Intent, Output, Phase, Route, Session};
+use crate::counts::Count;
 use crate::fact::{AppStalled, EndCause, Fact, SkipCause};
 use crate::{AppInput, ErrorCode, LossCause, Observation, Outgoing, Refusal, Side};
 
@@ -31,7 +32,7 @@ impl Session {
     fn app_audio(&mut self, now: Instant, audio: Bytes) {
         self.books.ledger.receive(audio.len() as u64);
         if audio.is_empty() {
-            self.books.counts.drops.empty_frames += 1;
+            self.books.drops.empty_frames += 1;
             return self.books.ledger.drop_empty();
         }
         match self.route() {
@@ -52,7 +53,7 @@ impl Session {
 
     fn app_text(&mut self, now: Instant, text: Bytes) {
         match self.route() {
-            _ if self.intent.is_some() => self.books.counts.drops.texts += 1,
+            _ if self.intent.is_some() => self.books.drops.texts += 1,
             Route::Open(id) => self.send(now, id, Outgoing::Text(text)),
             Route::Dialing | Route::Closing(_) => self.backlog.push(Outgoing::Text(text)),
             // It is kept for the connection that the next audio opens, or that it opens itself when
@@ -63,19 +64,19 @@ impl Session {
                     self.dial(now);
                 }
             }
-            Route::Latched | Route::Ending => self.books.counts.drops.texts += 1,
+            Route::Latched | Route::Ending => self.books.drops.texts += 1,
         }
     }
 
     /// It changes nothing in this build; after FINISH it is counted like the other frames.
     fn app_update(&mut self) {
         if self.intent.is_some() {
-            self.books.counts.drops.updates += 1;
+            self.books.drops.updates += 1;
         }
     }
 
     fn app_finalize(&mut self, now: Instant, channel: Option<u64>) {
-        self.books.counts.finalizes_requested += 1;
+        self.books.counts[Count::FinalizesRequested] += 1;
         match self.route() {
             Route::Latched => self.books.skip_finalizes(1, SkipCause::Dead),
             _ if self.intent.is_some() => self.books.skip_finalizes(1, SkipCause::Superseded),

@@ -4,10 +4,11 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use super::Output;
 use super::ledger::{Ledger, Loss};
 use super::segment::SegmentStart;
-use super::{Counts, Output};
-use crate::fact::{AudioLost, Fact, FinalizeSkipped, SkipCause, TimerLate};
+use crate::counts::{Count, Counted};
+use crate::fact::{AudioLost, Drops, Fact, FinalizeSkipped, SkipCause, TimerLate};
 use crate::{LossCause, Observation, SessionConfig, Side};
 
 /// A verdict that comes later than this says more about our own pause (CPU throttling, a stopped
@@ -18,7 +19,11 @@ const LATENESS_MAX: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Books {
     pub(super) ledger: Ledger,
-    pub(super) counts: Counts,
+    pub(super) counts: Counted,
+    finalizes_settled: u64,
+    /// The longest silence towards Deepgram.
+    pub(super) send_gap_max: Duration,
+    pub(super) drops: Drops,
     pub(super) segment: SegmentStart,
     pub(super) first_audio: FirstAudio,
     pub(super) outputs: VecDeque<Output>,
@@ -44,11 +49,14 @@ impl FirstAudio {
 impl Books {
     pub(super) fn new(config: &SessionConfig, now: Instant) -> Self {
         let ledger = Ledger::new(config.audio);
-        let counts = Counts::default();
+        let counts = Counted::default();
         Self {
             segment: SegmentStart::new(now, ledger.summary(), &counts),
             ledger,
             counts,
+            finalizes_settled: 0,
+            send_gap_max: Duration::ZERO,
+            drops: Drops::default(),
             first_audio: FirstAudio::NotSent,
             outputs: VecDeque::new(),
         }
@@ -59,8 +67,12 @@ impl Books {
     }
 
     pub(super) fn record(&mut self, fact: Fact) {
-        self.counts.finalizes_settled += fact.finalizes_settled();
+        self.finalizes_settled += fact.finalizes_settled();
         self.push(Output::Record(Box::new(fact)));
+    }
+
+    pub(super) fn finalizes_in_flight(&self) -> u64 {
+        self.counts[Count::FinalizesRequested].saturating_sub(self.finalizes_settled)
     }
 
     pub(super) fn observe(&mut self, observation: Observation) {
@@ -81,7 +93,7 @@ impl Books {
             self.record(Fact::FinalizeSkipped(FinalizeSkipped { count, cause }));
         }
         if cause == SkipCause::Dead {
-            self.counts.finalizes.skipped_dead += count;
+            self.counts[Count::FinalizesSkippedDead] += count;
         }
     }
 

@@ -5,10 +5,11 @@ use std::time::Instant;
 use super::connection::{Connection, StreamEnd};
 use super::timer::SessionTimer;
 use super::{Closing, Intent, Output, Phase, Route, Session};
+use crate::counts::Count;
 use crate::death::{Reason, Trigger};
 use crate::dial::DialFailure;
 use crate::fact::{EndCause, Fact, SessionEnded, SessionParked, SkipCause};
-use crate::summary::{DeathSummary, Outcome, Summary};
+use crate::summary::{DeathSummary, FinalizeSummary, MessageSummary, Outcome, Summary};
 use crate::{
     AppFrame, ConnectRefusal, ConnectionId, ErrorCode, Event, LossCause, Outgoing, Refusal, millis,
 };
@@ -79,7 +80,7 @@ impl Session {
                     bytes += audio.len() as u64;
                 }
                 Outgoing::Finalize { .. } => finalizes += 1,
-                Outgoing::Text(_) => self.books.counts.drops.texts += 1,
+                Outgoing::Text(_) => self.books.drops.texts += 1,
                 Outgoing::Silence(_)
                 | Outgoing::KeepAlive
                 | Outgoing::CloseStream
@@ -216,11 +217,11 @@ impl Session {
         self.record(Fact::SessionEnded(Box::new(SessionEnded {
             summary: summary.clone(),
             cause,
-            send_gap_max: self.books.counts.send_gap_max,
+            send_gap_max: self.books.send_gap_max,
             audio: self.config.audio.map(|it| it.duration(summary.audio.bytes_received)),
             drained_for: self.draining_since.map(|since| now.duration_since(since)),
-            finalizes_requested: self.books.counts.finalizes_requested,
-            drops: self.books.counts.drops,
+            finalizes_requested: self.books.counts[Count::FinalizesRequested],
+            drops: self.books.drops,
         })));
         if self.app.opened {
             self.deliver(now, AppFrame::Finished(Box::new(summary)));
@@ -228,6 +229,7 @@ impl Session {
     }
 
     fn summary(&self, now: Instant, outcome: Outcome, cut: bool) -> Summary {
+        let counts = &self.books.counts;
         Summary {
             session_id: self.id.clone(),
             outcome,
@@ -241,9 +243,17 @@ impl Session {
             duration_ms: millis(now.duration_since(self.opened_at)),
             connections: self.connections_up,
             audio: self.books.ledger.summary(),
-            keepalives: self.books.counts.keepalives,
-            finalizes: self.books.counts.finalizes,
-            messages: self.books.counts.messages,
+            keepalives: counts[Count::Keepalives],
+            finalizes: FinalizeSummary {
+                sent: counts[Count::FinalizesSent],
+                errors: counts[Count::FinalizeErrors],
+                timeouts: counts[Count::FinalizeTimeouts],
+                skipped_dead: counts[Count::FinalizesSkippedDead],
+            },
+            messages: MessageSummary {
+                received: counts[Count::Messages],
+                finals: counts[Count::Finals],
+            },
             recoveries: 0,
             lost_ms: millis(self.books.ledger.duration(self.books.ledger.lost_bytes())),
             vad: None,

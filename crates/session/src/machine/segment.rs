@@ -3,8 +3,9 @@
 
 use std::time::{Duration, Instant};
 
+use super::Session;
 use super::timer::SessionTimer;
-use super::{Counts, Session};
+use crate::counts::{Count, Counted};
 use crate::summary::AudioSummary;
 use crate::{Observation, Segment};
 
@@ -24,13 +25,13 @@ pub(super) struct SegmentStart {
 }
 
 impl SegmentStart {
-    pub(super) fn new(at: Instant, audio: AudioSummary, counts: &Counts) -> Self {
+    pub(super) fn new(at: Instant, audio: AudioSummary, counts: &Counted) -> Self {
         Self {
             at,
             audio,
-            keepalives: counts.keepalives,
-            messages: counts.messages.received,
-            finals: counts.messages.finals,
+            keepalives: counts[Count::Keepalives],
+            messages: counts[Count::Messages],
+            finals: counts[Count::Finals],
             send_gap_max: Duration::ZERO,
         }
     }
@@ -42,14 +43,15 @@ impl Session {
         let audio = self.books.ledger.summary();
         let next = SegmentStart::new(now, audio, &self.books.counts);
         let start = std::mem::replace(&mut self.books.segment, next);
+        let counts = &self.books.counts;
         let segment = Segment {
             duration: now.duration_since(start.at),
             bytes_received: audio.bytes_received - start.audio.bytes_received,
             bytes_sent: audio.bytes_sent - start.audio.bytes_sent,
             audio: self.config.audio,
-            keepalives: self.books.counts.keepalives - start.keepalives,
-            messages: self.books.counts.messages.received - start.messages,
-            finals: self.books.counts.messages.finals - start.finals,
+            keepalives: counts[Count::Keepalives] - start.keepalives,
+            messages: counts[Count::Messages] - start.messages,
+            finals: counts[Count::Finals] - start.finals,
             send_gap_max: start.send_gap_max,
             lag: self.current().and_then(|it| it.lag(self.config.audio)),
         };

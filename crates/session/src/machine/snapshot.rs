@@ -1,39 +1,19 @@
 //! A running session as operators may see it.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::books::Books;
 use super::connection::Connection;
 use super::{ConnectionTimer, Session, SessionTimer, Timer};
-use crate::Written;
-use crate::summary::{AudioSummary, FinalizeSummary, MessageSummary};
+use crate::counts::{Count, Counts};
+use crate::millis;
 
-/// A running session's counts, for the admin page.
+/// A running session as it stands.
 #[derive(Clone, Copy, Debug)]
 pub struct Snapshot {
-    /// Connections that were up.
-    pub connections: u32,
-    /// KeepAlives written.
-    pub keepalives: u64,
-    /// The audio's books.
-    pub audio: AudioSummary,
-    /// What became of the Finalizes.
-    pub finalizes: FinalizeSummary,
-    /// Messages that the kernel has taken for Deepgram.
-    pub written: Written,
-    /// What Deepgram sent.
-    pub messages: MessageSummary,
-    /// Bytes of audio that are final.
-    pub bytes_finalized: u64,
-    /// Bytes of audio that never became final.
-    pub bytes_lost: u64,
-    /// Finalizes that were asked for.
-    pub finalizes_requested: u64,
-    /// Those among them of which nothing is known yet.
-    pub finalizes_in_flight: u64,
-    /// Bytes that wait to be sent to Deepgram.
-    pub upstream_queue_bytes: u64,
-    /// Whether audio goes in and nothing comes out.
+    /// What the machine knows of the counts; the driver knows the others.
+    pub counts: Counts,
+    /// Whether audio goes in but no results come out.
     pub is_stalled: bool,
     /// The connection, while there is one.
     pub connection: Option<ConnectionSnapshot>,
@@ -50,33 +30,38 @@ pub struct ConnectionSnapshot {
     pub last_send: Instant,
     /// When something was last received.
     pub last_receive: Instant,
-    /// Bytes of audio sent on it, our own silence included.
-    pub cursor_bytes: u64,
-    /// Up to where its audio has results, in its time.
-    pub result_end: Duration,
 }
 
 impl Session {
     /// What the session has done so far.
     pub fn snapshot(&self) -> Snapshot {
-        let Books { counts, ledger, .. } = &self.books;
         let current = self.current();
-        let unwritten: u64 = self.connections.iter().map(Connection::unwritten_bytes).sum();
+        let mut counts = self.books.counts.to_counts();
+        self.read(&mut counts);
+        if let Some(connection) = current {
+            connection.read(&mut counts, self.opened_at);
+        }
         Snapshot {
-            connections: self.connections_up,
-            keepalives: counts.keepalives,
-            audio: ledger.summary(),
-            finalizes: counts.finalizes,
-            written: counts.written,
-            messages: counts.messages,
-            bytes_finalized: ledger.finalized_bytes(),
-            bytes_lost: ledger.lost_bytes(),
-            finalizes_requested: counts.finalizes_requested,
-            finalizes_in_flight: counts.finalizes_in_flight(),
-            upstream_queue_bytes: self.backlog.bytes() + unwritten,
+            counts,
             is_stalled: current.is_some_and(Connection::is_stalled),
             connection: current.map(Connection::snapshot),
         }
+    }
+
+    /// The counts that stand in other books.
+    fn read(&self, counts: &mut Counts) {
+        let Books { ledger, .. } = &self.books;
+        let audio = ledger.summary();
+        let unwritten: u64 = self.connections.iter().map(Connection::unwritten_bytes).sum();
+        counts[Count::Connections] = u64::from(self.connections_up);
+        counts[Count::Frames] = audio.frames;
+        counts[Count::BytesReceived] = audio.bytes_received;
+        counts[Count::BytesSent] = audio.bytes_sent;
+        counts[Count::BytesDropped] = audio.bytes_dropped;
+        counts[Count::BytesFinalized] = ledger.finalized_bytes();
+        counts[Count::BytesLost] = ledger.lost_bytes();
+        counts[Count::FinalizesInFlight] = self.books.finalizes_in_flight();
+        counts[Count::UpstreamQueueBytes] = self.backlog.bytes() + unwritten;
     }
 
     /// The timers that run and when each is due, for the admin page.
@@ -95,9 +80,15 @@ impl Connection {
             up_since: self.up_since,
             last_send: self.last_send,
             last_receive: self.last_receive,
-            cursor_bytes: self.stream().cursor(),
-            result_end: self.stream().result_end(),
         }
+    }
+
+    fn read(&self, counts: &mut Counts, opened_at: Instant) {
+        let since_open = |at: Instant| millis(at.duration_since(opened_at));
+        counts[Count::LastSendMs] = since_open(self.last_send);
+        counts[Count::LastReceiveMs] = since_open(self.last_receive);
+        counts[Count::CursorBytes] = self.stream().cursor();
+        counts[Count::ResultEndMs] = millis(self.stream().result_end());
     }
 
     fn deadlines(&self) -> impl Iterator<Item = (Timer, Instant)> {

@@ -18,6 +18,7 @@ use crate::TimeMap;
 use crate::audio::AudioFormat;
 use crate::close::DgCode;
 use crate::close::{dg_code_of, reason_of_close};
+use crate::counts::Count;
 use crate::death::Trigger;
 use crate::dial::{DialFailure, DialPhases, DialReason};
 use crate::summary::{Outcome, Summary};

@@ -8,6 +8,7 @@ use super::super::view::View;
 use super::{REFRESH, page, tags};
 use crate::admin::quantity::{bytes, counted, time, time_or_dash};
 use session::State;
+use session::counts::Count;
 
 /// The sessions as a table, each with a link to its page.
 pub(in super::super) fn sessions(list: &List<'_>, query: &Query) -> String {
@@ -73,13 +74,13 @@ fn row(session: &View<'_>) -> Markup {
         tr {
             td { a href={ "/sessions/" (session.session_id) } { (session.session_id) } }
             td class=[alarm(session)] { (state(session)) }
-            td.n { (time(session.age_ms)) }
-            td.n { (time_or_dash(session.send_age_ms)) }
-            td.n { (time_or_dash(session.receive_age_ms)) }
-            td.n { (time_or_dash(session.transcript_lag_ms)) }
-            td.n { (bytes(session.queue_bytes.sum())) }
-            td.n { (session.keepalives) }
-            td { (time_or_dash(session.audio.accepted_ms)) }
+            td.n { (time(session.figures.age_ms)) }
+            td.n { (time_or_dash(session.figures.send_age_ms)) }
+            td.n { (time_or_dash(session.figures.receive_age_ms)) }
+            td.n { (time_or_dash(session.figures.transcript_lag_ms)) }
+            td.n { (bytes(session.figures.queued_bytes())) }
+            td.n { (session.figures.count(Count::Keepalives)) }
+            td { (time_or_dash(session.figures.accepted_ms())) }
             td { (finalizes(session)) }
             td { (tags(session.tags)) }
         }
@@ -101,9 +102,10 @@ pub(super) fn state(session: &View<'_>) -> String {
 }
 
 fn finalizes(session: &View<'_>) -> String {
-    let finalizes = &session.finalizes;
-    match finalizes.errors + finalizes.timeouts {
-        0 => finalizes.sent.to_string(),
-        failed => format!("{}, {failed} failed", finalizes.sent),
+    let count = |count| session.figures.count(count);
+    let sent = count(Count::FinalizesSent);
+    match count(Count::FinalizeErrors) + count(Count::FinalizeTimeouts) {
+        0 => sent.to_string(),
+        failed => format!("{sent}, {failed} failed"),
     }
 }

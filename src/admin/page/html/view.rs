@@ -7,7 +7,8 @@ use maud::{Markup, html};
 use super::super::view::{Connection, Detail, View};
 use super::sessions::{alarm, state};
 use super::{REFRESH, events, page, tags};
-use crate::admin::quantity::{bytes, counted, time, time_or_dash};
+use crate::admin::quantity::{counted, time, time_or_dash};
+use session::counts::Count;
 use session::fact::ConnectionDied;
 
 /// One session: identity, counters, timers and events.
@@ -19,7 +20,7 @@ pub(in super::super) fn session(detail: &Detail<'_>) -> String {
             @if let Some(died) = &view.death { (death(died)) }
             (identity(view))
             (connection(detail))
-            (counters(view))
+            @for (name, value) in view.figures.rows() { (row(name, value)) }
         }
         h2 { "Timers" }
         @if !detail.responsive {
@@ -56,60 +57,26 @@ fn identity(view: &View<'_>) -> Markup {
     html! {
         (row("endpoint", view.endpoint.path()))
         @if let Some(trace) = &view.trace_id { (row("trace", trace)) }
-        (row("age", time(view.age_ms)))
+        (row("age", time(view.figures.age_ms)))
         @if !view.tags.is_empty() { (row("tags", tags(view.tags))) }
     }
 }
 
 fn connection(detail: &Detail<'_>) -> Markup {
-    let sent = time_or_dash(detail.view.send_age_ms);
-    let received = time_or_dash(detail.view.receive_age_ms);
+    let sent = time_or_dash(detail.view.figures.send_age_ms);
+    let received = time_or_dash(detail.view.figures.receive_age_ms);
+    let so_far = counted(detail.view.figures.count(Count::Connections), "connection");
     html! {
         @match &detail.connection {
             Some(Connection { number, age_ms, .. }) => {
                 (row("connection", format_args!("number {number}, up for {}", time(*age_ms))))
             }
             None => {
-                (row("connection", format_args!(
-                    "not connected ({} so far)", counted(detail.view.connections, "connection")
-                )))
+                (row("connection", format_args!("not connected ({so_far} so far)")))
             }
         }
         @if let Some(request) = &detail.request_id { (row("request", request)) }
         (row("traffic", format_args!("last sent {sent} ago, last received {received} ago")))
-    }
-}
-
-fn counters(view: &View<'_>) -> Markup {
-    let audio = &view.audio;
-    let [accepted, finalized, in_flight, lost] =
-        [audio.accepted_ms, audio.finalized_ms, audio.in_flight_ms, audio.lost_ms]
-            .map(time_or_dash);
-    let [received, sent, dropped] =
-        [audio.bytes_received, audio.bytes_sent, audio.bytes_dropped].map(bytes);
-    let finalizes = &view.finalizes;
-    let queues = &view.queue_bytes;
-    html! {
-        (row("audio", format_args!(
-            "{accepted} accepted: {finalized} final, {in_flight} in flight, {lost} lost"
-        )))
-        (row("", format_args!(
-            "{}, {received}: {sent} sent, {dropped} dropped", counted(audio.frames, "frame")
-        )))
-        (row("lag", time_or_dash(view.transcript_lag_ms)))
-        (row("waiting", format_args!(
-            "{} for Deepgram, {} for the application",
-            bytes(queues.to_upstream), bytes(queues.to_app)
-        )))
-        (row("keepalives", view.keepalives))
-        (row("finalizes", format_args!(
-            "{} requested: {} sent, {} in flight, {} timed out, {} failed, {} skipped",
-            finalizes.requested, finalizes.sent, finalizes.in_flight, finalizes.timeouts,
-            finalizes.errors, finalizes.skipped_dead
-        )))
-        (row("messages", format_args!(
-            "{}, {} final", view.messages.received, view.messages.finals
-        )))
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::{Connection, Context, Event, Timer};
+use crate::counts::Count;
 use crate::fact::{
     Fact, FinalizeAnswered, FinalizeFailed, FinalizeSkipped, FinalizeTimedOut, SkipCause,
 };
@@ -15,7 +16,7 @@ impl Connection {
     /// The kernel has taken some. An answer may have come before this was known.
     pub(super) fn finalizes_written(&mut self, cx: &mut Context<'_>, count: u64) {
         let answered = std::mem::take(&mut self.finalizes.answered_early).min(count);
-        cx.books.counts.finalizes.sent += count;
+        cx.books.counts[Count::FinalizesSent] += count;
         if count > answered {
             self.finalizes.push(cx.now, count - answered);
             if !self.timers.is_running(Timer::Finalize) {
@@ -52,7 +53,7 @@ impl Connection {
             self.timers.set(Timer::Finalize, deadline);
         }
         if count > 0 {
-            cx.books.counts.finalizes.timeouts += count;
+            cx.books.counts[Count::FinalizeTimeouts] += count;
             cx.books.record(Fact::FinalizeTimedOut(FinalizeTimedOut { waited: timeout, count }));
         }
         None
@@ -70,7 +71,7 @@ impl Connection {
     pub(super) fn fail_unwritten_finalizes(&mut self, cx: &mut Context<'_>) {
         let count = std::mem::take(&mut self.unwritten.finalizes);
         if count > 0 {
-            cx.books.counts.finalizes.errors += count;
+            cx.books.counts[Count::FinalizeErrors] += count;
             cx.books.record(Fact::FinalizeFailed(FinalizeFailed { count }));
         }
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::{Connection, Context, Event, Timer};
+use crate::counts::Count;
 use crate::fact::StallOutcome;
 use crate::{MessageKind, Observation, TimeMap};
 
@@ -19,7 +20,7 @@ impl Connection {
         self.end_stall(cx, StallOutcome::Recovered);
         self.answered = true;
         self.timers.clear(Timer::Prime);
-        cx.books.counts.messages.received += 1;
+        cx.books.counts[Count::Messages] += 1;
         self.observe(cx, kind);
         self.account(cx, kind);
         Event::Message { text, kind, times: self.times(cx) }
@@ -66,7 +67,7 @@ impl Connection {
 
     /// Text is final up to `end`.
     fn finalize(&mut self, cx: &mut Context<'_>, end: Duration, channel: u32, channels: u32) {
-        cx.books.counts.messages.finals += 1;
+        cx.books.counts[Count::Finals] += 1;
         if let Some(format) = cx.config.audio {
             let bytes = self.stream.finalize(format, end, channel, channels);
             cx.books.ledger.finalize(bytes);

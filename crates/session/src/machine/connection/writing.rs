@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::super::books::FirstAudio;
 use super::{Connection, Context, Event, State, Timer};
+use crate::counts::{Count, Counted};
 use crate::fact::{Fact, GapLevel, KeepaliveGap, KeepaliveSent};
 use crate::{Observation, Side, Written};
 
@@ -17,7 +18,7 @@ impl Connection {
         self.unwritten_bytes = 0;
         cx.books.unblocked(cx.now, Side::Upstream, self.blocked_since.take());
         self.timers.clear(Timer::Write);
-        cx.books.counts.written.merge(&written);
+        count(&mut cx.books.counts, &written);
         cx.books.ledger.send(written.audio_frames, written.audio_bytes);
         self.stream.send(written.audio_bytes);
         self.pings_written(cx, written.pings);
@@ -45,7 +46,7 @@ impl Connection {
     /// The silence since the last send is over, by a send or by the connection's death.
     pub(super) fn end_gap(&mut self, cx: &mut Context<'_>) {
         let gap = cx.now.duration_since(self.last_send);
-        cx.books.counts.send_gap_max = cx.books.counts.send_gap_max.max(gap);
+        cx.books.send_gap_max = cx.books.send_gap_max.max(gap);
         cx.books.segment.send_gap_max = cx.books.segment.send_gap_max.max(gap);
         if gap >= GAP_NOTICED {
             cx.books.observe(Observation::SendGap { gap });
@@ -57,7 +58,7 @@ impl Connection {
 
     fn keepalives_written(&mut self, cx: &mut Context<'_>, count: u64) {
         let lateness = self.keepalive_lateness.take().unwrap_or_default();
-        cx.books.counts.keepalives += count;
+        cx.books.counts[Count::Keepalives] += count;
         if count > 0 {
             let endpoint = cx.config.endpoint;
             cx.books.record(Fact::KeepaliveSent(KeepaliveSent { endpoint, lateness }));
@@ -90,4 +91,12 @@ impl Connection {
     pub(super) fn send_age(&self, now: Instant) -> Duration {
         now.duration_since(self.last_send)
     }
+}
+
+/// Keepalives and Finalizes are counted with what follows from them.
+fn count(counts: &mut Counted, written: &Written) {
+    counts[Count::FramesSent] += written.audio_frames;
+    counts[Count::TextsSent] += written.texts;
+    counts[Count::CloseStreamsSent] += written.close_streams;
+    counts[Count::PingsSent] += written.pings;
 }

@@ -43,7 +43,7 @@ fn the_buffer_is_bounded_without_a_time_and_for_empty_entries() {
     let mut world = World::new(SessionConfig { audio: None, ..config() });
     while world.session.wants_app_input() {
         world.app(AppInput::Finalize { channel: None });
-        assert!(world.session.books.counts.finalizes_requested < 20_000, "no bound");
+        assert!(world.session.books.counts[Count::FinalizesRequested] < 20_000, "no bound");
     }
 }
 

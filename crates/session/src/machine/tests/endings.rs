@@ -201,7 +201,8 @@ fn finalizes_are_counted_by_what_became_of_them() {
     world.advance(secs(4));
     world.app(AppInput::Audio(frame()));
     assert_eq!(
-        world.session.books.counts.finalizes.timeouts, 1,
+        world.session.books.counts[Count::FinalizeTimeouts],
+        1,
         "the younger one has a second left"
     );
     world.result(true, true);
@@ -231,7 +232,7 @@ fn one_answer_answers_all_that_were_sent_before_it() {
     world.result(true, true);
     world.settle();
     world.advance(secs(6));
-    assert_eq!(world.session.books.counts.finalizes.timeouts, 0);
+    assert_eq!(world.session.books.counts[Count::FinalizeTimeouts], 0);
 }
 
 #[test]

@@ -52,11 +52,8 @@ fn a_results_lag_is_the_audio_sent_less_its_end() {
     let expected =
         [(Some(secs(2)), Some(secs(3))), (Some(Duration::from_millis(250)), None), (None, None)];
     assert_eq!(lags, expected, "the first result comes once");
-    let connection = world.session.snapshot().connection.unwrap();
-    assert_eq!(
-        (connection.cursor_bytes, connection.result_end),
-        (96_000, Duration::from_millis(2_750))
-    );
+    let counts = world.session.snapshot().counts;
+    assert_eq!((counts[Count::CursorBytes], counts[Count::ResultEndMs]), (96_000, 2_750));
 }
 
 #[test]
@@ -337,25 +334,25 @@ fn a_finalize_is_in_flight_until_one_fact_settles_it() {
     for _ in 0..3 {
         world.app(AppInput::Finalize { channel: None });
     }
-    let snapshot = world.session.snapshot();
-    assert_eq!((snapshot.finalizes_requested, snapshot.finalizes_in_flight), (3, 3));
+    let counts = world.session.snapshot().counts;
+    assert_eq!((counts[Count::FinalizesRequested], counts[Count::FinalizesInFlight]), (3, 3));
     world.advance(secs(5));
-    assert_eq!(world.session.snapshot().finalizes_in_flight, 0);
+    assert_eq!(world.session.snapshot().counts[Count::FinalizesInFlight], 0);
     world.close(Some(1011), "x");
     world.app(AppInput::Finalize { channel: None });
-    let snapshot = world.session.snapshot();
-    assert_eq!((snapshot.finalizes_requested, snapshot.finalizes_in_flight), (4, 0));
+    let counts = world.session.snapshot().counts;
+    assert_eq!((counts[Count::FinalizesRequested], counts[Count::FinalizesInFlight]), (4, 0));
 }
 
 #[test]
 fn what_waits_for_deepgram_is_shown() {
     let mut world = World::new(config());
     world.app(AppInput::Audio(frame()));
-    assert!(world.session.snapshot().upstream_queue_bytes >= FRAME_BYTES as u64);
+    assert!(world.session.snapshot().counts[Count::UpstreamQueueBytes] >= FRAME_BYTES as u64);
     world.upstream_writes = false;
     world.connect();
-    assert_eq!(world.session.snapshot().upstream_queue_bytes, FRAME_BYTES as u64);
+    assert_eq!(world.session.snapshot().counts[Count::UpstreamQueueBytes], FRAME_BYTES as u64);
     world.upstream_writes = true;
     world.settle();
-    assert_eq!(world.session.snapshot().upstream_queue_bytes, 0);
+    assert_eq!(world.session.snapshot().counts[Count::UpstreamQueueBytes], 0);
 }

@@ -164,7 +164,7 @@ proptest! {
         world.advance(secs(60));
         prop_assert!(world.session.is_closed(), "{:?}", world.session.route());
         world.summary();
-        prop_assert_eq!(world.session.snapshot().finalizes_in_flight, 0, "each is settled by one fact");
+        prop_assert_eq!(world.session.snapshot().counts[Count::FinalizesInFlight], 0, "each is settled by one fact");
         let count = |is_it: fn(&Fact) -> bool| world.facts.iter().filter(|it| is_it(it)).count();
         let up = count(|it| matches!(it, Fact::Connected(_)));
         let over = count(|it| matches!(it, Fact::ConnectionClosed(_) | Fact::ConnectionDied(_)));

@@ -70,13 +70,13 @@ fn a_slow_reader_makes_deepgram_neither_late_nor_silent() {
     world.deepgram.mute = true;
     world.advance(secs(20));
     assert_eq!(world.session.state(), State::Closing);
-    assert_eq!(world.session.books.counts.finalizes.timeouts, 0);
+    assert_eq!(world.session.books.counts[Count::FinalizeTimeouts], 0);
     world.app_writes = true;
     world.settle();
     world.advance(secs(4));
-    assert_eq!(world.session.books.counts.finalizes.timeouts, 0, "its time begins anew");
+    assert_eq!(world.session.books.counts[Count::FinalizeTimeouts], 0, "its time begins anew");
     world.advance(secs(1));
-    assert_eq!(world.session.books.counts.finalizes.timeouts, 1);
+    assert_eq!(world.session.books.counts[Count::FinalizeTimeouts], 1);
     world.advance(secs(5));
     assert_eq!(world.summary().outcome, Outcome::TimedOut);
 }
