@@ -3,6 +3,7 @@
 //! It is read-only, except for the log level. Each connection serves one request, so that no idle
 //! client occupies one of the bounded slots, and a slow one does so for half a minute at most.
 
+pub mod column;
 pub(crate) mod figures;
 mod page;
 pub(crate) mod quantity;

@@ -2,14 +2,12 @@
 //!
 //! Missing or unknown members are not errors: command and daemon may have different versions.
 
-mod column;
-
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::plain;
+use crate::admin::column::{Column, Row, Tone};
 use crate::admin::figures::Figures;
-pub(super) use column::Column;
-pub use column::SortKey;
 
 /// `/sessions`.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -94,29 +92,24 @@ pub(super) struct Event {
     pub(super) fields: Map<String, Value>,
 }
 
-/// How much attention a session needs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Tone {
-    Calm,
-    /// Its keepalive is late: Deepgram closes after 10 s.
-    Warning,
-    /// Dead or stalled.
-    Alarm,
-}
-
-/// At this send age a connection is close to Deepgram's limit of 10 s.
-const NEAR_MISS_MS: u64 = 8_000;
-
 impl Session {
-    pub(super) fn tone(&self) -> Tone {
-        let is_held = ["open", "finalizing", "closing"].contains(&&*self.state);
-        if self.state == "dead" || self.stalled {
-            Tone::Alarm
-        } else if is_held && self.figures.send_age_ms >= Some(NEAR_MISS_MS) {
-            Tone::Warning
-        } else {
-            Tone::Calm
+    fn row(&self) -> Row<'_> {
+        Row {
+            session_id: &self.session_id,
+            state: &self.state,
+            death: self.death.as_ref().map(|death| &*death.reason),
+            is_stalled: self.stalled,
+            figures: &self.figures,
         }
+    }
+
+    pub(super) fn tone(&self) -> Tone {
+        self.row().tone()
+    }
+
+    /// Its value in a column, made safe for a terminal.
+    pub(super) fn cell(&self, column: &Column) -> String {
+        plain::line(&column.cell(&self.row()))
     }
 }
 
@@ -125,6 +118,7 @@ pub(super) mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::admin::column::COLUMNS;
 
     /// Two sessions, one well and one dead, as the daemon tells them.
     pub(in crate::commands) fn sessions() -> Sessions {
@@ -164,17 +158,13 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn the_dead_alarm_and_a_late_keepalive_warns() {
-        let tone = |state: &str, send_age_ms, stalled| {
-            let state = state.to_owned();
-            let mut figures = Figures::default();
-            figures.send_age_ms = Some(send_age_ms);
-            Session { state, figures, stalled, ..Session::default() }.tone()
-        };
-        assert_eq!(tone("open", 7_999, false), Tone::Calm);
-        assert_eq!(tone("open", 8_000, false), Tone::Warning);
-        assert_eq!(tone("parked", 600_000, false), Tone::Calm, "nothing is held");
-        assert_eq!(tone("open", 0, true), Tone::Alarm);
-        assert_eq!(tone("dead", 0, false), Tone::Alarm);
+    fn a_row_tells_a_session_in_a_line() {
+        let sessions = sessions();
+        let row = |index: usize| COLUMNS.each_ref().map(|it| sessions.sessions[index].cell(it));
+        let well = ["call-7", "open", "12m34s", "1.2s", "0.3s", "0.8s", "3.12 KiB", "128", "40.0s"];
+        assert_eq!(row(0)[..9], well);
+        assert_eq!(row(0)[9], "12, 3 failed");
+        assert_eq!(row(1)[1..4], ["dead: net_0001_idle", "31.0s", "12.0s"]);
+        assert_eq!(row(1)[4..], ["-", "-", "0 B", "2", "-", "0"]);
     }
 }

@@ -12,8 +12,9 @@ use clap::builder::PossibleValuesParser;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::admin;
-use super::live::{Session, Sessions, SortKey};
+use super::live::{Session, Sessions};
 use super::screen::OutputError;
+use crate::admin::column::SortKey;
 use session::State;
 
 /// Show the live sessions of a running daemon, or one of them in full.

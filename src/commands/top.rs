@@ -16,7 +16,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::admin::{self, Address, AskError};
-use super::live::{Sessions, SortKey};
+use super::live::Sessions;
+use crate::admin::column::SortKey;
 use fullscreen::Fullscreen;
 use screen::Palette;
 use view::{Pressed, View};

@@ -5,65 +5,25 @@ use std::cmp::Ordering;
 use url::form_urlencoded;
 
 use super::view::View;
+use crate::admin::column::SortKey;
 use session::State;
-use session::counts::Count;
 
 /// A parsed query string.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Query {
     /// Only sessions in this state.
     pub(super) state: Option<State>,
-    pub(super) sort: Sort,
+    pub(super) sort: SortKey,
     /// Smallest first instead of largest.
     pub(super) is_ascending: bool,
     /// Maximum number of sessions.
     pub(super) limit: Option<usize>,
 }
 
-/// What sessions are sorted by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Sort {
-    Age,
-    SendAge,
-    ReceiveAge,
-    Lag,
-    Queue,
-    Keepalives,
-}
-
-impl Sort {
-    /// Every key, in declaration order.
-    pub(super) const ALL: [Self; 6] =
-        [Self::Age, Self::SendAge, Self::ReceiveAge, Self::Lag, Self::Queue, Self::Keepalives];
-
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::Age => "age",
-            Self::SendAge => "send_age",
-            Self::ReceiveAge => "receive_age",
-            Self::Lag => "lag",
-            Self::Queue => "queue",
-            Self::Keepalives => "keepalives",
-        }
-    }
-
-    /// A session's value, if it has one.
-    fn of(self, session: &View<'_>) -> Option<u64> {
-        match self {
-            Self::Age => Some(session.figures.age_ms),
-            Self::SendAge => session.figures.send_age_ms,
-            Self::ReceiveAge => session.figures.receive_age_ms,
-            Self::Lag => session.figures.transcript_lag_ms,
-            Self::Queue => Some(session.figures.queued_bytes()),
-            Self::Keepalives => Some(session.figures.count(Count::Keepalives)),
-        }
-    }
-}
-
 /// All sessions, oldest first.
 impl Default for Query {
     fn default() -> Self {
-        Self { state: None, sort: Sort::Age, is_ascending: false, limit: None }
+        Self { state: None, sort: SortKey::Age, is_ascending: false, limit: None }
     }
 }
 
@@ -77,7 +37,7 @@ impl Query {
         for (name, value) in form_urlencoded::parse(text.as_bytes()) {
             match &*name {
                 "state" => query.state = Some(word(&value, "state", &State::ALL, State::as_str)?),
-                "sort" => query.sort = word(&value, "sort", &Sort::ALL, Sort::as_str)?,
+                "sort" => query.sort = word(&value, "sort", &SortKey::ALL, SortKey::as_str)?,
                 "order" => query.is_ascending = word(&value, "order", &[false, true], order)?,
                 "limit" => {
                     let limit = value.parse();
@@ -96,7 +56,7 @@ impl Query {
     /// to sort by come last either way.
     pub(super) fn apply(&self, sessions: &mut Vec<View<'_>>) -> usize {
         sessions.retain(|session| self.state.is_none_or(|state| session.state == state));
-        sessions.sort_by(|a, b| match (self.sort.of(a), self.sort.of(b)) {
+        sessions.sort_by(|a, b| match (self.sort.of(&a.figures), self.sort.of(&b.figures)) {
             (Some(a), Some(b)) if self.is_ascending => a.cmp(&b),
             (Some(a), Some(b)) => b.cmp(&a),
             (Some(_), None) => Ordering::Less,
@@ -109,7 +69,7 @@ impl Query {
     }
 
     /// The link that sorts by this; in reverse, if it already does.
-    pub(super) fn sorted_by(&self, sort: Sort) -> String {
+    pub(super) fn sorted_by(&self, sort: SortKey) -> String {
         let is_ascending = self.sort == sort && !self.is_ascending;
         let mut link = format!("/sessions?sort={}&order={}", sort.as_str(), order(is_ascending));
         if let Some(state) = self.state {
@@ -149,7 +109,7 @@ mod tests {
             let query = Query::parse(&format!("state={}", state.as_str())).unwrap();
             assert_eq!(query, Query { state: Some(state), ..Query::default() });
         }
-        for sort in Sort::ALL {
+        for sort in SortKey::ALL {
             let query = Query::parse(&format!("sort={}&order=asc&limit=7", sort.as_str())).unwrap();
             assert_eq!(query, Query { state: None, sort, is_ascending: true, limit: Some(7) });
         }
@@ -179,7 +139,13 @@ mod tests {
     #[test]
     fn a_link_sorts_and_turns_around() {
         let query = Query::parse("state=dead&limit=5").unwrap();
-        assert_eq!(query.sorted_by(Sort::Age), "/sessions?sort=age&order=asc&state=dead&limit=5");
-        assert_eq!(query.sorted_by(Sort::Lag), "/sessions?sort=lag&order=desc&state=dead&limit=5");
+        assert_eq!(
+            query.sorted_by(SortKey::Age),
+            "/sessions?sort=age&order=asc&state=dead&limit=5"
+        );
+        assert_eq!(
+            query.sorted_by(SortKey::Lag),
+            "/sessions?sort=lag&order=desc&state=dead&limit=5"
+        );
     }
 }

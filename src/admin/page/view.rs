@@ -7,6 +7,7 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use tokio::time::timeout;
 
+use crate::admin::column::Row;
 use crate::admin::figures::Figures;
 use crate::json;
 use crate::live::{Entry, Inspection, LiveSession};
@@ -49,6 +50,16 @@ impl<'a> View<'a> {
             trace_id: session.trace().map(|trace| trace.trace_id_text()),
             figures: Figures::of(session, now),
             tags: &session.tags,
+        }
+    }
+
+    pub(super) fn row(&self) -> Row<'_> {
+        Row {
+            session_id: self.session_id.as_str(),
+            state: self.state.as_str(),
+            death: self.death.as_ref().map(|died| died.death.reason.as_str()),
+            is_stalled: self.stalled,
+            figures: &self.figures,
         }
     }
 }

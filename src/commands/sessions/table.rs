@@ -1,19 +1,20 @@
 //! The live sessions as a table.
 
-use comfy_table::{CellAlignment, ContentLineStyle, Table, TableStyle};
+use comfy_table::{Cell, CellAlignment, ContentLineStyle, Table, TableStyle};
 
-use crate::commands::live::{Column, Sessions};
+use crate::admin::column::COLUMNS;
+use crate::commands::live::Sessions;
 
 /// A header and a line per session, then how many are left out.
 pub(super) fn of(sessions: &Sessions) -> String {
     if sessions.sessions.is_empty() {
         return "no live sessions".into();
     }
-    let mut table = bare(Column::ALL.map(Column::title));
+    let mut table = bare(COLUMNS.iter().map(|column| column.title.to_uppercase()));
     for session in &sessions.sessions {
-        table.add_row(Column::ALL.map(|column| column.cell(session)));
+        table.add_row(COLUMNS.iter().map(|column| session.cell(column)));
     }
-    for (index, column) in Column::ALL.into_iter().enumerate() {
+    for (index, column) in COLUMNS.iter().enumerate() {
         if column.is_quantity() {
             let shown = table.column_mut(index).expect("the header has all columns");
             shown.set_cell_alignment(CellAlignment::Right);
@@ -27,10 +28,10 @@ pub(super) fn of(sessions: &Sessions) -> String {
 }
 
 /// A table without borders, so that other programs can parse it.
-pub(super) fn bare(titles: impl IntoIterator<Item = &'static str>) -> Table {
+pub(super) fn bare(titles: impl IntoIterator<Item = impl Into<Cell>>) -> Table {
     let mut table = Table::new();
     let style = TableStyle::new().header_lines(ContentLineStyle::none());
-    table.load_style(style).set_header(titles.into_iter().collect::<Vec<_>>());
+    table.load_style(style).set_header(titles);
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
     }

@@ -7,7 +7,8 @@ use ratatui::text::{Line, Span, Text};
 use ratatui::widgets::{Cell, Row, Table};
 
 use super::view::{View, letter};
-use crate::commands::live::{Column, Session, Sessions, SortKey, Summary, Tone};
+use crate::admin::column::{COLUMNS, Column, SortKey, Tone};
+use crate::commands::live::{Session, Sessions, Summary};
 use crate::commands::plain;
 
 /// How sessions are highlighted.
@@ -82,9 +83,9 @@ fn draw_sessions(
     palette: Palette,
 ) {
     let columns = fitting(&seen.sessions, area.width);
-    let titles = columns.iter().map(|(column, _)| cell(*column, title(*column, view)));
+    let titles = columns.iter().map(|(column, _)| cell(column, title(column, view)));
     let row = |session: &Session| {
-        let cells = columns.iter().map(|(column, _)| cell(*column, column.cell(session)));
+        let cells = columns.iter().map(|(column, _)| cell(column, session.cell(column)));
         Row::new(cells).style(palette.of_tone(session.tone()))
     };
     let widths = columns.iter().map(|(_, width)| Constraint::Length(*width));
@@ -95,33 +96,35 @@ fn draw_sessions(
 }
 
 /// The columns that fit, from the left, each as wide as its content.
-fn fitting(sessions: &[Session], room: u16) -> Vec<(Column, u16)> {
+fn fitting(sessions: &[Session], room: u16) -> Vec<(&'static Column, u16)> {
     let mut taken = 0;
-    let with_width = Column::ALL.into_iter().map(|column| (column, width(column, sessions)));
+    let with_width = COLUMNS.iter().map(|column| (column, width(column, sessions)));
     with_width
-        .take_while(|(column, width)| {
-            taken += width + if taken == 0 { 0 } else { SPACING };
-            *column == Column::Id || taken <= room
+        .take_while(|(_, width)| {
+            let is_first = taken == 0;
+            taken += width + if is_first { 0 } else { SPACING };
+            is_first || taken <= room
         })
         .collect()
 }
 
-fn width(column: Column, sessions: &[Session]) -> u16 {
-    let cells = sessions.iter().map(|session| Line::from(column.cell(session)).width());
+fn width(column: &Column, sessions: &[Session]) -> u16 {
+    let cells = sessions.iter().map(|session| Line::from(session.cell(column)).width());
     // The title may have an arrow.
-    let title = column.title().len() + if column.sort_key().is_some() { 1 } else { 0 };
+    let title = column.title.len() + if column.sort_key().is_some() { 1 } else { 0 };
     let widest = cells.fold(title, usize::max);
     u16::try_from(widest).unwrap_or(u16::MAX).min(WIDTH_MAX)
 }
 
-fn title(column: Column, view: &View) -> String {
+fn title(column: &Column, view: &View) -> String {
+    let title = column.title.to_uppercase();
     if column.sort_key() != Some(view.sort) {
-        return column.title().into();
+        return title;
     }
-    format!("{}{}", column.title(), if view.is_ascending { '▲' } else { '▼' })
+    format!("{title}{}", if view.is_ascending { '▲' } else { '▼' })
 }
 
-fn cell(column: Column, text: String) -> Cell<'static> {
+fn cell(column: &Column, text: String) -> Cell<'static> {
     let text = Text::from(text);
     Cell::from(if column.is_quantity() { text.right_aligned() } else { text })
 }

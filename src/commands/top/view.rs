@@ -2,8 +2,9 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
+use crate::admin::column::SortKey;
 use crate::commands::admin::AskError;
-use crate::commands::live::{Sessions, SortKey};
+use crate::commands::live::Sessions;
 use crate::commands::plain;
 
 /// What is shown, how, and the last response.

@@ -2,13 +2,13 @@
 
 use maud::{Markup, html};
 
-use super::super::query::{Query, Sort};
+use super::super::query::Query;
 use super::super::sessions::{List, Summary};
 use super::super::view::View;
 use super::{REFRESH, page, tags};
-use crate::admin::quantity::{bytes, counted, time, time_or_dash};
+use crate::admin::column::{COLUMNS, Column, Tone};
+use crate::admin::quantity::counted;
 use session::State;
-use session::counts::Count;
 
 /// The sessions as a table, each with a link to its page.
 pub(in super::super) fn sessions(list: &List<'_>, query: &Query) -> String {
@@ -16,7 +16,7 @@ pub(in super::super) fn sessions(list: &List<'_>, query: &Query) -> String {
     let body = html! {
         p { (in_numbers(&list.summary)) }
         table {
-            tr { @for column in COLUMNS { (column.head(query)) } }
+            tr { @for column in &COLUMNS { (head(column, query)) } th { "tags" } }
             @for session in &list.sessions { (row(session)) }
         }
         @if list.total == 0 { p { "No matching live sessions." } }
@@ -37,75 +37,38 @@ fn in_numbers(summary: &Summary) -> Markup {
     }
 }
 
-/// A column's title, and what it sorts by.
-struct Column(&'static str, Option<Sort>);
-
-const COLUMNS: [Column; 11] = [
-    Column("session", None),
-    Column("state", None),
-    Column("age", Some(Sort::Age)),
-    Column("sent", Some(Sort::SendAge)),
-    Column("received", Some(Sort::ReceiveAge)),
-    Column("lag", Some(Sort::Lag)),
-    Column("queue", Some(Sort::Queue)),
-    Column("keepalives", Some(Sort::Keepalives)),
-    Column("audio", None),
-    Column("finalizes", None),
-    Column("tags", None),
-];
-
-impl Column {
-    fn head(&self, query: &Query) -> Markup {
-        let Self(title, Some(sort)) = *self else {
-            return html! { th { (self.0) } };
-        };
-        let arrow = if query.is_ascending { " ▲" } else { " ▼" };
-        html! {
-            th.n {
-                a href=(query.sorted_by(sort)) { (title) }
-                @if query.sort == sort { (arrow) }
-            }
+/// A column's title, with a link that sorts by it.
+fn head(column: &Column, query: &Query) -> Markup {
+    let Some(sort) = column.sort_key() else {
+        return html! { th class=[quantity(column)] { (column.title) } };
+    };
+    let arrow = if query.is_ascending { " ▲" } else { " ▼" };
+    html! {
+        th class=[quantity(column)] {
+            a href=(query.sorted_by(sort)) { (column.title) }
+            @if query.sort == sort { (arrow) }
         }
     }
 }
 
+/// The first cell links to the session's page; after the columns come the tags.
 fn row(session: &View<'_>) -> Markup {
+    let row = session.row();
+    let [id, state, others @ ..] = &COLUMNS;
     html! {
         tr {
-            td { a href={ "/sessions/" (session.session_id) } { (session.session_id) } }
-            td class=[alarm(session)] { (state(session)) }
-            td.n { (time(session.figures.age_ms)) }
-            td.n { (time_or_dash(session.figures.send_age_ms)) }
-            td.n { (time_or_dash(session.figures.receive_age_ms)) }
-            td.n { (time_or_dash(session.figures.transcript_lag_ms)) }
-            td.n { (bytes(session.figures.queued_bytes())) }
-            td.n { (session.figures.count(Count::Keepalives)) }
-            td { (time_or_dash(session.figures.accepted_ms())) }
-            td { (finalizes(session)) }
+            td { a href={ "/sessions/" (session.session_id) } { (id.cell(&row)) } }
+            td class=[alarm(session)] { (state.cell(&row)) }
+            @for column in others { td class=[quantity(column)] { (column.cell(&row)) } }
             td { (tags(session.tags)) }
         }
     }
 }
 
+fn quantity(column: &Column) -> Option<&'static str> {
+    column.is_quantity().then_some("n")
+}
+
 pub(super) fn alarm(session: &View<'_>) -> Option<&'static str> {
-    (session.state == State::Dead || session.stalled).then_some("alarm")
-}
-
-/// Its state, and what is wrong with it.
-pub(super) fn state(session: &View<'_>) -> String {
-    let state = session.state.as_str();
-    match &session.death {
-        Some(died) => format!("{state}: {}", died.death.reason.as_str()),
-        None if session.stalled => format!("{state}, stalled"),
-        None => state.into(),
-    }
-}
-
-fn finalizes(session: &View<'_>) -> String {
-    let count = |count| session.figures.count(count);
-    let sent = count(Count::FinalizesSent);
-    match count(Count::FinalizeErrors) + count(Count::FinalizeTimeouts) {
-        0 => sent.to_string(),
-        failed => format!("{sent}, {failed} failed"),
-    }
+    (session.row().tone() == Tone::Alarm).then_some("alarm")
 }
