@@ -1,6 +1,7 @@
 //! The subcommands.
 //!
-//! They are plain clients of the daemon: anything they can do, any application can do.
+//! `run` is the daemon itself, and `demo` and `lab` start one. What streams or asks is a plain
+//! client: anything that it can do, any application can do.
 
 pub mod admin;
 pub mod configuration;

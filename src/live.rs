@@ -47,13 +47,13 @@ pub struct LiveSession {
     pub counters: Counters,
     state: AtomicU8,
     trace: OnceLock<TraceContext>,
-    story: Mutex<Story>,
+    history: Mutex<History>,
     calls: Calls,
 }
 
 /// Its events in detail; touched a few times per connection.
 #[derive(Debug, Default)]
-struct Story {
+struct History {
     recorder: Recorder,
     request_id: Option<Box<str>>,
     first_death: Option<Box<ConnectionDied>>,
@@ -78,7 +78,7 @@ impl LiveSession {
             counters: Counters::default(),
             state: AtomicU8::new(State::Connecting as u8),
             trace: OnceLock::new(),
-            story: Mutex::default(),
+            history: Mutex::default(),
             calls: Calls::default(),
         })
     }
@@ -120,30 +120,30 @@ impl LiveSession {
 
     /// Deepgram's `dg-request-id` of the latest connection.
     pub fn request_id(&self) -> Option<String> {
-        self.story().request_id.as_deref().map(str::to_owned)
+        self.history().request_id.as_deref().map(str::to_owned)
     }
 
     /// The first death of one of its connections.
     pub fn first_death(&self) -> Option<ConnectionDied> {
-        self.story().first_death.as_deref().cloned()
+        self.history().first_death.as_deref().cloned()
     }
 
     /// Its latest events, oldest first.
     pub fn events(&self) -> Vec<Entry> {
-        self.story().recorder.entries()
+        self.history().recorder.entries()
     }
 
     /// Records an event. Only for the driver.
     pub fn remember(&self, now: Instant, fact: Fact) {
-        let mut story = self.story();
+        let mut history = self.history();
         match &fact {
-            Fact::Connected(up) => story.request_id = up.request_id.as_deref().map(Into::into),
+            Fact::Connected(up) => history.request_id = up.request_id.as_deref().map(Into::into),
             Fact::ConnectionDied(died) => {
-                story.first_death.get_or_insert_with(|| Box::new(died.clone()));
+                history.first_death.get_or_insert_with(|| Box::new(died.clone()));
             }
             _ => {}
         }
-        story.recorder.record(now.saturating_duration_since(self.opened_at), fact);
+        history.recorder.record(now.saturating_duration_since(self.opened_at), fact);
     }
 
     /// Notifies the session that shutdown has started and cuts at `deadline`. Only the first call counts.
@@ -167,8 +167,8 @@ impl LiveSession {
         self.calls.poll(cx, wants_drain)
     }
 
-    fn story(&self) -> MutexGuard<'_, Story> {
+    fn history(&self) -> MutexGuard<'_, History> {
         // It is consistent after every statement, whatever panicked.
-        self.story.lock().unwrap_or_else(PoisonError::into_inner)
+        self.history.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -15,7 +15,7 @@ mod observer;
 pub mod otlp;
 mod process;
 mod runtime;
-mod sessions;
+mod session_table;
 mod trace;
 
 #[cfg(test)]
@@ -38,12 +38,12 @@ use metrics::Metrics;
 use otlp::{SpanExport, Tracers};
 use session::State;
 use session::trace::TraceContext;
-use sessions::Sessions;
+use session_table::SessionTable;
 
 pub use deaths::DeathRecord;
 pub use exposition::Format;
 pub use observer::SessionTelemetry;
-pub use sessions::SeriesLimits;
+pub use session_table::SeriesLimits;
 
 /// The version of this build.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -59,7 +59,7 @@ pub const REVISION: &str = match option_env!("DEEPGRAM_SIDECAR_REVISION") {
 pub struct Telemetry {
     registry: Registry,
     metrics: Arc<Metrics>,
-    sessions: Arc<Sessions>,
+    sessions: Arc<SessionTable>,
     tracers: Option<Arc<Tracers>>,
     log_drops: Arc<OnceLock<ErrorCounter>>,
     deaths: Arc<Deaths>,
@@ -73,7 +73,7 @@ impl Telemetry {
         Self {
             registry,
             metrics,
-            sessions: Sessions::new(limits),
+            sessions: SessionTable::new(limits),
             tracers: None,
             log_drops: Arc::default(),
             deaths: Arc::default(),

@@ -431,7 +431,7 @@ fn nothing_that_looks_like_a_key_is_told_again() {
 
 #[test]
 fn the_report_of_a_hopeless_file_ends() {
-    let text: String = (0..1000).map(|index| format!("stranger{index}: 1\n")).collect();
+    let text: String = (0..1000).map(|index| format!("unknown{index}: 1\n")).collect();
     let error = Setup::file(text).load().unwrap_err();
     assert_eq!((error.problems.len(), error.omitted), (50, 950));
     assert_eq!(error.problems[49].place, Place::File(Some(50)));

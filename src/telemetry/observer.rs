@@ -11,7 +11,7 @@ use super::event::{
     Answered, Died, Emit, FlightRecorded, FrameRefused, Observed, SessionCancelled, SessionClosed,
     SessionOpened,
 };
-use super::sessions::SeriesEntry;
+use super::session_table::SeriesEntry;
 use super::trace::SessionTrace;
 use crate::live::LiveSession;
 use session::State;

@@ -6,9 +6,9 @@
 //! none can be made: then the contents of the flight recorder become a separate trace, linked to
 //! the application's.
 
+mod child_spans;
 mod root;
 mod span;
-mod story;
 
 #[cfg(test)]
 mod tests;
@@ -29,12 +29,12 @@ use tracing_subscriber::registry::LookupSpan;
 
 use super::otlp::Tracers;
 use crate::live::LiveSession;
+use child_spans::ChildSpans;
 use session::Segment;
 use session::fact::{Fact, SessionEnded};
 use session::summary::Outcome;
 use session::trace::TraceContext;
 use span::Failure;
-use story::Story;
 
 /// The target of session spans, which only the trace layer sees.
 pub(super) const TARGET: &str = "deepgram_sidecar::spans";
@@ -74,7 +74,7 @@ struct Traced {
     /// The trace of the child spans.
     exported: OnceLock<u128>,
     /// The child spans; `None` while the session is unsampled.
-    story: Mutex<Option<Story>>,
+    spans: Mutex<Option<ChildSpans>>,
 }
 
 impl SessionTrace {
@@ -105,22 +105,22 @@ impl SessionTrace {
     /// Something happened, at this time after OPEN. Called before `live` records it.
     pub(super) fn tell(&self, live: &LiveSession, at: Duration, fact: &Fact) {
         let Some(traced) = &self.0 else { return };
-        let mut story = traced.story();
-        if story.is_none() && is_worth_keeping(fact) {
+        let mut spans = traced.spans();
+        if spans.is_none() && is_worth_keeping(fact) {
             let was_up = matches!(fact, Fact::ConnectionDied(_));
-            *story = Some(traced.keep(live, was_up));
+            *spans = Some(traced.keep(live, was_up));
         }
-        if let Some(story) = &mut *story {
-            story.tell(at, fact);
+        if let Some(spans) = &mut *spans {
+            spans.tell(at, fact);
         }
     }
 
     /// A segment of the session's life is over, at this time after OPEN.
     pub(super) fn tell_segment(&self, at: Duration, segment: &Segment) {
         if let Some(traced) = &self.0
-            && let Some(story) = &*traced.story()
+            && let Some(spans) = &*traced.spans()
         {
-            story.add(span::segment(segment, at));
+            spans.add(span::segment(segment, at));
         }
     }
 
@@ -138,9 +138,9 @@ impl SessionTrace {
 
     fn close(&self, at: Duration, attributes: Vec<KeyValue>, failure: Option<Failure>) {
         if let Some(traced) = &self.0
-            && let Some(story) = &mut *traced.story()
+            && let Some(spans) = &mut *traced.spans()
         {
-            story.close(at, attributes, failure);
+            spans.close(at, attributes, failure);
         }
     }
 }
@@ -165,20 +165,20 @@ impl Traced {
         if !own.is_valid() {
             return None;
         }
-        let (exported, story) = (OnceLock::new(), Mutex::default());
+        let (exported, spans) = (OnceLock::new(), Mutex::default());
         let traced =
-            Self { tracers: tracers.clone(), begun, _span: span, own, app, exported, story };
+            Self { tracers: tracers.clone(), begun, _span: span, own, app, exported, spans };
         if traced.own.is_sampled() {
             root::attributes(live).into_iter().for_each(|it| parent.span().set_attribute(it));
-            let story = traced.story_of(&tracers.live, parent);
-            *traced.story() = Some(story);
+            let spans = traced.spans_of(&tracers.live, parent);
+            *traced.spans() = Some(spans);
         }
         Some(traced)
     }
 
     /// The trace of an unsampled session that turned out to matter: its spans so far. `was_up` says
     /// whether it has had a connection.
-    fn keep(&self, live: &LiveSession, was_up: bool) -> Story {
+    fn keep(&self, live: &LiveSession, was_up: bool) -> ChildSpans {
         let linked = self.app.as_ref().unwrap_or(&self.own).clone();
         let kept = &self.tracers.kept;
         let builder = kept
@@ -188,21 +188,21 @@ impl Traced {
             .with_links(vec![Link::with_context(linked)])
             .with_attributes(root::attributes(live));
         let root = Context::new().with_span(kept.build_with_context(builder, &Context::new()));
-        let mut story = self.story_of(kept, root);
-        story.replay(&live.events(), was_up);
-        story
+        let mut spans = self.spans_of(kept, root);
+        spans.replay(&live.events(), was_up);
+        spans
     }
 
     /// No child spans yet.
-    fn story_of(&self, tracer: &SdkTracer, session: Context) -> Story {
+    fn spans_of(&self, tracer: &SdkTracer, session: Context) -> ChildSpans {
         let id = session.span().span_context().trace_id();
         let _ = self.exported.set(number(id));
-        Story::new(tracer.clone(), self.tracers.peer.clone(), self.begun, session)
+        ChildSpans::new(tracer.clone(), self.tracers.peer.clone(), self.begun, session)
     }
 
-    fn story(&self) -> MutexGuard<'_, Option<Story>> {
+    fn spans(&self) -> MutexGuard<'_, Option<ChildSpans>> {
         // It is consistent after every statement, whatever panicked.
-        self.story.lock().unwrap_or_else(PoisonError::into_inner)
+        self.spans.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -24,7 +24,7 @@ fn printed_defaults() -> (Vec<String>, Vec<(String, usize)>) {
 enum Slip {
     WrongType,
     Repeated,
-    Stranger,
+    UnknownKey,
 }
 
 proptest! {
@@ -34,7 +34,7 @@ proptest! {
     fn one_mistake_anywhere_is_told_with_its_own_path_and_line(
         pick in any::<prop::sample::Index>(),
         blank in 0_usize..4,
-        slip in prop::sample::select(vec![Slip::WrongType, Slip::Repeated, Slip::Stranger]),
+        slip in prop::sample::select(vec![Slip::WrongType, Slip::Repeated, Slip::UnknownKey]),
     ) {
         let (mut lines, places) = printed_defaults();
         let (path, line) = pick.get(&places);
@@ -49,7 +49,7 @@ proptest! {
                 lines.insert(*line, at_line.clone());
                 (path.clone(), line + blank + 1)
             }
-            Slip::Stranger => {
+            Slip::UnknownKey => {
                 lines.insert(*line, format!("{head}zzz: 1"));
                 (format!("{path}zzz"), line + blank + 1)
             }

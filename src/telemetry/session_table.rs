@@ -43,7 +43,7 @@ impl Default for SeriesLimits {
 }
 
 #[derive(Debug)]
-pub(crate) struct Sessions {
+pub(crate) struct SessionTable {
     limits: SeriesLimits,
     table: Mutex<Table>,
 }
@@ -62,17 +62,17 @@ struct Record {
     harvested: Harvested,
     /// Whether it is on the page: a slot is kept to the end.
     is_listed: AtomicBool,
-    end: OnceLock<End>,
+    end: OnceLock<Ending>,
 }
 
 /// How and when a session ended.
 #[derive(Clone, Copy, Debug)]
-struct End {
+struct Ending {
     at: Instant,
     outcome: Outcome,
 }
 
-impl Sessions {
+impl SessionTable {
     pub(crate) fn new(limits: SeriesLimits) -> Arc<Self> {
         Arc::new(Self { limits, table: Mutex::default() })
     }
@@ -155,7 +155,7 @@ impl Record {
 /// If dropped without [`SeriesEntry::leave`], the session is removed immediately.
 #[derive(Debug)]
 pub(crate) struct SeriesEntry {
-    sessions: Arc<Sessions>,
+    sessions: Arc<SessionTable>,
     ticket: u64,
     record: Arc<Record>,
 }
@@ -184,7 +184,7 @@ impl SeriesEntry {
 
     /// It ended, and only lingers from now on.
     pub(crate) fn leave(&self, ended: &SessionEnded) {
-        let _ = self.record.end.set(End { at: clock::now(), outcome: ended.summary.outcome });
+        let _ = self.record.end.set(Ending { at: clock::now(), outcome: ended.summary.outcome });
     }
 }
 

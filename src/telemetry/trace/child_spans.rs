@@ -13,7 +13,7 @@ use session::fact::{ConnectionClosed, Fact, SessionEnded};
 
 /// Turns facts into spans. It has an open span only while the first connection is dialled.
 #[derive(Debug)]
-pub(super) struct Story {
+pub(super) struct ChildSpans {
     tracer: SdkTracer,
     /// Deepgram's address, for the spans that wait for it.
     peer: Arc<[KeyValue]>,
@@ -35,7 +35,7 @@ struct Closing {
     to_park: bool,
 }
 
-impl Story {
+impl ChildSpans {
     pub(super) fn new(
         tracer: SdkTracer,
         peer: Arc<[KeyValue]>,
