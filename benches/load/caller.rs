@@ -10,8 +10,8 @@ use bytes::Bytes;
 use serde::Deserialize;
 use tokio::sync::watch;
 
-use crate::line::{Heard, Line, LineReceiver, LineSender, SAMPLE_RATE};
 use crate::report::Load;
+use crate::stream::{Heard, SAMPLE_RATE, Stream, StreamReceiver, StreamSender};
 
 /// What one session is to do.
 #[derive(Clone, Copy, Debug)]
@@ -56,12 +56,12 @@ impl Tally {
 
 /// Runs a session that is open through all phases.
 pub(crate) async fn run(
-    line: Line,
+    stream: Stream,
     plan: Plan,
     tally: Arc<Tally>,
     phase: watch::Receiver<Phase>,
 ) -> anyhow::Result<Outcome> {
-    let (sender, receiver) = line;
+    let (sender, receiver) = stream;
     let sent = SendTimes::new(&plan.load);
     let (sending, outcome) =
         tokio::join!(send(sender, &plan, &sent, &tally, phase), receive(receiver, &plan, &sent));
@@ -70,7 +70,7 @@ pub(crate) async fn run(
 }
 
 async fn send(
-    mut sender: LineSender,
+    mut sender: StreamSender,
     plan: &Plan,
     sent: &SendTimes,
     tally: &Tally,
@@ -93,7 +93,7 @@ async fn send(
 }
 
 async fn receive(
-    mut receiver: LineReceiver,
+    mut receiver: StreamReceiver,
     plan: &Plan,
     sent: &SendTimes,
 ) -> anyhow::Result<Outcome> {

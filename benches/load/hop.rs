@@ -13,10 +13,10 @@ use tokio::process::{Child, Command};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 
-use crate::line::{self, Line};
 use crate::process::pinned;
 use crate::report::Load;
 use crate::stage::{HOST, Stage};
+use crate::stream::{self, Stream};
 
 /// The way to Deepgram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
@@ -83,16 +83,16 @@ impl Hop {
     }
 
     /// Opens a session over it.
-    pub(crate) async fn open(&self, number: u32) -> anyhow::Result<Line> {
+    pub(crate) async fn open(&self, number: u32) -> anyhow::Result<Stream> {
         match self {
             Self::None { port, tls: Some(tls) } => {
                 let stream = tls.connect(ServerName::try_from(HOST)?, dial(*port).await?).await?;
-                line::open_websocket(stream).await
+                stream::open_websocket(stream).await
             }
-            Self::None { port, tls: None } => line::open_websocket(dial(*port).await?).await,
-            Self::Sidecar(proxy) => line::open_native(&proxy.socket, number).await,
+            Self::None { port, tls: None } => stream::open_websocket(dial(*port).await?).await,
+            Self::Sidecar(proxy) => stream::open_native(&proxy.socket, number).await,
             Self::Haproxy(proxy) => {
-                line::open_websocket(UnixStream::connect(&proxy.socket).await?).await
+                stream::open_websocket(UnixStream::connect(&proxy.socket).await?).await
             }
         }
     }

@@ -12,10 +12,10 @@
 
 mod caller;
 mod hop;
-mod line;
 mod process;
 mod report;
 mod stage;
+mod stream;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -185,9 +185,9 @@ async fn open_sessions(
 ) -> anyhow::Result<JoinSet<anyhow::Result<caller::Outcome>>> {
     let mut sessions = JoinSet::new();
     for number in 0..load.sessions {
-        let line = hop.open(number).await.with_context(|| format!("session {number}"))?;
+        let stream = hop.open(number).await.with_context(|| format!("session {number}"))?;
         let plan = Plan { load: *load, offset: load.frame * number / load.sessions };
-        sessions.spawn(caller::run(line, plan, tally.clone(), phase.subscribe()));
+        sessions.spawn(caller::run(stream, plan, tally.clone(), phase.subscribe()));
     }
     Ok(sessions)
 }

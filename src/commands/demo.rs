@@ -18,11 +18,11 @@ use tokio::sync::watch;
 
 use super::screen::Screen;
 use super::source::{Encoding, Piece, Source};
-use super::streaming::{End, Session, View};
+use super::streaming::{Session, StreamEnd, View};
 use super::wav::Wav;
 use crate::admin::quantity;
 use crate::config::key::KEY_VARIABLE;
-use bare::Death;
+use bare::Disconnection;
 use client::{Client, OpenRequest};
 use stage::Backstage;
 
@@ -87,7 +87,7 @@ pub async fn run(stage: &Stage, has_api_key: bool) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn with_sidecar(stage: &Stage) -> anyhow::Result<End> {
+async fn with_sidecar(stage: &Stage) -> anyhow::Result<StreamEnd> {
     let source = source()?;
     let format = source.encoding.format;
     let request = OpenRequest::new()
@@ -102,7 +102,7 @@ async fn with_sidecar(stage: &Stage) -> anyhow::Result<End> {
         .await
 }
 
-async fn without_sidecar(stage: &Stage, screen: &mut Screen) -> anyhow::Result<Death> {
+async fn without_sidecar(stage: &Stage, screen: &mut Screen) -> anyhow::Result<Disconnection> {
     let stream = TcpStream::connect(stage.deepgram).await?;
     bare::play_until_death(stream, source()?, |line| screen.transcript(line)).await
 }

@@ -16,13 +16,13 @@ pub(super) struct Sessions {
     pub(super) sessions: Vec<Session>,
     /// How many match the query, regardless of its limit.
     pub(super) total: u64,
-    pub(super) summary: Summary,
+    pub(super) summary: Totals,
 }
 
 /// Totals over all live sessions.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
-pub(super) struct Summary {
+pub(super) struct Totals {
     /// Sessions per state, in the daemon's order.
     pub(super) states: Map<String, Value>,
     pub(super) stalled: u64,
@@ -43,11 +43,11 @@ pub(super) struct Session {
     #[serde(flatten)]
     pub(super) figures: Figures,
     pub(super) stalled: bool,
-    pub(super) death: Option<Death>,
+    pub(super) death: Option<FirstDeath>,
     pub(super) tags: Map<String, Value>,
     /// Deepgram's `dg-request-id` of the latest connection.
     pub(super) request_id: Option<String>,
-    pub(super) connection: Option<Connection>,
+    pub(super) connection: Option<ConnectionView>,
     pub(super) timers: Vec<Timer>,
     pub(super) events: Vec<Event>,
     pub(super) responsive: Option<bool>,
@@ -55,7 +55,7 @@ pub(super) struct Session {
 
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
-pub(super) struct Death {
+pub(super) struct FirstDeath {
     pub(super) reason: String,
     pub(super) trigger: String,
     pub(super) class: String,
@@ -65,7 +65,7 @@ pub(super) struct Death {
 /// The connection to Deepgram that is up.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
-pub(super) struct Connection {
+pub(super) struct ConnectionView {
     pub(super) number: u64,
     pub(super) age_ms: u64,
 }

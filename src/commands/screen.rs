@@ -6,7 +6,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::play::Progress;
-use super::transcript::Line;
+use super::transcript::Caption;
 use crate::admin::quantity;
 
 /// Writing to standard output failed. The cause is the error's source.
@@ -66,7 +66,7 @@ impl<W: Write> Screen<W> {
     }
 
     /// Shows a final line permanently, any other until the next one.
-    pub(super) fn transcript(&mut self, line: &Line) -> Result<(), OutputError> {
+    pub(super) fn transcript(&mut self, line: &Caption) -> Result<(), OutputError> {
         if !line.is_final {
             self.bar.set_message(line.to_string());
             return Ok(());
@@ -146,8 +146,8 @@ mod tests {
         }
     }
 
-    fn line(is_final: bool) -> Line {
-        Line { start: 0.0, end: 1.0, text: "he was".into(), is_final, channel: None }
+    fn line(is_final: bool) -> Caption {
+        Caption { start: 0.0, end: 1.0, text: "he was".into(), is_final, channel: None }
     }
 
     #[test]

@@ -104,13 +104,13 @@ mod tests {
     use super::*;
 
     #[derive(Debug, Parser)]
-    struct Line {
+    struct CommandLine {
         #[command(flatten)]
         args: Args,
     }
 
     fn parse(line: &[&str]) -> Result<Args, clap::Error> {
-        Line::try_parse_from(["sessions"].iter().chain(line)).map(|line| line.args)
+        CommandLine::try_parse_from(["sessions"].iter().chain(line)).map(|line| line.args)
     }
 
     #[test]

@@ -10,7 +10,7 @@ use anyhow::Context;
 
 use super::screen::{OutputError, Screen};
 use super::source::Source;
-use super::streaming::{End, Session, View};
+use super::streaming::{Session, StreamEnd, View};
 use client::Client;
 
 /// Runs [`run`] on its own runtime.
@@ -43,7 +43,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     end.map_or_else(quiet_without_reader, exit_code)
 }
 
-fn exit_code(end: End) -> anyhow::Result<ExitCode> {
+fn exit_code(end: StreamEnd) -> anyhow::Result<ExitCode> {
     let summary = end.into_summary()?;
     let is_finished = summary.is_some_and(|summary| summary.outcome == "finished");
     Ok(if is_finished { ExitCode::SUCCESS } else { ExitCode::FAILURE })

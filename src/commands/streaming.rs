@@ -14,19 +14,19 @@ use super::play::{Progress, play};
 use super::screen::Screen;
 use super::source::Source;
 use super::summary::Table;
-use super::transcript::Line;
+use super::transcript::Caption;
 use client::{self, Client, Event, Incoming, Refusal, Summary};
 
 /// How a session ended, from the user's point of view.
 #[derive(Debug)]
-pub(super) enum End {
+pub(super) enum StreamEnd {
     Finished(Box<Summary>),
     Refused(Refusal),
     /// A second Ctrl-C.
     Quit,
 }
 
-impl End {
+impl StreamEnd {
     /// The summary; `None` if the user quit.
     ///
     /// # Errors
@@ -77,7 +77,7 @@ impl<O: std::io::Write> Session<O> {
         client: Client<R, W>,
         mut source: Source,
         speed: f64,
-    ) -> anyhow::Result<End>
+    ) -> anyhow::Result<StreamEnd>
     where
         R: AsyncRead + Unpin,
         W: AsyncWrite + Unpin,
@@ -100,7 +100,7 @@ impl<O: std::io::Write> Session<O> {
                 Ok(()) = shown.changed() => self.show_progress(*shown.borrow_and_update()),
                 _ = interrupts.recv() => {
                     if self.stop.is_cancelled() {
-                        break End::Quit;
+                        break StreamEnd::Quit;
                     }
                     self.stop.cancel();
                 }
@@ -111,7 +111,7 @@ impl<O: std::io::Write> Session<O> {
         Ok(end)
     }
 
-    fn take(&mut self, incoming: Incoming) -> anyhow::Result<Option<End>> {
+    fn take(&mut self, incoming: Incoming) -> anyhow::Result<Option<StreamEnd>> {
         if self.view == View::Json {
             self.show_json(&incoming)?;
         }
@@ -120,8 +120,8 @@ impl<O: std::io::Write> Session<O> {
             Incoming::Message(message) => self.show_message(&message)?,
             Incoming::Event(event) => self.take_event(&event)?,
             Incoming::Error(refusal) if self.is_opened => self.show_text(&refusal)?,
-            Incoming::Error(refusal) => return Ok(Some(End::Refused(refusal))),
-            Incoming::Finished(summary) => return Ok(Some(End::Finished(summary))),
+            Incoming::Error(refusal) => return Ok(Some(StreamEnd::Refused(refusal))),
+            Incoming::Finished(summary) => return Ok(Some(StreamEnd::Finished(summary))),
             Incoming::Unknown { .. } => {}
         }
         Ok(None)
@@ -137,7 +137,7 @@ impl<O: std::io::Write> Session<O> {
     }
 
     fn show_message(&mut self, message: &[u8]) -> anyhow::Result<()> {
-        match Line::read(message) {
+        match Caption::read(message) {
             Some(line) if self.view == View::Text => Ok(self.screen.transcript(&line)?),
             _ => Ok(()),
         }
@@ -159,11 +159,11 @@ impl<O: std::io::Write> Session<O> {
         self.screen.progress(&progress, keepalives);
     }
 
-    fn show_end(&mut self, end: &End) -> anyhow::Result<()> {
+    fn show_end(&mut self, end: &StreamEnd) -> anyhow::Result<()> {
         self.screen.clear();
         match end {
-            End::Finished(summary) => self.show_text(format_args!("\n{}", Table(summary))),
-            End::Refused(_) | End::Quit => Ok(()),
+            StreamEnd::Finished(summary) => self.show_text(format_args!("\n{}", Table(summary))),
+            StreamEnd::Refused(_) | StreamEnd::Quit => Ok(()),
         }
     }
 

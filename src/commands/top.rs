@@ -66,7 +66,7 @@ pub fn main(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 async fn show(args: Args) -> anyhow::Result<()> {
-    let mut end = End::new().context("cannot listen for signals")?;
+    let mut end = EndSignals::new().context("cannot listen for signals")?;
     let mut terminal = Fullscreen::enter().context("cannot use the terminal")?;
     let mut keys = EventStream::new();
     let mut looks = interval(args.interval);
@@ -116,9 +116,9 @@ async fn answer(question: &mut Option<Question>) -> Result<Sessions, AskError> {
 }
 
 /// Signals that end the command, handled so that the terminal is restored.
-struct End([Signal; 3]);
+struct EndSignals([Signal; 3]);
 
-impl End {
+impl EndSignals {
     fn new() -> io::Result<Self> {
         Ok(Self([
             signal(SignalKind::terminate())?,

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 /// The text of one message.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Line {
+pub(super) struct Caption {
     /// Start of the piece, in seconds of the stream.
     pub(super) start: f64,
     /// End of the piece, in seconds of the stream.
@@ -16,7 +16,7 @@ pub(super) struct Line {
     pub(super) channel: Option<u64>,
 }
 
-impl Line {
+impl Caption {
     /// Reads a message; `None` if it contains no words.
     pub(super) fn read(message: &[u8]) -> Option<Self> {
         // Not a tagged enum: serde buffers those, and numbers of arbitrary precision do not survive.
@@ -30,7 +30,7 @@ impl Line {
     }
 }
 
-impl std::fmt::Display for Line {
+impl std::fmt::Display for Caption {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "[{:7.2} - {:7.2}] ", self.start, self.end)?;
         if let Some(channel) = self.channel {
@@ -68,9 +68,9 @@ struct Alternative {
 }
 
 impl Results {
-    fn into_line(self) -> Option<Line> {
+    fn into_line(self) -> Option<Caption> {
         let several = self.channel_index.get(1).is_some_and(|&channels| channels > 1);
-        Some(Line {
+        Some(Caption {
             start: self.start,
             end: self.start + self.duration,
             text: self.channel.alternatives.into_iter().next()?.transcript,
@@ -91,8 +91,8 @@ struct TurnInfo {
 }
 
 impl TurnInfo {
-    fn into_line(self) -> Line {
-        Line {
+    fn into_line(self) -> Caption {
+        Caption {
             start: self.audio_window_start,
             end: self.audio_window_end,
             text: self.transcript,
@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn a_result_becomes_a_line_with_its_times() {
-        let line = Line::read(
+        let line = Caption::read(
             br#"{"type":"Results","channel_index":[0,1],"duration":2.54,"start":1.26,"is_final":true,"channel":{"alternatives":[{"transcript":"he was not","confidence":0.9}]}}"#,
         )
         .unwrap();
@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn channels_are_named_where_there_are_several() {
-        let line = Line::read(
+        let line = Caption::read(
             br#"{"type":"Results","channel_index":[1,2],"duration":1,"start":0,"is_final":false,"channel":{"alternatives":[{"transcript":"yes"}]}}"#,
         )
         .unwrap();
@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn an_end_of_turn_is_final() {
-        let line = Line::read(
+        let line = Caption::read(
             br#"{"type":"TurnInfo","event":"EndOfTurn","audio_window_start":0.5,"audio_window_end":2.0,"transcript":"hello"}"#,
         )
         .unwrap();
@@ -143,7 +143,7 @@ mod tests {
             br#"{"type":"Results","start":0,"duration":1,"channel":{"alternatives":[]}}"#,
             b"no json",
         ] {
-            assert_eq!(Line::read(message), None);
+            assert_eq!(Caption::read(message), None);
         }
     }
 }

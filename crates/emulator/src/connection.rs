@@ -18,7 +18,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::audio::Format;
 use super::cues::Cues;
-use super::fault::{Line, Transport};
+use super::fault::{FaultyTransport, Transport};
 use super::playbook::Orders;
 use super::record::{End, Entry};
 use super::script::{Action, Close};
@@ -26,7 +26,7 @@ use super::stream::{Output, Stream, TextKind};
 
 /// A connection that was upgraded.
 pub(super) struct Connection<S: Transport> {
-    socket: WebSocketStream<Line<S>>,
+    socket: WebSocketStream<FaultyTransport<S>>,
     stream: Stream,
     format: Format,
     directions: Directions,
@@ -67,7 +67,7 @@ enum SocketEvent {
 
 impl<S: Transport> Connection<S> {
     pub(super) fn new(
-        socket: WebSocketStream<Line<S>>,
+        socket: WebSocketStream<FaultyTransport<S>>,
         stream: Stream,
         format: Format,
         directions: Directions,
@@ -313,11 +313,11 @@ impl<S: Transport> Connection<S> {
     /// ends its own: closing with unread audio would make it a reset.
     async fn fin(&mut self, last: &[u8], end: End) -> End {
         self.flush().await;
-        let line = self.socket.get_mut();
+        let transport = self.socket.get_mut();
         let write = async {
-            line.write_all(last).await?;
-            line.shutdown().await?;
-            tokio::io::copy(line, &mut tokio::io::sink()).await
+            transport.write_all(last).await?;
+            transport.shutdown().await?;
+            tokio::io::copy(transport, &mut tokio::io::sink()).await
         };
         // However the client takes it, this connection is over.
         let _ = timeout(GOODBYE_MAX, write).await;
@@ -344,7 +344,7 @@ fn is_loss(cause: &tokio_tungstenite::tungstenite::error::ProtocolError) -> bool
 
 /// Flushing goes first: what is read may depend on what was written, never the other way round.
 fn poll_socket<S: Transport>(
-    socket: &mut WebSocketStream<Line<S>>,
+    socket: &mut WebSocketStream<FaultyTransport<S>>,
     cx: &mut Context<'_>,
     reading: bool,
     writing: bool,

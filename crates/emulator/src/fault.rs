@@ -1,4 +1,4 @@
-//! The line under a connection, and what can be done to it below HTTP and WebSocket.
+//! The transport under a connection, and what can be done to it below HTTP and WebSocket.
 
 use std::io;
 use std::pin::Pin;
@@ -33,15 +33,15 @@ impl<S: Transport> Transport for TlsStream<S> {
     }
 }
 
-/// Faults of a line that are set from elsewhere, while HTTP still owns it.
+/// Faults of a transport that are set from elsewhere, while HTTP still owns it.
 #[derive(Debug, Default)]
-pub(super) struct LineFaults {
+pub(super) struct TransportFaults {
     reset: AtomicBool,
     garble: AtomicBool,
 }
 
-impl LineFaults {
-    /// The line ends in a reset.
+impl TransportFaults {
+    /// The transport ends in a reset.
     pub(super) fn reset(&self) {
         self.reset.store(true, Ordering::Relaxed);
     }
@@ -53,19 +53,19 @@ impl LineFaults {
 }
 
 #[derive(Debug)]
-pub(super) struct Line<S: Transport> {
+pub(super) struct FaultyTransport<S: Transport> {
     transport: S,
-    faults: Arc<LineFaults>,
+    faults: Arc<TransportFaults>,
     /// Set while pongs are swallowed.
     pong_filter: Option<PongFilter>,
 }
 
-impl<S: Transport> Line<S> {
+impl<S: Transport> FaultyTransport<S> {
     pub(super) fn new(transport: S) -> Self {
         Self { transport, faults: Arc::default(), pong_filter: None }
     }
 
-    pub(super) fn faults(&self) -> Arc<LineFaults> {
+    pub(super) fn faults(&self) -> Arc<TransportFaults> {
         Arc::clone(&self.faults)
     }
 
@@ -75,7 +75,7 @@ impl<S: Transport> Line<S> {
     }
 }
 
-impl<S: Transport> Drop for Line<S> {
+impl<S: Transport> Drop for FaultyTransport<S> {
     fn drop(&mut self) {
         if self.faults.reset.load(Ordering::Relaxed) {
             self.transport.reset_on_drop();
@@ -83,7 +83,7 @@ impl<S: Transport> Drop for Line<S> {
     }
 }
 
-impl<S: Transport> AsyncRead for Line<S> {
+impl<S: Transport> AsyncRead for FaultyTransport<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -93,25 +93,25 @@ impl<S: Transport> AsyncRead for Line<S> {
     }
 }
 
-impl<S: Transport> AsyncWrite for Line<S> {
+impl<S: Transport> AsyncWrite for FaultyTransport<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let line = &mut *self;
-        if line.faults.garble.load(Ordering::Relaxed) {
+        let this = &mut *self;
+        if this.faults.garble.load(Ordering::Relaxed) {
             let length = bytes.len().min(RUBBISH.len());
-            return Pin::new(&mut line.transport).poll_write(cx, &RUBBISH[..length]);
+            return Pin::new(&mut this.transport).poll_write(cx, &RUBBISH[..length]);
         }
-        let Some(filter) = &mut line.pong_filter else {
-            return Pin::new(&mut line.transport).poll_write(cx, bytes);
+        let Some(filter) = &mut this.pong_filter else {
+            return Pin::new(&mut this.transport).poll_write(cx, bytes);
         };
         let (length, swallowed) = filter.next_stretch(bytes);
         let written = if swallowed {
             Poll::Ready(Ok(length))
         } else {
-            Pin::new(&mut line.transport).poll_write(cx, &bytes[..length])
+            Pin::new(&mut this.transport).poll_write(cx, &bytes[..length])
         };
         if let Poll::Ready(Ok(taken)) = written {
             filter.advance(taken);
@@ -180,13 +180,13 @@ mod tests {
     #[tokio::test]
     async fn pongs_are_swallowed_and_their_neighbours_are_not() {
         let (near, mut far) = tokio::io::duplex(7);
-        let mut line = Line::new(near);
-        line.swallow_pongs(true);
+        let mut transport = FaultyTransport::new(near);
+        transport.swallow_pongs(true);
         let text = [&[0x81, 126, 0, 130][..], &[b'a'; 130]].concat();
         let frames = [&text[..], &[0x8a, 3, 1, 2, 3], &[0x81, 1, b'b']].concat();
         let write = async {
-            line.write_all(&frames).await.unwrap();
-            drop(line);
+            transport.write_all(&frames).await.unwrap();
+            drop(transport);
         };
         let mut read = Vec::new();
         let (_, result) = tokio::join!(write, far.read_to_end(&mut read));
@@ -197,10 +197,10 @@ mod tests {
     #[tokio::test]
     async fn a_garbled_line_says_nothing_of_what_was_written() {
         let (near, mut far) = tokio::io::duplex(1024);
-        let mut line = Line::new(near);
-        line.faults().garble();
-        line.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
-        drop(line);
+        let mut transport = FaultyTransport::new(near);
+        transport.faults().garble();
+        transport.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+        drop(transport);
         let mut read = Vec::new();
         far.read_to_end(&mut read).await.unwrap();
         assert!(!read.starts_with(b"HTTP") && read.len() == 19);

@@ -20,7 +20,7 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
 use super::connection::{Connection, Directions};
 use super::cues::Cues;
-use super::fault::{Line, LineFaults, Transport};
+use super::fault::{FaultyTransport, Transport, TransportFaults};
 use super::handshake::{self, Body, DG_REQUEST_ID, Presented};
 use super::message::to_json;
 use super::playbook::{Orders, Playbook};
@@ -40,9 +40,9 @@ pub(super) struct Server {
     pub(super) ledger: Ledger,
 }
 
-/// A stream that was granted; HTTP hands its line over once the 101 is written.
+/// A stream that was granted; HTTP hands its transport over once the 101 is written.
 struct Granted {
-    line: OnUpgrade,
+    transport: OnUpgrade,
     stream: Stream,
     parameters: Parameters,
     plan: Plan,
@@ -66,13 +66,13 @@ impl Server {
 
     /// Serves one TCP connection, or a substitute for one, until it ends.
     pub(super) async fn serve<S: Transport>(&self, transport: S) {
-        let line = Line::new(transport);
-        let faults = line.faults();
+        let transport = FaultyTransport::new(transport);
+        let faults = transport.faults();
         let grant = Grant::default();
         let service = service_fn(|request| self.answer(request, &faults, &grant));
         let served = http1::Builder::new()
             .max_buf_size(HTTP_BUFFER_BYTES)
-            .serve_connection(TokioIo::new(line), service)
+            .serve_connection(TokioIo::new(transport), service)
             .with_upgrades()
             .await;
         if let Err(error) = served {
@@ -87,7 +87,7 @@ impl Server {
     async fn answer(
         &self,
         request: Request<Incoming>,
-        faults: &LineFaults,
+        faults: &TransportFaults,
         grant: &Grant,
     ) -> Result<Response<Body>, Unanswered> {
         let path = request.uri().path();
@@ -124,7 +124,7 @@ impl Server {
     async fn listen(
         &self,
         request: Request<Incoming>,
-        faults: &LineFaults,
+        faults: &TransportFaults,
         grant: &Grant,
     ) -> Result<Response<Body>, Unanswered> {
         let (plan, orders) = self.playbook.next();
@@ -190,19 +190,19 @@ impl Server {
         let response = switching(&request, &key, request_id);
         let now = clock::now();
         let stream = Stream::new(parameters.clone(), settings.clone(), request_id.to_owned(), now);
-        let line = hyper::upgrade::on(&mut request);
+        let transport = hyper::upgrade::on(&mut request);
         let entry = entry.clone();
-        Ok((Granted { line, stream, parameters, plan, orders, entry, slot }, response))
+        Ok((Granted { transport, stream, parameters, plan, orders, entry, slot }, response))
     }
 }
 
 impl Granted {
-    /// Takes the line over from HTTP and serves the stream to its end.
+    /// Takes the transport over from HTTP and serves the stream to its end.
     async fn serve<S: Transport>(self) {
-        let Self { line, stream, parameters, plan, orders, entry, slot } = self;
+        let Self { transport, stream, parameters, plan, orders, entry, slot } = self;
         let closing = CloseOnDrop(&entry);
         let settings = plan.settings;
-        let socket = match websocket::<S>(line, &settings).await {
+        let socket = match websocket::<S>(transport, &settings).await {
             Ok(socket) => socket,
             Err(error) => {
                 tracing::debug!(%error, "the client left before the upgrade was done");
@@ -235,22 +235,22 @@ impl Drop for CloseOnDrop<'_> {
 }
 
 async fn websocket<S: Transport>(
-    line: OnUpgrade,
+    transport: OnUpgrade,
     settings: &Settings,
-) -> io::Result<WebSocketStream<Line<S>>> {
-    let upgraded = line.await.map_err(io::Error::other)?;
+) -> io::Result<WebSocketStream<FaultyTransport<S>>> {
+    let upgraded = transport.await.map_err(io::Error::other)?;
     let parts = upgraded
-        .downcast::<TokioIo<Line<S>>>()
-        .expect("the line is of the type that this connection was served on");
+        .downcast::<TokioIo<FaultyTransport<S>>>()
+        .expect("the transport is of the type that this connection was served on");
     let bytes_max = Some(settings.unknowns.message_bytes_max);
     let config = WebSocketConfig::default()
         .read_buffer_size(SOCKET_BUFFER_BYTES)
         .write_buffer_size(0)
         .max_message_size(bytes_max)
         .max_frame_size(bytes_max);
-    let line = parts.io.into_inner();
+    let transport = parts.io.into_inner();
     let begun = parts.read_buf.to_vec();
-    Ok(WebSocketStream::from_partially_read(line, begun, Role::Server, Some(config)).await)
+    Ok(WebSocketStream::from_partially_read(transport, begun, Role::Server, Some(config)).await)
 }
 
 fn check_credentials(

@@ -18,12 +18,12 @@ pub(super) struct List<'a> {
     pub(super) sessions: Vec<View<'a>>,
     /// How many match the query, regardless of its limit.
     pub(super) total: usize,
-    pub(super) summary: Summary,
+    pub(super) summary: Totals,
 }
 
 /// Totals over all live sessions, regardless of the query.
 #[derive(Debug, Default, Serialize)]
-pub(super) struct Summary {
+pub(super) struct Totals {
     #[serde(serialize_with = "as_object")]
     pub(super) states: [usize; State::ALL.len()],
     pub(super) stalled: usize,
@@ -41,7 +41,7 @@ impl<'a> List<'a> {
         now: Instant,
     ) -> Self {
         let mut sessions: Vec<_> = sessions.iter().map(|session| View::of(session, now)).collect();
-        let summary = Summary::of(&sessions, deaths);
+        let summary = Totals::of(&sessions, deaths);
         let total = query.apply(&mut sessions);
         Self { sessions, total, summary }
     }
@@ -51,7 +51,7 @@ impl<'a> List<'a> {
     }
 }
 
-impl Summary {
+impl Totals {
     fn of(sessions: &[View<'_>], deaths: u64) -> Self {
         let mut summary = Self { deaths, ..Self::default() };
         for session in sessions {

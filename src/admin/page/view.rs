@@ -73,7 +73,7 @@ pub(super) struct Detail<'a> {
     pub(super) responsive: bool,
     /// Deepgram's `dg-request-id` of the latest connection, live or not; their support asks for it.
     pub(super) request_id: Option<String>,
-    pub(super) connection: Option<Connection>,
+    pub(super) connection: Option<ConnectionView>,
     /// Soonest first.
     pub(super) timers: Vec<TimerView>,
     /// The flight recorder, oldest first.
@@ -82,7 +82,7 @@ pub(super) struct Detail<'a> {
 
 /// The connection that is up.
 #[derive(Debug, Serialize)]
-pub(super) struct Connection {
+pub(super) struct ConnectionView {
     pub(super) number: u32,
     pub(super) age_ms: u64,
     pub(super) send_age_ms: u64,
@@ -108,7 +108,7 @@ impl<'a> Detail<'a> {
             view: View::of(session, clock::now()),
             responsive: inspection.is_some(),
             request_id: session.request_id(),
-            connection: inspection.and_then(|it| Connection::of(session, it)),
+            connection: inspection.and_then(|it| ConnectionView::of(session, it)),
             timers: inspection.map(timers).unwrap_or_default(),
             events: session.events(),
         }
@@ -119,7 +119,7 @@ impl<'a> Detail<'a> {
     }
 }
 
-impl Connection {
+impl ConnectionView {
     fn of(session: &LiveSession, inspection: &Inspection) -> Option<Self> {
         let connection = inspection.snapshot.connection?;
         let age = |moment| millis(inspection.at.saturating_duration_since(moment));

@@ -17,16 +17,16 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use super::super::pace::Pacer;
 use super::super::screen::OutputError;
 use super::super::source::{Encoding, Piece, Source};
-use super::super::transcript::Line;
+use super::super::transcript::Caption;
 
 /// How the bare socket ended.
 #[derive(Debug)]
-pub(super) struct Death {
+pub(super) struct Disconnection {
     age: Duration,
     close: Option<CloseFrame>,
 }
 
-impl Death {
+impl Disconnection {
     /// Whether Deepgram closed it because it heard nothing.
     pub(super) fn is_idle_timeout(&self) -> bool {
         let mentions = |close: &CloseFrame| close.reason.to_lowercase().contains("net0001");
@@ -34,7 +34,7 @@ impl Death {
     }
 }
 
-impl fmt::Display for Death {
+impl fmt::Display for Disconnection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "dead after {:.1} s: ", self.age.as_secs_f64())?;
         match &self.close {
@@ -48,8 +48,8 @@ impl fmt::Display for Death {
 pub(super) async fn play_until_death(
     stream: impl AsyncRead + AsyncWrite + Unpin,
     mut source: Source,
-    mut show: impl FnMut(&Line) -> Result<(), OutputError>,
-) -> anyhow::Result<Death> {
+    mut show: impl FnMut(&Caption) -> Result<(), OutputError>,
+) -> anyhow::Result<Disconnection> {
     let (socket, _) = client_async(request(&source.encoding)?, stream).await?;
     let opened = clock::now();
     let (sink, mut messages) = socket.split();
@@ -60,16 +60,16 @@ pub(super) async fn play_until_death(
             () = &mut feeding, if !is_fed => is_fed = true,
             message = messages.next() => match message {
                 Some(Ok(Message::Text(text))) => {
-                    if let Some(line) = Line::read(text.as_bytes()) {
+                    if let Some(line) = Caption::read(text.as_bytes()) {
                         show(&line)?;
                     }
                 }
                 Some(Ok(Message::Close(close))) => {
-                    return Ok(Death { age: clock::now() - opened, close });
+                    return Ok(Disconnection { age: clock::now() - opened, close });
                 }
                 Some(Ok(_)) => {}
                 Some(Err(_)) | None => {
-                    return Ok(Death { age: clock::now() - opened, close: None });
+                    return Ok(Disconnection { age: clock::now() - opened, close: None });
                 }
             }
         }
@@ -136,10 +136,10 @@ mod tests {
         assert_eq!(death.age.as_secs(), 10, "the second piece was sent at 0.1 s: {:?}", death.age);
     }
 
-    fn death(close: Option<(u16, &'static str)>) -> Death {
+    fn death(close: Option<(u16, &'static str)>) -> Disconnection {
         let close =
             close.map(|(code, reason)| CloseFrame { code: code.into(), reason: reason.into() });
-        Death { age: Duration::from_millis(12_990), close }
+        Disconnection { age: Duration::from_millis(12_990), close }
     }
 
     #[test]

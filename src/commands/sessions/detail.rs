@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::table::bare;
 use crate::admin::quantity;
-use crate::commands::live::{Connection, Death, Event, Session, Timer};
+use crate::commands::live::{ConnectionView, Event, FirstDeath, Session, Timer};
 use crate::commands::plain;
 use session::counts::Count;
 
@@ -36,7 +36,7 @@ fn identity(f: &mut fmt::Formatter<'_>, session: &Session) -> fmt::Result {
     row(f, "session", plain::line(&session.session_id))?;
     let stalled = if session.stalled { ", stalled" } else { "" };
     row(f, "state", format_args!("{}{stalled}", plain::line(&session.state)))?;
-    if let Some(Death { reason, trigger, class, detail }) = &session.death {
+    if let Some(FirstDeath { reason, trigger, class, detail }) = &session.death {
         let [reason, trigger, class] = [reason, trigger, class].map(|word| plain::line(word));
         let detail = plain::line(detail);
         row(f, "death", format_args!("{reason} ({class}), detected by {trigger}: {detail}"))?;
@@ -53,7 +53,7 @@ fn connection(f: &mut fmt::Formatter<'_>, session: &Session) -> fmt::Result {
     let sent = quantity::time_or_dash(session.figures.send_age_ms);
     let received = quantity::time_or_dash(session.figures.receive_age_ms);
     match &session.connection {
-        Some(Connection { number, age_ms }) => {
+        Some(ConnectionView { number, age_ms }) => {
             let age = quantity::time(*age_ms);
             row(f, "connection", format_args!("number {number}, up for {age}"))?;
         }

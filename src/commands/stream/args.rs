@@ -118,14 +118,14 @@ mod tests {
     use super::*;
 
     #[derive(Parser)]
-    struct Line {
+    struct CommandLine {
         #[command(flatten)]
         args: Args,
     }
 
     fn parse(line: &[&str]) -> Result<Args, clap::Error> {
         let words = ["stream"].iter().chain(line);
-        Line::try_parse_from(words).map(|line| line.args)
+        CommandLine::try_parse_from(words).map(|line| line.args)
     }
 
     fn params(line: &[&str]) -> serde_json::Value {

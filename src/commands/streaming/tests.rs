@@ -19,7 +19,10 @@ const FINISHED: (u8, &str) = (0x84, r#"{"session_id":"a","outcome":"finished","k
 const REFUSED: (u8, &str) = (0x8F, r#"{"code":"draining","message":"try another pod"}"#);
 
 /// Runs a session of one hour of silence against these frames, to its end.
-async fn run(frames: &[(u8, &str)], view: View) -> (anyhow::Result<End>, String, DuplexStream) {
+async fn run(
+    frames: &[(u8, &str)],
+    view: View,
+) -> (anyhow::Result<StreamEnd>, String, DuplexStream) {
     let (ours, mut daemon) = duplex(1 << 20);
     let mut wire = BytesMut::new();
     for (kind, payload) in frames {
@@ -41,7 +44,7 @@ async fn run(frames: &[(u8, &str)], view: View) -> (anyhow::Result<End>, String,
 #[tokio::test(start_paused = true)]
 async fn text_and_summary_are_shown() {
     let (end, output, _) = run(&[OPENED, FINAL, FINISHED], View::Text).await;
-    assert!(matches!(end.unwrap(), End::Finished(_)));
+    assert!(matches!(end.unwrap(), StreamEnd::Finished(_)));
     assert!(output.contains("he was not\n"));
     assert!(output.contains("keepalives  2\n"));
 }
@@ -60,13 +63,13 @@ async fn every_frame_is_a_line_of_json_where_asked() {
 #[tokio::test(start_paused = true)]
 async fn a_refusal_before_opened_ends_it() {
     let (end, ..) = run(&[REFUSED], View::Text).await;
-    assert!(matches!(end.unwrap(), End::Refused(refusal) if refusal.code == "draining"));
+    assert!(matches!(end.unwrap(), StreamEnd::Refused(refusal) if refusal.code == "draining"));
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_error_after_opened_is_shown_and_the_summary_follows() {
     let (end, output, _) = run(&[OPENED, REFUSED, FINISHED], View::Text).await;
-    assert!(matches!(end.unwrap(), End::Finished(_)));
+    assert!(matches!(end.unwrap(), StreamEnd::Finished(_)));
     assert!(output.contains("try another pod (draining)"));
 }
 
@@ -97,7 +100,7 @@ async fn a_death_ends_the_recording_with_finish() {
     let mut output = Vec::new();
     let session = Session::new(Screen::into(&mut output), View::Text);
     let (end, finish) = tokio::join!(session.run(Client::over(ours), source, 1.0), scripted);
-    assert!(matches!(end.unwrap(), End::Finished(_)));
+    assert!(matches!(end.unwrap(), StreamEnd::Finished(_)));
     assert_eq!(finish, [0x04, 0, 0, 0, 0]);
     assert!(output.starts_with(b"event dead: "));
 }

@@ -8,7 +8,7 @@ use ratatui::widgets::{Cell, Row, Table};
 
 use super::view::{View, letter};
 use crate::admin::column::{COLUMNS, Column, SortKey, Tone};
-use crate::commands::live::{Session, Sessions, Summary};
+use crate::commands::live::{Session, Sessions, Totals};
 use crate::commands::plain;
 
 /// How sessions are highlighted.
@@ -64,14 +64,14 @@ fn headline(view: &View) -> Line<'static> {
 }
 
 /// `sessions 5 (4 open, 1 dead)  stalled 1  deaths 3  keepalives 130`.
-fn in_numbers(summary: &Summary, total: u64) -> String {
+fn in_numbers(summary: &Totals, total: u64) -> String {
     let states = summary.states.iter().filter_map(|(state, count)| {
         let count = count.as_u64().filter(|count| *count > 0)?;
         Some(format!("{count} {}", plain::line(state)))
     });
     let states = states.collect::<Vec<_>>().join(", ");
     let states = if states.is_empty() { states } else { format!(" ({states})") };
-    let Summary { stalled, deaths, keepalives, .. } = summary;
+    let Totals { stalled, deaths, keepalives, .. } = summary;
     format!("sessions {total}{states}  stalled {stalled}  deaths {deaths}  keepalives {keepalives}")
 }
 

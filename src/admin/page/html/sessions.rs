@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::super::query::Query;
-use super::super::sessions::{List, Summary};
+use super::super::sessions::{List, Totals};
 use super::super::view::View;
 use super::{REFRESH, page, tags};
 use crate::admin::column::{COLUMNS, Column, Tone};
@@ -25,7 +25,7 @@ pub(in super::super) fn sessions(list: &List<'_>, query: &Query) -> String {
     page("Live sessions", Some(REFRESH), body)
 }
 
-fn in_numbers(summary: &Summary) -> Markup {
+fn in_numbers(summary: &Totals) -> Markup {
     let states = State::ALL.into_iter().zip(summary.states);
     html! {
         a href="/sessions" { (counted(summary.states.iter().sum::<usize>(), "session")) } ": "

@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use maud::{Markup, html};
 
-use super::super::view::{Connection, Detail, View};
+use super::super::view::{ConnectionView, Detail, View};
 use super::sessions::alarm;
 use super::{REFRESH, events, page, tags};
 use crate::admin::quantity::{counted, time, time_or_dash};
@@ -68,7 +68,7 @@ fn connection(detail: &Detail<'_>) -> Markup {
     let so_far = counted(detail.view.figures.count(Count::Connections), "connection");
     html! {
         @match &detail.connection {
-            Some(Connection { number, age_ms, .. }) => {
+            Some(ConnectionView { number, age_ms, .. }) => {
                 (row("connection", format_args!("number {number}, up for {}", time(*age_ms))))
             }
             None => {

@@ -18,7 +18,7 @@ use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 use crate::stage::HOST;
 
 /// Both directions of a session that is open.
-pub(crate) type Line = (LineSender, LineReceiver);
+pub(crate) type Stream = (StreamSender, StreamReceiver);
 
 /// Any byte stream to Deepgram.
 trait Bytestream: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -29,14 +29,14 @@ type WebSocket = WebSocketStream<Box<dyn Bytestream>>;
 
 /// What goes to Deepgram.
 #[expect(private_interfaces, reason = "nobody looks into it")]
-pub(crate) enum LineSender {
+pub(crate) enum StreamSender {
     Native(Sender),
     WebSocket(SplitSink<WebSocket, Message>),
 }
 
 /// What comes from Deepgram.
 #[expect(private_interfaces, reason = "nobody looks into it")]
-pub(crate) enum LineReceiver {
+pub(crate) enum StreamReceiver {
     Native(Receiver),
     WebSocket(SplitStream<WebSocket>),
 }
@@ -54,7 +54,7 @@ pub(crate) enum Heard {
 }
 
 /// Opens a session of the sidecar's and waits for OPENED.
-pub(crate) async fn open_native(socket: &Path, number: u32) -> anyhow::Result<Line> {
+pub(crate) async fn open_native(socket: &Path, number: u32) -> anyhow::Result<Stream> {
     let mut client = Client::connect(socket).await?;
     let request = OpenRequest::new()
         .session_id(format!("load-{number}"))
@@ -63,11 +63,11 @@ pub(crate) async fn open_native(socket: &Path, number: u32) -> anyhow::Result<Li
     client.open(&request).await?;
     client.opened().await?;
     let (sender, receiver) = client.split();
-    Ok((LineSender::Native(sender), LineReceiver::Native(receiver)))
+    Ok((StreamSender::Native(sender), StreamReceiver::Native(receiver)))
 }
 
 /// Opens a WebSocket over a stream to Deepgram.
-pub(crate) async fn open_websocket<S>(stream: S) -> anyhow::Result<Line>
+pub(crate) async fn open_websocket<S>(stream: S) -> anyhow::Result<Stream>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -80,10 +80,10 @@ where
     let stream: Box<dyn Bytestream> = Box::new(stream);
     let (socket, _) = client_async_with_config(request, stream, Some(config)).await?;
     let (sink, stream) = socket.split();
-    Ok((LineSender::WebSocket(sink), LineReceiver::WebSocket(stream)))
+    Ok((StreamSender::WebSocket(sink), StreamReceiver::WebSocket(stream)))
 }
 
-impl LineSender {
+impl StreamSender {
     pub(crate) async fn send_audio(&mut self, audio: &Bytes) -> anyhow::Result<()> {
         match self {
             Self::Native(sender) => Ok(sender.send_audio(audio).await?),
@@ -101,7 +101,7 @@ impl LineSender {
     }
 }
 
-impl LineReceiver {
+impl StreamReceiver {
     pub(crate) async fn next(&mut self) -> anyhow::Result<Heard> {
         match self {
             Self::Native(receiver) => heard_native(receiver).await,
