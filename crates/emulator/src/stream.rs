@@ -304,9 +304,9 @@ impl Stream {
                     (self.writer.utterance_end(channel, *last_word_end), None)
                 }
             };
-            let stranger =
+            let unknown =
                 self.writer.unknown().map(|text| Output::Transcript { text, settles: None });
-            for output in stranger.into_iter().chain([Output::Transcript { text, settles }]) {
+            for output in unknown.into_iter().chain([Output::Transcript { text, settles }]) {
                 self.outbox.push(due, output);
             }
         }

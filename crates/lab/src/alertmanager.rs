@@ -1,4 +1,4 @@
-//! A real Alertmanager, which delivers to the lab's desk.
+//! A real Alertmanager, which delivers to the lab.
 
 use std::fs;
 use std::net::SocketAddr;

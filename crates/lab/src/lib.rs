@@ -8,14 +8,14 @@
 //! load ──▶ sidecar ──▶ emulator          fault: changes any of these
 //!             │ /metrics
 //!             ▼
-//!         Prometheus ──▶ Alertmanager ──▶ desk   rules and waits: scale
+//!         Prometheus ──▶ Alertmanager ──▶ control   rules and waits: scale
 //! ```
 
 mod alertmanager;
 mod asset;
 mod child;
 mod collector;
-mod desk;
+mod control;
 mod fault;
 mod lag;
 mod load;
@@ -41,8 +41,8 @@ use tokio::sync::mpsc;
 
 use alertmanager::Alertmanager;
 use collector::Collector;
-use desk::Desk;
-pub use desk::{Delivery, Inbox, Order, ask_for};
+use control::Control;
+pub use control::{Delivery, Inbox, Order, ask_for};
 use emulator::{Change, Emulator, Script, Settings};
 pub use fault::Fault;
 use fault::{NONE, Process};
@@ -75,7 +75,7 @@ pub struct Lab {
     alertmanager: Alertmanager,
     collector: Collector,
     emulator: Emulator,
-    desk: Desk,
+    control: Control,
     orders: mpsc::Receiver<Order>,
     fault: String,
     directory: TempDir,
@@ -92,8 +92,8 @@ pub struct Addresses {
     pub emulator: SocketAddr,
     pub prometheus: SocketAddr,
     pub alertmanager: SocketAddr,
-    /// The lab's desk, which takes faults.
-    pub desk: SocketAddr,
+    /// The lab's control server, which takes faults.
+    pub control: SocketAddr,
     /// The directory with all their logs.
     pub logs: PathBuf,
 }
@@ -108,14 +108,14 @@ impl Lab {
         let directory = tempfile::Builder::new().prefix("deepgram-lab-").tempdir()?;
         let path = directory.path();
         let (order, orders) = mpsc::channel(ORDERS_MAX);
-        let desk = Desk::open(order).await?;
+        let control = Control::open(order).await?;
         let emulator = Emulator::bind(("127.0.0.1", 0), deepgram(), Script::default()).await?;
         let collector = Collector::start().await?;
         let settings = settings(emulator.addr(), collector.addr());
         let mut sidecar = Sidecar::new(plan.sidecar.clone(), path, settings);
         sidecar.start().await?;
         let admin = sidecar.admin().context(NEVER_RAN)?;
-        let (alertmanager, prometheus) = watchers(plan, path, desk.addr(), admin).await?;
+        let (alertmanager, prometheus) = watchers(plan, path, control.addr(), admin).await?;
         let load = Load::new(sidecar.socket());
         let fault = NONE.to_owned();
         let mut lab = Self {
@@ -125,7 +125,7 @@ impl Lab {
             alertmanager,
             collector,
             emulator,
-            desk,
+            control,
             orders,
             fault,
             directory,
@@ -147,17 +147,17 @@ impl Lab {
             emulator: self.emulator.addr(),
             prometheus: self.prometheus.api().addr(),
             alertmanager: self.alertmanager.addr(),
-            desk: self.desk.addr(),
+            control: self.control.addr(),
             logs: self.directory.path().to_owned(),
         })
     }
 
     /// What Alertmanager has delivered.
     pub fn inbox(&self) -> &Inbox {
-        self.desk.inbox()
+        self.control.inbox()
     }
 
-    /// The next fault requested at the desk. Cancel safe.
+    /// The next fault requested at the control server. Cancel safe.
     pub async fn next_order(&mut self) -> Option<Order> {
         self.orders.recv().await
     }
@@ -283,11 +283,11 @@ impl Lab {
 async fn watchers(
     plan: &Plan,
     directory: &Path,
-    desk: SocketAddr,
+    control: SocketAddr,
     sidecar: SocketAddr,
 ) -> anyhow::Result<(Alertmanager, Prometheus)> {
     let Plan { tools, factor, .. } = plan;
-    let config = rules::alertmanager(*factor, desk)?;
+    let config = rules::alertmanager(*factor, control)?;
     let alertmanager = Alertmanager::start(tools, directory, &config).await?;
     let ends = Ends { sidecar, alertmanager: alertmanager.addr() };
     let prometheus = Prometheus::start(tools, directory, *factor, ends).await?;

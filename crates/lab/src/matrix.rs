@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt, stream};
 
-use super::desk::Delivery;
+use super::control::Delivery;
 use super::fault::Fault;
 use super::lag;
 use super::panel::Panels;

@@ -86,7 +86,7 @@ impl Panels {
                 let expression = factor.promql(&query.filled_in(&session));
                 let problem = match query.ask(api, factor, &expression).await {
                     Err(error) => Some(format!("{error:#}")),
-                    Ok(true) => strangers(&expression, &names),
+                    Ok(true) => unknown_metrics(&expression, &names),
                     Ok(false) => Some("returns nothing".to_owned()),
                 };
                 let Panel { page, title, .. } = panel;
@@ -134,7 +134,7 @@ impl Query {
 }
 
 /// What of an expression's names neither Prometheus nor the catalogue has.
-fn strangers(expression: &str, names: &BTreeSet<String>) -> Option<String> {
+fn unknown_metrics(expression: &str, names: &BTreeSet<String>) -> Option<String> {
     let is_part = |it: char| it.is_ascii_alphanumeric() || "_:".contains(it);
     let ours =
         expression.split(|it| !is_part(it)).filter(|name| name.contains("deepgram_sidecar_"));

@@ -36,18 +36,18 @@ fn scale((name, text): Asset, factor: Factor) -> anyhow::Result<RuleFile> {
 ///
 /// # Errors
 /// An invalid duration in it.
-pub(super) fn alertmanager(factor: Factor, desk: SocketAddr) -> anyhow::Result<String> {
-    delivered_to(desk, factor, ALERTMANAGER).context("in Alertmanager's configuration")
+pub(super) fn alertmanager(factor: Factor, control: SocketAddr) -> anyhow::Result<String> {
+    delivered_to(control, factor, ALERTMANAGER).context("in Alertmanager's configuration")
 }
 
-fn delivered_to(desk: SocketAddr, factor: Factor, example: &str) -> anyhow::Result<String> {
+fn delivered_to(control: SocketAddr, factor: Factor, example: &str) -> anyhow::Result<String> {
     let mut config: Value = serde_yaml::from_str(example)?;
     factor.route(config.get_mut("route").context("no route")?)?;
     let receivers = config.get_mut("receivers").and_then(Value::as_sequence_mut);
     for receiver in receivers.context("no receivers")? {
         let name =
             receiver.get("name").and_then(Value::as_str).context("a receiver has no name")?;
-        *receiver = webhook(name, desk)?;
+        *receiver = webhook(name, control)?;
     }
     // External settings that the example's own receivers would need.
     config
@@ -57,8 +57,8 @@ fn delivered_to(desk: SocketAddr, factor: Factor, example: &str) -> anyhow::Resu
     Ok(serde_yaml::to_string(&config)?)
 }
 
-fn webhook(receiver: &str, desk: SocketAddr) -> anyhow::Result<Value> {
-    let yaml = format!("{{url: 'http://{desk}/webhook', send_resolved: true}}");
+fn webhook(receiver: &str, control: SocketAddr) -> anyhow::Result<Value> {
+    let yaml = format!("{{url: 'http://{control}/webhook', send_resolved: true}}");
     let mut webhook = Mapping::new();
     webhook.insert("name".into(), receiver.into());
     webhook.insert("webhook_configs".into(), Value::Sequence(vec![serde_yaml::from_str(&yaml)?]));
@@ -87,8 +87,8 @@ mod tests {
         let example = "global: {smtp_smarthost: x}\nroute: {receiver: page, group_wait: 30s}\n\
             receivers: [{name: page, pagerduty_configs: [{routing_key: k}]}, {name: tickets}]\n\
             inhibit_rules: []\n";
-        let desk = "127.0.0.1:80".parse().unwrap();
-        let config = delivered_to(desk, Factor::new(60), example).unwrap();
+        let control = "127.0.0.1:80".parse().unwrap();
+        let config = delivered_to(control, Factor::new(60), example).unwrap();
         assert!(!config.contains("pagerduty") && !config.contains("smtp"), "{config}");
         assert!(config.contains("group_wait: 500ms") && config.contains("inhibit_rules"));
         let webhooks = config.matches("http://127.0.0.1:80/webhook").count();

@@ -30,8 +30,8 @@ pub(super) async fn inject(args: Args) -> anyhow::Result<ExitCode> {
     let note = &args.note.note;
     let no_lab =
         || format!("no running lab found in {note}: start one with `deepgram-sidecar lab up`");
-    let desk: SocketAddr = fs::read_to_string(note).with_context(no_lab)?.trim().parse()?;
-    let said = ask_for(desk, &fault.name).await?;
+    let control: SocketAddr = fs::read_to_string(note).with_context(no_lab)?.trim().parse()?;
+    let said = ask_for(control, &fault.name).await?;
     writeln!(std::io::stdout(), "{said}")?;
     Ok(ExitCode::SUCCESS)
 }

@@ -47,7 +47,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 fn introduce(addresses: &Addresses) -> io::Result<()> {
-    let Addresses { socket, admin, emulator, prometheus, alertmanager, desk, logs } = addresses;
+    let Addresses { socket, admin, emulator, prometheus, alertmanager, control, logs } = addresses;
     say(format!(
         "
 sidecar        {}
@@ -60,7 +60,7 @@ logs           {}
 In another terminal, in the same directory:
 
   deepgram-sidecar lab faults           list the faults
-  deepgram-sidecar lab fault net0001    or: curl -X PUT http://{desk}/fault/net0001
+  deepgram-sidecar lab fault net0001    or: curl -X PUT http://{control}/fault/net0001
   deepgram-sidecar lab fault none       back to normal
   deepgram-sidecar top --admin {admin}
 
@@ -151,7 +151,7 @@ struct Note<'a>(&'a Path);
 
 impl<'a> Note<'a> {
     fn write(path: &'a str, addresses: &Addresses) -> anyhow::Result<Self> {
-        fs::write(path, format!("{}\n", addresses.desk))
+        fs::write(path, format!("{}\n", addresses.control))
             .with_context(|| format!("cannot write {path}; choose another file with --note"))?;
         Ok(Self(Path::new(path)))
     }

@@ -35,19 +35,19 @@ pub struct Order {
     pub answer: oneshot::Sender<Result<String, String>>,
 }
 
-/// Requests a fault from the lab with this desk; returns its answer.
+/// Requests a fault from the lab whose control server this is; returns its answer.
 ///
 /// # Errors
 /// There is no lab, or it could not inject the fault.
-pub async fn ask_for(desk: SocketAddr, fault: &str) -> anyhow::Result<String> {
-    let (status, said) = web::ask(desk, Method::PUT, &format!("{FAULT}{fault}"), "").await?;
+pub async fn ask_for(control: SocketAddr, fault: &str) -> anyhow::Result<String> {
+    let (status, said) = web::ask(control, Method::PUT, &format!("{FAULT}{fault}"), "").await?;
     let said = said.trim_end().to_owned();
     if status.is_success() { Ok(said) } else { bail!(said) }
 }
 
-/// A running desk.
+/// The running server.
 #[derive(Debug)]
-pub(super) struct Desk {
+pub(super) struct Control {
     addr: SocketAddr,
     inbox: Inbox,
     /// Owns the server.
@@ -58,15 +58,15 @@ pub(super) struct Desk {
 #[derive(Clone, Debug, Default)]
 pub struct Inbox(Arc<Mutex<Vec<Delivery>>>);
 
-impl Desk {
+impl Control {
     /// Opens on a free port; orders go to `orders`.
     pub(super) async fn open(orders: mpsc::Sender<Order>) -> anyhow::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let addr = listener.local_addr()?;
         let inbox = Inbox::default();
-        let clerk = Clerk { inbox: inbox.clone(), orders };
+        let responder = Responder { inbox: inbox.clone(), orders };
         let mut serving = JoinSet::new();
-        serving.spawn(web::serve(listener, Arc::new(clerk)));
+        serving.spawn(web::serve(listener, Arc::new(responder)));
         Ok(Self { addr, inbox, _serving: serving })
     }
 
@@ -137,13 +137,13 @@ struct Annotations {
     summary: String,
 }
 
-/// Who answers at the desk.
-struct Clerk {
+/// What answers its requests.
+struct Responder {
     inbox: Inbox,
     orders: mpsc::Sender<Order>,
 }
 
-impl Handler for Clerk {
+impl Handler for Responder {
     async fn answer(&self, ask: Ask) -> Reply {
         match (&ask.method, ask.path.as_str()) {
             (&Method::POST, "/webhook") => self.deliver(&ask.body),
@@ -155,7 +155,7 @@ impl Handler for Clerk {
     }
 }
 
-impl Clerk {
+impl Responder {
     fn deliver(&self, body: &[u8]) -> Reply {
         match serde_json::from_slice(body) {
             Ok(webhook) => {
