@@ -19,6 +19,9 @@ use session::{AppInput, ConnectionId, MessageKind, UpstreamInput, Written};
 
 const PAYLOADS: [usize; 2] = [640, 3_200];
 
+/// An interim result as Deepgram sends it.
+const RESULT: &[u8] = br#"{"type":"Results","channel_index":[0,1],"duration":2.3,"start":1.0,"is_final":false,"speech_final":false,"channel":{"alternatives":[{"transcript":"the harbour lights came on","confidence":0.99121094,"words":[{"word":"the","start":1.04,"end":1.2,"confidence":0.99},{"word":"harbour","start":1.2,"end":1.6,"confidence":0.98},{"word":"lights","start":1.6,"end":2.0,"confidence":0.99},{"word":"came","start":2.0,"end":2.4,"confidence":0.99},{"word":"on","start":2.4,"end":2.56,"confidence":0.99}]}]},"metadata":{"request_id":"01985b3e-4f7e-7d1c-a6a3-ce929d0e0e47","model_info":{"name":"general-nova-3","version":"2025-04-17.21547","arch":"nova-3"},"model_uuid":"40bd3654-e622-47c4-a111-63a61b23bfe8"},"from_finalize":false}"#;
+
 fn audio_frame(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("machine: audio frame");
     for length in PAYLOADS {
@@ -87,6 +90,3 @@ fn main() {
     message(&mut criterion);
     criterion.final_summary();
 }
-
-/// An interim result as Deepgram sends it.
-const RESULT: &[u8] = br#"{"type":"Results","channel_index":[0,1],"duration":2.3,"start":1.0,"is_final":false,"speech_final":false,"channel":{"alternatives":[{"transcript":"the harbour lights came on","confidence":0.99121094,"words":[{"word":"the","start":1.04,"end":1.2,"confidence":0.99},{"word":"harbour","start":1.2,"end":1.6,"confidence":0.98},{"word":"lights","start":1.6,"end":2.0,"confidence":0.99},{"word":"came","start":2.0,"end":2.4,"confidence":0.99},{"word":"on","start":2.4,"end":2.56,"confidence":0.99}]}]},"metadata":{"request_id":"01985b3e-4f7e-7d1c-a6a3-ce929d0e0e47","model_info":{"name":"general-nova-3","version":"2025-04-17.21547","arch":"nova-3"},"model_uuid":"40bd3654-e622-47c4-a111-63a61b23bfe8"},"from_finalize":false}"#;

@@ -39,6 +39,14 @@ pub use words::{Auth, LogFormat, LogLevel, OtlpProtocol, RecoveryMode, VadMode};
 
 use layers::Layers;
 
+/// The prefix of every key's variable: `keepalive.interval` is
+/// `DEEPGRAM_SIDECAR_KEEPALIVE_INTERVAL`.
+pub const VARIABLE_PREFIX: &str = "DEEPGRAM_SIDECAR_";
+
+/// Names the configuration file, so that a container needs no arguments. The command line reads it;
+/// it is not a key.
+pub const FILE_VARIABLE: &str = "DEEPGRAM_SIDECAR_CONFIG";
+
 /// Where the configuration comes from, weakest first: defaults, file, environment, command line.
 #[derive(Clone, Default)]
 pub struct Sources {
@@ -57,14 +65,6 @@ impl fmt::Debug for Sources {
         f.debug_struct("Sources").field("file", &self.file).finish_non_exhaustive()
     }
 }
-
-/// The prefix of every key's variable: `keepalive.interval` is
-/// `DEEPGRAM_SIDECAR_KEEPALIVE_INTERVAL`.
-pub const VARIABLE_PREFIX: &str = "DEEPGRAM_SIDECAR_";
-
-/// Names the configuration file, so that a container needs no arguments. The command line reads it;
-/// it is not a key.
-pub const FILE_VARIABLE: &str = "DEEPGRAM_SIDECAR_CONFIG";
 
 /// Reads the file, then applies the environment and the command line.
 ///

@@ -13,6 +13,11 @@ use tokio::sync::watch;
 use crate::report::Load;
 use crate::stream::{Heard, SAMPLE_RATE, Stream, StreamReceiver, StreamSender};
 
+/// Streaming goes on for this long after the measurement, which starts a little late.
+pub(crate) const TAIL: Duration = Duration::from_secs(2);
+
+const NOT_SENT: u64 = u64::MAX;
+
 /// What one session is to do.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Plan {
@@ -172,8 +177,3 @@ fn frames_in(duration: Duration, frame: Duration) -> usize {
 fn frame_bytes(frame: Duration) -> usize {
     (frame.as_secs_f64() * f64::from(SAMPLE_RATE)).round() as usize * 2
 }
-
-/// Streaming goes on for this long after the measurement, which starts a little late.
-pub(crate) const TAIL: Duration = Duration::from_secs(2);
-
-const NOT_SENT: u64 = u64::MAX;

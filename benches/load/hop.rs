@@ -18,6 +18,9 @@ use crate::report::Load;
 use crate::stage::{HOST, Stage};
 use crate::stream::{self, Stream};
 
+/// 10 s of looking every 10 ms.
+const START_LOOKS_MAX: u32 = 1_000;
+
 /// The way to Deepgram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
 #[serde(rename_all = "snake_case")]
@@ -180,6 +183,3 @@ impl Proxy {
         bail!("it did not serve {} within 10 s", self.socket.display())
     }
 }
-
-/// 10 s of looking every 10 ms.
-const START_LOOKS_MAX: u32 = 1_000;

@@ -33,6 +33,19 @@ use hop::{Hop, Way};
 use report::{Load, Memory, Report, Work};
 use stage::Stage;
 
+const QUICK_SESSIONS: u32 = 10;
+const QUICK_WARMUP: Duration = Duration::from_secs(1);
+const QUICK_DURATION: Duration = Duration::from_secs(2);
+
+/// Between the last OPENED and the look at idle memory.
+const SETTLE: Duration = Duration::from_secs(2);
+
+/// Between the last frame and the look at memory at rest: past a keepalive.
+const REST: Duration = Duration::from_secs(6);
+
+/// Slower answers are recorded as this.
+const LATENCY_MICROS_MAX: u64 = 60_000_000;
+
 /// Measures what sessions cost the sidecar.
 #[derive(Debug, Parser)]
 struct Args {
@@ -228,16 +241,3 @@ impl Pids {
         Ok(self.hop.map(process::pss_kib).transpose()?.unwrap_or_default())
     }
 }
-
-const QUICK_SESSIONS: u32 = 10;
-const QUICK_WARMUP: Duration = Duration::from_secs(1);
-const QUICK_DURATION: Duration = Duration::from_secs(2);
-
-/// Between the last OPENED and the look at idle memory.
-const SETTLE: Duration = Duration::from_secs(2);
-
-/// Between the last frame and the look at memory at rest: past a keepalive.
-const REST: Duration = Duration::from_secs(6);
-
-/// Slower answers are recorded as this.
-const LATENCY_MICROS_MAX: u64 = 60_000_000;

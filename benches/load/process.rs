@@ -8,6 +8,13 @@ use std::time::Duration;
 use anyhow::Context;
 use tokio::process::Command;
 
+/// Field numbers as in proc(5).
+const FIRST_AFTER_NAME: usize = 3;
+const UTIME: usize = 14;
+
+/// Linux tells user space 100 ticks a second on every architecture that we build for.
+const MILLIS_PER_TICK: u64 = 10;
+
 /// User and system time of all threads so far.
 pub(crate) fn cpu(pid: u32) -> anyhow::Result<Duration> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
@@ -39,10 +46,3 @@ pub(crate) fn pinned(program: impl AsRef<OsStr>) -> Command {
     command.arg("--cpu-list").arg((cores - 1).to_string()).arg(program);
     command
 }
-
-/// Field numbers as in proc(5).
-const FIRST_AFTER_NAME: usize = 3;
-const UTIME: usize = 14;
-
-/// Linux tells user space 100 ticks a second on every architecture that we build for.
-const MILLIS_PER_TICK: u64 = 10;

@@ -8,6 +8,11 @@ use serde::Serialize;
 
 use crate::hop::Way;
 
+/// The heading of the reports' columns. CPU of hop, emulator and harness is in percent of one
+/// core, memory in KiB per session, latency in microseconds.
+pub(crate) const HEADING: &str = "way     sessions  frame frames/s us/frame   hop% emul.% harn.%    \
+                                  idle  active  rested     p50     p90     p99   p99.9     max";
+
 /// The load of one run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Load {
@@ -188,8 +193,3 @@ pub(crate) fn added_latencies(reports: &[Report]) -> Vec<String> {
     };
     hops.filter_map(added).collect()
 }
-
-/// The heading of the reports' columns. CPU of hop, emulator and harness is in percent of one
-/// core, memory in KiB per session, latency in microseconds.
-pub(crate) const HEADING: &str = "way     sessions  frame frames/s us/frame   hop% emul.% harn.%    \
-                                  idle  active  rested     p50     p90     p99   p99.9     max";

@@ -13,6 +13,9 @@ use tokio_rustls::TlsConnector;
 
 use crate::report::Load;
 
+/// The name of the emulator's machine.
+pub(crate) const HOST: &str = "localhost";
+
 /// An emulator, killed on drop.
 pub(crate) struct Stage {
     emulator: Child,
@@ -109,6 +112,3 @@ fn script_yaml(load: &Load) -> String {
         load.frame.as_millis()
     )
 }
-
-/// The name of the emulator's machine.
-pub(crate) const HOST: &str = "localhost";

@@ -17,6 +17,9 @@ use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 use crate::stage::HOST;
 
+/// Samples a second; mono, two bytes each.
+pub(crate) const SAMPLE_RATE: u32 = 16_000;
+
 /// Both directions of a session that is open.
 pub(crate) type Stream = (StreamSender, StreamReceiver);
 
@@ -130,6 +133,3 @@ async fn heard_native(receiver: &mut Receiver) -> anyhow::Result<Heard> {
         Incoming::Opened(_) | Incoming::Event(_) | Incoming::Unknown { .. } => Ok(Heard::Other),
     }
 }
-
-/// Samples a second; mono, two bytes each.
-pub(crate) const SAMPLE_RATE: u32 = 16_000;

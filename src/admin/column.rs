@@ -20,6 +20,9 @@ pub(crate) const COLUMNS: [Column; 10] = [
     Column { title: "finalizes", content: Content::Words(|row| finalizes(row.figures)) },
 ];
 
+/// At this send age a connection is close to Deepgram's limit of 10 s.
+const NEAR_MISS_MS: u64 = 8_000;
+
 /// What sessions are sorted by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "snake_case")]
@@ -37,9 +40,6 @@ pub enum SortKey {
     /// Keepalives sent.
     Keepalives,
 }
-
-/// At this send age a connection is close to Deepgram's limit of 10 s.
-const NEAR_MISS_MS: u64 = 8_000;
 
 /// What the columns read of a session.
 #[derive(Clone, Copy)]

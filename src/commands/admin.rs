@@ -17,6 +17,12 @@ use tokio::time::timeout;
 
 pub use address::Address;
 
+/// Timeout for connecting, sending the request and reading the response, in total.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Maximum response size: enough for ten thousand sessions.
+const ANSWER_BYTES_MAX: usize = 16 << 20;
+
 /// Which daemon to query.
 #[derive(Clone, Debug, clap::Args)]
 #[group(skip)]
@@ -26,12 +32,6 @@ pub struct Args {
     #[arg(env = "DEEPGRAM_SIDECAR_ADMIN_LISTEN")]
     pub admin: Address,
 }
-
-/// Timeout for connecting, sending the request and reading the response, in total.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Maximum response size: enough for ten thousand sessions.
-const ANSWER_BYTES_MAX: usize = 16 << 20;
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]

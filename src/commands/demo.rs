@@ -26,6 +26,27 @@ use bare::Disconnection;
 use client::{Client, OpenRequest};
 use stage::Backstage;
 
+/// The words of the recording, for the emulator to return.
+pub const WORDS: &str =
+    include_str!("../../tests/recordings/sense_and_sensibility_01_austen_64kb-0880.txt");
+
+const WITH_KEY: &str = "DEEPGRAM_API_KEY is set. To do this with the real Deepgram, run \
+                        `deepgram-sidecar run`, and in another terminal \
+                        `deepgram-sidecar stream FILE.wav`.";
+
+const WITHOUT_KEY: &str = "To do this with the real Deepgram, set DEEPGRAM_API_KEY and run \
+                           `deepgram-sidecar run`, and in another terminal \
+                           `deepgram-sidecar stream FILE.wav`.";
+
+const RECORDING: &[u8] =
+    include_bytes!("../../tests/recordings/sense_and_sensibility_01_austen_64kb-0880.wav");
+
+/// Audio per frame, and the step of the progress bar during silence.
+const CHUNK: Duration = Duration::from_millis(100);
+
+/// Longer than the 10 s after which Deepgram closes an idle connection.
+const SILENCE: Duration = Duration::from_secs(11);
+
 /// What the demo runs on: a daemon, and the emulated Deepgram behind it.
 #[derive(Debug)]
 pub struct Stage {
@@ -36,10 +57,6 @@ pub struct Stage {
     /// How many KeepAlives the emulator has received.
     pub keepalives: watch::Receiver<u64>,
 }
-
-/// The words of the recording, for the emulator to return.
-pub const WORDS: &str =
-    include_str!("../../tests/recordings/sense_and_sensibility_01_austen_64kb-0880.txt");
 
 /// Starts everything, runs both parts, and cleans up. The exit code is that of [`run`].
 ///
@@ -129,23 +146,6 @@ fn programme(recording: &[Bytes]) -> Vec<Piece> {
     let silence = || (0..slices).map(|_| Piece::Silence(CHUNK));
     play().chain(silence()).chain(play()).chain(silence()).chain(play()).collect()
 }
-
-const WITH_KEY: &str = "DEEPGRAM_API_KEY is set. To do this with the real Deepgram, run \
-                        `deepgram-sidecar run`, and in another terminal \
-                        `deepgram-sidecar stream FILE.wav`.";
-
-const WITHOUT_KEY: &str = "To do this with the real Deepgram, set DEEPGRAM_API_KEY and run \
-                           `deepgram-sidecar run`, and in another terminal \
-                           `deepgram-sidecar stream FILE.wav`.";
-
-const RECORDING: &[u8] =
-    include_bytes!("../../tests/recordings/sense_and_sensibility_01_austen_64kb-0880.wav");
-
-/// Audio per frame, and the step of the progress bar during silence.
-const CHUNK: Duration = Duration::from_millis(100);
-
-/// Longer than the 10 s after which Deepgram closes an idle connection.
-const SILENCE: Duration = Duration::from_secs(11);
 
 #[cfg(test)]
 mod tests {

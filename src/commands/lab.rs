@@ -13,6 +13,10 @@ use clap::builder::NonEmptyStringValueParser;
 
 use lab::{Factor, Plan, Tools};
 
+/// A minute in a second: production's scrape interval of 30 s becomes half a second, and the
+/// longest wait short of hours, 10 minutes after a window of 10, becomes 20 s.
+const FACTOR: u32 = 60;
+
 /// Practise incidents: emulated Deepgram, load, real Prometheus and Alertmanager, faults by name.
 ///
 /// `lab up` starts an emulated Deepgram, a sidecar, applications that stream all the time, a
@@ -82,7 +86,3 @@ fn block_on(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Res
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
     runtime.block_on(work)
 }
-
-/// A minute in a second: production's scrape interval of 30 s becomes half a second, and the
-/// longest wait short of hours, 10 minutes after a window of 10, becomes 20 s.
-const FACTOR: u32 = 60;

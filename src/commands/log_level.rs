@@ -8,6 +8,8 @@ use clap::builder::PossibleValuesParser;
 use super::admin;
 use crate::config::LogLevel;
 
+const PAGE: &str = "/log-level";
+
 /// Show the log level of a running daemon, or change it until the daemon exits.
 ///
 /// The initial level is telemetry.logs.level in the configuration. Only a daemon on this machine or
@@ -41,5 +43,3 @@ pub fn main(args: &Args) -> anyhow::Result<ExitCode> {
     println!("{}", super::plain::line(answer.trim_end()));
     Ok(ExitCode::SUCCESS)
 }
-
-const PAGE: &str = "/log-level";

@@ -2,6 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+/// If a source pauses for longer than this, the schedule does not catch up: Deepgram accepts at
+/// most 1.25 times real time.
+const LAG_MAX: Duration = Duration::from_secs(1);
+
 /// Schedules pieces of audio. Pure: the time is passed in.
 ///
 /// Due times are sums of durations, not of waits, so that late wake-ups do not add up.
@@ -27,10 +31,6 @@ impl Pacer {
         due
     }
 }
-
-/// If a source pauses for longer than this, the schedule does not catch up: Deepgram accepts at
-/// most 1.25 times real time.
-const LAG_MAX: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {

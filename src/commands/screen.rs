@@ -9,6 +9,8 @@ use super::play::Progress;
 use super::transcript::Caption;
 use crate::admin::quantity;
 
+const REDRAWS_PER_SECOND: u8 = 10;
+
 /// Writing to standard output failed. The cause is the error's source.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write to standard output")]
@@ -126,8 +128,6 @@ fn speed(progress: &Progress) -> f64 {
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
-
-const REDRAWS_PER_SECOND: u8 = 10;
 
 #[cfg(test)]
 mod tests {

@@ -13,6 +13,12 @@ use super::wav::Wav;
 use crate::admin::quantity;
 use session::audio::AudioFormat;
 
+/// Silence is sliced, so that the progress bar moves.
+const SILENCE_SLICE: Duration = Duration::from_millis(100);
+
+/// How many chunks are read ahead; beyond it the reader waits.
+const PIECES_AHEAD_MAX: usize = 4;
+
 /// A piece to play.
 #[derive(Debug, PartialEq)]
 pub(super) enum Piece {
@@ -172,12 +178,6 @@ fn chunk_bytes(format: AudioFormat, chunk: Duration) -> usize {
     let bytes = format.bytes(chunk).max(format.block_bytes.into());
     usize::try_from(bytes).expect("chunks are at most seconds long")
 }
-
-/// Silence is sliced, so that the progress bar moves.
-const SILENCE_SLICE: Duration = Duration::from_millis(100);
-
-/// How many chunks are read ahead; beyond it the reader waits.
-const PIECES_AHEAD_MAX: usize = 4;
 
 #[cfg(test)]
 mod tests {

@@ -5,6 +5,16 @@ use std::time::Duration;
 
 use hound::{SampleFormat, WavReader, WavSpec};
 
+const CUT_SHORT: &str = "the file is shorter than its header says; everything in it was streamed";
+const RIFF_HEADER_BYTES: usize = 12;
+const CHUNK_HEADER_BYTES: usize = 8;
+
+/// Headers with cover art exist; anything larger than this is not audio.
+const HEAD_BYTES_MAX: usize = 1 << 20;
+
+/// Placeholder lengths in pipes start just under 2 GiB.
+const OPEN_ENDED_FROM: u32 = 0x7fff_0000;
+
 /// A WAV stream whose header has been read.
 pub(super) struct Wav<R> {
     reader: WavReader<io::Chain<Cursor<Vec<u8>>, R>>,
@@ -124,16 +134,6 @@ fn settle_length(head: &mut [u8]) -> bool {
 fn u32_at(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
 }
-
-const CUT_SHORT: &str = "the file is shorter than its header says; everything in it was streamed";
-const RIFF_HEADER_BYTES: usize = 12;
-const CHUNK_HEADER_BYTES: usize = 8;
-
-/// Headers with cover art exist; anything larger than this is not audio.
-const HEAD_BYTES_MAX: usize = 1 << 20;
-
-/// Placeholder lengths in pipes start just under 2 GiB.
-const OPEN_ENDED_FROM: u32 = 0x7fff_0000;
 
 #[cfg(test)]
 mod tests {

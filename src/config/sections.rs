@@ -12,6 +12,15 @@ use super::schema::{section, sections};
 use super::setting::SocketMode;
 use super::words::{Auth, LogFormat, LogLevel, OtlpProtocol, RecoveryMode, VadMode};
 
+/// The shortest sensible timer; zero would fire forever.
+const MOMENT: Duration = Duration::from_millis(1);
+
+/// The longest. Anything longer means "never", or is a mistake in the unit.
+const DAY: Duration = seconds(24 * 60 * 60);
+
+/// Linux's `sun_path`, without the terminating NUL.
+const SOCKET_PATH_MAX: usize = 107;
+
 sections! {
     /// The whole configuration: validated, never changed.
     Config {
@@ -272,18 +281,9 @@ pub(super) struct Contradiction {
     pub(super) message: &'static str,
 }
 
-/// The shortest sensible timer; zero would fire forever.
-const MOMENT: Duration = Duration::from_millis(1);
-
-/// The longest. Anything longer means "never", or is a mistake in the unit.
-const DAY: Duration = seconds(24 * 60 * 60);
-
 const fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)
 }
-
-/// Linux's `sun_path`, without the terminating NUL.
-const SOCKET_PATH_MAX: usize = 107;
 
 #[expect(clippy::ptr_arg, reason = "a rule checks the field as it is")]
 fn socket_path(path: &PathBuf) -> Result<(), &'static str> {

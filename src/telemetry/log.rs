@@ -25,6 +25,10 @@ use super::{Telemetry, trace};
 use crate::config::{LogLevel, Logs};
 use line::LineFormat;
 
+/// Maximum lines queued while standard error blocks: enough for thousands of sessions ending at
+/// once. Further ones are dropped and counted.
+const LINES_MAX: usize = 8192;
+
 /// The level of a line, as the configuration spells it.
 fn level_of(level: &Level) -> LogLevel {
     match *level {
@@ -107,10 +111,6 @@ pub struct NoLevel;
 fn level_named(name: &[u8]) -> Option<LogLevel> {
     LogLevel::ALL.iter().copied().find(|level| level.as_str().as_bytes() == name)
 }
-
-/// Maximum lines queued while standard error blocks: enough for thousands of sessions ending at
-/// once. Further ones are dropped and counted.
-const LINES_MAX: usize = 8192;
 
 /// The process's log. When it is dropped, at exit, queued lines are written, for at most a second.
 #[derive(Debug)]

@@ -7,6 +7,15 @@ use tokio::net::unix::OwnedReadHalf;
 use super::{Error, Incoming, Opened, Summary};
 use protocol::frame::{Decoder, Frame, Header};
 
+/// The first frame type that an application must ignore if unknown.
+const SIDECAR_TYPES_FROM: u8 = 0x80;
+
+/// Deepgram's messages are passed on whole up to 4 MiB; nothing else is nearly as large.
+const PAYLOAD_BYTES_MAX: u32 = 8 << 20;
+
+/// Fits a typical result, so that most frames cost one read.
+const READ_BYTES_MIN: usize = 2048;
+
 /// Receives frames.
 #[derive(Debug)]
 pub struct Receiver<R = OwnedReadHalf> {
@@ -85,12 +94,3 @@ fn read_frame(frame: Frame) -> Result<Incoming, Error> {
     Incoming::read(frame)
         .map_err(|error| Error::Breach(format!("frame type {kind:#04x} does not parse: {error}")))
 }
-
-/// The first frame type that an application must ignore if unknown.
-const SIDECAR_TYPES_FROM: u8 = 0x80;
-
-/// Deepgram's messages are passed on whole up to 4 MiB; nothing else is nearly as large.
-const PAYLOAD_BYTES_MAX: u32 = 8 << 20;
-
-/// Fits a typical result, so that most frames cost one read.
-const READ_BYTES_MIN: usize = 2048;

@@ -4,6 +4,9 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
+/// This client's version of the contract.
+const PROTOCOL: u32 = 1;
+
 /// The payload of OPEN. Unset members are omitted, so that the daemon's defaults apply.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct OpenRequest {
@@ -109,6 +112,3 @@ impl<V: Serialize> Serialize for Members<'_, V> {
         serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
     }
 }
-
-/// This client's version of the contract.
-const PROTOCOL: u32 = 1;

@@ -7,6 +7,16 @@ use bytes::Bytes;
 
 use super::audio::Format;
 
+/// Audio that may be worked through ahead of the pace, so that audio which comes in real time
+/// never waits and costs no timer.
+const HEAD_START: Duration = Duration::from_millis(300);
+
+/// A longer message is worked through in pieces of this length.
+const SLICE: Duration = Duration::from_millis(100);
+
+/// Messages in the queue; more stop the reading.
+const JOBS_MAX: usize = 65_536;
+
 /// Work in the order in which it came.
 #[derive(Debug)]
 pub(super) enum Job {
@@ -91,16 +101,6 @@ impl Backlog {
         self.busy_until = self.busy_until.max(now) + busy;
     }
 }
-
-/// Audio that may be worked through ahead of the pace, so that audio which comes in real time
-/// never waits and costs no timer.
-const HEAD_START: Duration = Duration::from_millis(300);
-
-/// A longer message is worked through in pieces of this length.
-const SLICE: Duration = Duration::from_millis(100);
-
-/// Messages in the queue; more stop the reading.
-const JOBS_MAX: usize = 65_536;
 
 #[cfg(test)]
 mod tests {

@@ -24,6 +24,15 @@ use super::record::{End, Entry};
 use super::script::{Action, Close};
 use super::stream::{Output, Stream, TextKind};
 
+/// The beginning of a text frame of 100 bytes.
+const CUT_FRAME: [u8; 12] = *b"\x81\x64{\"type\":\"R";
+
+/// A frame with reserved bits and a reserved opcode.
+const BAD_FRAME: [u8; 4] = [0xf3, 0x02, 0x00, 0x00];
+
+/// How long a client may take over the end of a connection.
+const GOODBYE_MAX: Duration = Duration::from_secs(1);
+
 /// A connection that was upgraded.
 pub(super) struct Connection<S: Transport> {
     socket: WebSocketStream<FaultyTransport<S>>,
@@ -361,12 +370,3 @@ fn poll_socket<S: Transport>(
         None => SocketEvent::Ended,
     })
 }
-
-/// The beginning of a text frame of 100 bytes.
-const CUT_FRAME: [u8; 12] = *b"\x81\x64{\"type\":\"R";
-
-/// A frame with reserved bits and a reserved opcode.
-const BAD_FRAME: [u8; 4] = [0xf3, 0x02, 0x00, 0x00];
-
-/// How long a client may take over the end of a connection.
-const GOODBYE_MAX: Duration = Duration::from_secs(1);

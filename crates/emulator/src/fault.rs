@@ -11,6 +11,11 @@ use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
+const PONG: u8 = 0xa;
+
+/// Neither HTTP nor TLS nor a WebSocket frame.
+const RUBBISH: &[u8] = b"\x00\xffthis is not the protocol that you are looking for\r\n\x00\xff";
+
 /// A byte stream that an emulator can serve.
 pub trait Transport: AsyncRead + AsyncWrite + Unpin + Send + 'static {
     /// Makes the end that comes with dropping it a reset, where the transport knows one.
@@ -166,11 +171,6 @@ fn frame_length(header: &[u8]) -> usize {
         _ => header.len(),
     }
 }
-
-const PONG: u8 = 0xa;
-
-/// Neither HTTP nor TLS nor a WebSocket frame.
-const RUBBISH: &[u8] = b"\x00\xffthis is not the protocol that you are looking for\r\n\x00\xff";
 
 #[cfg(test)]
 mod tests {

@@ -10,6 +10,9 @@ use super::message::to_json;
 use super::script::Refuse;
 use super::settings::{Credentials, Settings};
 
+pub(super) const DG_REQUEST_ID: http::HeaderName = http::HeaderName::from_static("dg-request-id");
+const DG_ERROR: http::HeaderName = http::HeaderName::from_static("dg-error");
+
 /// A body that is whole from the start.
 pub(super) type Body = Full<Bytes>;
 
@@ -142,9 +145,6 @@ fn usual_error(status: StatusCode) -> (&'static str, &'static str) {
         _ => ("Internal Server Error", "Something went wrong."),
     }
 }
-
-pub(super) const DG_REQUEST_ID: http::HeaderName = http::HeaderName::from_static("dg-request-id");
-const DG_ERROR: http::HeaderName = http::HeaderName::from_static("dg-error");
 
 #[cfg(test)]
 mod tests {

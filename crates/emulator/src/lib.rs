@@ -50,6 +50,9 @@ use server::Server;
 pub use settings::{Credentials, FieldNoise, Settings, Undecodable, Unknowns, UtteranceEndStyle};
 pub use tls::Tls;
 
+/// Wait after a failed accept, which usually means that file descriptors have run out.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
 /// A running emulator. Dropping it ends its connections.
 #[derive(Debug)]
 pub struct Emulator {
@@ -201,9 +204,6 @@ impl Gate {
         self.tasks.spawn(self.stop.clone().run_until_cancelled_owned(serve));
     }
 }
-
-/// Wait after a failed accept, which usually means that file descriptors have run out.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 #[cfg(test)]
 mod tests;

@@ -13,6 +13,12 @@ use super::settings::{FieldNoise, Settings};
 use super::transcript::{Segment, Standing, Word};
 use super::words::{Words, first_half};
 
+/// Members that the specification lets a server leave out.
+const OPTIONAL: [&str; 4] = ["speech_final", "from_finalize", "model_info", "punctuated_word"];
+
+const MODEL_UUID: &str = "c5f2d0a8-6f1b-4b0e-9a37-1d2e8f4b6c90";
+const DIARIZE_UUID: &str = "0b7e6a54-93c2-4d1f-8e65-5a4c3b2d1e0f";
+
 /// Writes the messages of one stream.
 #[derive(Debug)]
 pub(super) struct Writer {
@@ -366,12 +372,6 @@ struct Error<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<&'static str>,
 }
-
-/// Members that the specification lets a server leave out.
-const OPTIONAL: [&str; 4] = ["speech_final", "from_finalize", "model_info", "punctuated_word"];
-
-const MODEL_UUID: &str = "c5f2d0a8-6f1b-4b0e-9a37-1d2e8f4b6c90";
-const DIARIZE_UUID: &str = "0b7e6a54-93c2-4d1f-8e65-5a4c3b2d1e0f";
 
 #[cfg(test)]
 mod tests;

@@ -9,6 +9,9 @@ use tokio::sync::broadcast::error::RecvError;
 use crate::script::{Action, Change, Plan, Plans, Script, ScriptError};
 use crate::settings::Settings;
 
+/// Orders that may wait for a connection; it loses the oldest of more.
+const ORDERS_MAX: usize = 64;
+
 /// The current script, which may be replaced at any time.
 #[derive(Debug)]
 pub(crate) struct Playbook {
@@ -91,6 +94,3 @@ impl Orders {
         }
     }
 }
-
-/// Orders that may wait for a connection; it loses the oldest of more.
-const ORDERS_MAX: usize = 64;

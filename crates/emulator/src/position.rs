@@ -16,6 +16,13 @@ use serde::Serialize;
 /// Samples in a block: what is recognised as a whole or not at all.
 pub const BLOCK_SAMPLES: u64 = 32;
 
+const DATA_MASK: u16 = 0x1fff;
+/// Above the data, each at least a quarter of the loudest.
+const EVEN: u16 = 0x4000;
+const FIRST: u16 = 0x6000;
+const LAST: u16 = 0x8000;
+const ODD: u16 = 0xc000;
+
 /// Test audio that carries its own position: `samples` samples from `start_sample` on.
 ///
 /// It is loud enough to be taken for speech. Any cut of a longer encoding equals the encoding of
@@ -203,13 +210,6 @@ fn coded(block: u64, slot: usize) -> i16 {
 fn is_first(sample: i16) -> bool {
     sample as u16 & !DATA_MASK == FIRST
 }
-
-const DATA_MASK: u16 = 0x1fff;
-/// Above the data, each at least a quarter of the loudest.
-const EVEN: u16 = 0x4000;
-const FIRST: u16 = 0x6000;
-const LAST: u16 = 0x8000;
-const ODD: u16 = 0xc000;
 
 #[cfg(test)]
 mod tests;

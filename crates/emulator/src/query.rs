@@ -5,6 +5,19 @@ use std::time::Duration;
 
 use super::audio::Format;
 
+/// Deepgram's default.
+const ENDPOINTING: Duration = Duration::from_millis(10);
+
+const KEYTERM_TOKENS_MAX: usize = 500;
+
+const ENCODINGS: [&str; 11] = [
+    "linear16", "linear32", "flac", "alaw", "mulaw", "amr-nb", "amr-wb", "opus", "ogg-opus",
+    "speex", "g729",
+];
+
+/// Encodings whose bytes do not tell their rate.
+const RATED: [&str; 7] = ["linear16", "linear32", "alaw", "mulaw", "opus", "speex", "g729"];
+
 /// What a request for a stream asks for.
 #[derive(Clone, Debug)]
 pub(super) struct Parameters {
@@ -217,19 +230,6 @@ fn is_language(tag: &str) -> bool {
             && first.bytes().all(|b| b.is_ascii_alphabetic())
             && parts.all(|part| matches!(part.len(), 1..=8) && part.is_ascii()))
 }
-
-/// Deepgram's default.
-const ENDPOINTING: Duration = Duration::from_millis(10);
-
-const KEYTERM_TOKENS_MAX: usize = 500;
-
-const ENCODINGS: [&str; 11] = [
-    "linear16", "linear32", "flac", "alaw", "mulaw", "amr-nb", "amr-wb", "opus", "ogg-opus",
-    "speex", "g729",
-];
-
-/// Encodings whose bytes do not tell their rate.
-const RATED: [&str; 7] = ["linear16", "linear32", "alaw", "mulaw", "opus", "speex", "g729"];
 
 const KNOWN: [&str; 39] = [
     "model",

@@ -7,6 +7,9 @@ use serde::Serialize;
 
 use super::position::{PositionSummary, Positions};
 
+/// Records kept; the oldest is forgotten first.
+const RECORDS_MAX: usize = 100_000;
+
 /// A snapshot of what an emulator has recorded.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Observed {
@@ -235,6 +238,3 @@ fn millis_between(earlier: Instant, later: Instant) -> u64 {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
-
-/// Records kept; the oldest is forgotten first.
-const RECORDS_MAX: usize = 100_000;

@@ -32,6 +32,18 @@ use super::stream::Stream;
 
 use slots::{Slot, Slots};
 
+/// Flux would be its sibling.
+const V1_LISTEN: &str = "/v1/listen";
+
+/// Maximum script size: thousands of plans.
+const SCRIPT_BYTES_MAX: usize = 1 << 20;
+
+/// A request head must fit in it.
+const HTTP_BUFFER_BYTES: usize = 16 * 1024;
+
+/// A few frames of audio: with thousands of connections more would cost more than it saves.
+const SOCKET_BUFFER_BYTES: usize = 8 * 1024;
+
 /// What all connections of an emulator share.
 #[derive(Debug)]
 pub(super) struct Server {
@@ -322,15 +334,3 @@ fn unfit(cause: &str) -> Response<Body> {
 fn new_request_id() -> String {
     uuid::Uuid::now_v7().to_string()
 }
-
-/// Flux would be its sibling.
-const V1_LISTEN: &str = "/v1/listen";
-
-/// Maximum script size: thousands of plans.
-const SCRIPT_BYTES_MAX: usize = 1 << 20;
-
-/// A request head must fit in it.
-const HTTP_BUFFER_BYTES: usize = 16 * 1024;
-
-/// A few frames of audio: with thousands of connections more would cost more than it saves.
-const SOCKET_BUFFER_BYTES: usize = 8 * 1024;

@@ -9,6 +9,11 @@ use serde::{Deserialize, Serialize};
 
 use super::duration;
 
+/// The words returned by default.
+const WORDS: &str = "The harbour lights came on one after another. Two boats were still out, and \
+    nobody on the pier wanted to go home before them. A boy counted the seconds between the waves. \
+    When the first mast came round the point, the old men stopped talking and took off their hats.";
+
 /// The behaviour of an emulator, or of one of its connections. The defaults are Deepgram's, as far
 /// as they are known.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -287,11 +292,6 @@ fn overlay(base: &mut serde_json::Value, changes: &serde_json::Value) {
         (base, change) => *base = change.clone(),
     }
 }
-
-/// The words returned by default.
-const WORDS: &str = "The harbour lights came on one after another. Two boats were still out, and \
-    nobody on the pier wanted to go home before them. A boy counted the seconds between the waves. \
-    When the first mast came round the point, the old men stopped talking and took off their hats.";
 
 #[cfg(test)]
 mod tests {

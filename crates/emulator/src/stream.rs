@@ -25,6 +25,14 @@ pub(super) use outbox::Output;
 use text::ClientText;
 pub(super) use text::TextKind;
 
+/// Timer A's close reason on the wire.
+const IDLE_REASON: &str = "Deepgram did not receive audio data or a text message within the \
+    timeout window. See https://dpgr.am/net0001";
+
+/// Timer B's close reason on the wire.
+const RESPONSE_REASON: &str = "Deepgram did not provide a response message within the timeout \
+    window. See https://dpgr.am/net0000";
+
 /// The state of one stream.
 #[derive(Debug)]
 pub(super) struct Stream {
@@ -348,14 +356,6 @@ fn hear_window(
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
-
-/// Timer A's close reason on the wire.
-const IDLE_REASON: &str = "Deepgram did not receive audio data or a text message within the \
-    timeout window. See https://dpgr.am/net0001";
-
-/// Timer B's close reason on the wire.
-const RESPONSE_REASON: &str = "Deepgram did not provide a response message within the timeout \
-    window. See https://dpgr.am/net0000";
 
 #[cfg(test)]
 mod tests;

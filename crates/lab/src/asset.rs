@@ -1,5 +1,14 @@
 //! The project's files that the lab works with, embedded: a lab needs no checkout beside it.
 
+/// An example of Alertmanager's configuration.
+pub(super) const ALERTMANAGER: &str = include_str!("../../../alerts/alertmanager.example.yaml");
+
+/// Which panels are empty when all is well, and the fault that fills each.
+pub(super) const EMPTY_WHEN_WELL: &str = include_str!("../../../dashboards/empty-when-well.yaml");
+
+/// Every metric by name.
+pub(super) const CATALOGUE: &str = include_str!("../../../docs/metrics.md");
+
 /// A file: its name and its text.
 pub(super) type Asset = (&'static str, &'static str);
 
@@ -23,18 +32,9 @@ pub(super) const RULES: &[Asset] = assets!("alerts":
     "words.yaml",
 );
 
-/// An example of Alertmanager's configuration.
-pub(super) const ALERTMANAGER: &str = include_str!("../../../alerts/alertmanager.example.yaml");
-
 /// The Grafana dashboards.
 pub(super) const DASHBOARDS: &[Asset] =
     assets!("dashboards": "deepgram.json", "fleet.json", "pod.json", "session.json");
-
-/// Which panels are empty when all is well, and the fault that fills each.
-pub(super) const EMPTY_WHEN_WELL: &str = include_str!("../../../dashboards/empty-when-well.yaml");
-
-/// Every metric by name.
-pub(super) const CATALOGUE: &str = include_str!("../../../docs/metrics.md");
 
 #[cfg(test)]
 mod tests {

@@ -12,6 +12,12 @@ use tokio::time::timeout;
 
 use super::patience;
 
+/// Only reached on a very busy machine.
+const STARTING: Duration = Duration::from_secs(60);
+
+/// A sidecar's drain has its own deadline, well within this one.
+const STOPPING: Duration = Duration::from_secs(20);
+
 /// A running program, killed when it is dropped.
 #[derive(Debug)]
 pub(super) struct Child {
@@ -98,9 +104,3 @@ fn last_lines(log: &str) -> String {
     let lines: Vec<_> = log.lines().collect();
     lines[lines.len().saturating_sub(5)..].join("\n")
 }
-
-/// Only reached on a very busy machine.
-const STARTING: Duration = Duration::from_secs(60);
-
-/// A sidecar's drain has its own deadline, well within this one.
-const STOPPING: Duration = Duration::from_secs(20);

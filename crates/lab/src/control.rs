@@ -13,6 +13,8 @@ use tokio::task::JoinSet;
 
 use super::web::{self, Ask, Handler, Reply};
 
+const FAULT: &str = "/fault/";
+
 /// One alert, as delivered by Alertmanager.
 #[derive(Clone, Debug)]
 pub struct Delivery {
@@ -179,5 +181,3 @@ impl Responder {
         }
     }
 }
-
-const FAULT: &str = "/fault/";

@@ -9,6 +9,11 @@ use serde::Deserialize;
 use super::load::Profile;
 use emulator::Change;
 
+const TABLE: &str = include_str!("fault/faults.yaml");
+
+/// The fault `none`: all is well.
+pub(super) const NONE: &str = "none";
+
 /// Something that goes wrong on purpose.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -99,11 +104,6 @@ fn duration<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Duration, D::Er
     use serde::de::Error;
     humantime::parse_duration(&String::deserialize(from)?).map_err(D::Error::custom)
 }
-
-const TABLE: &str = include_str!("fault/faults.yaml");
-
-/// The fault `none`: all is well.
-pub(super) const NONE: &str = "none";
 
 #[cfg(test)]
 mod tests {

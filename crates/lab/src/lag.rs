@@ -11,6 +11,12 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
+/// The timer behind the sidecar's `runtime_lag_seconds` has the same.
+const BEAT: Duration = Duration::from_millis(100);
+
+/// The threshold of the alert `RuntimeLag`.
+const STARVED: Duration = Duration::from_millis(250);
+
 /// Whether the machine may be to blame. Timers are at most 0.1 s late if nothing else runs, and 0.8 s
 /// beside eight busy loops on two cores.
 pub(super) fn is_starved(lag: Duration) -> bool {
@@ -46,12 +52,6 @@ async fn measure(worst_micros: Arc<AtomicU64>) {
         worst_micros.fetch_max(u64::try_from(late.as_micros()).unwrap_or(u64::MAX), Relaxed);
     }
 }
-
-/// The timer behind the sidecar's `runtime_lag_seconds` has the same.
-const BEAT: Duration = Duration::from_millis(100);
-
-/// The threshold of the alert `RuntimeLag`.
-const STARVED: Duration = Duration::from_millis(250);
 
 #[cfg(test)]
 mod tests {

@@ -54,6 +54,23 @@ pub use scale::Factor;
 use sidecar::Sidecar;
 pub use tools::{Missing, Tools};
 
+const NEVER_RAN: &str = "the sidecar has never run";
+
+/// What the emulator does when all is well.
+const WELL: &str = "{connections: [], now: [resume]}";
+
+/// Both pages scraped, and some Finalizes answered.
+const AT_WORK: &str = "sum(up) == 2 and sum(deepgram_sidecar_finalizes_answered_total) > 3";
+
+/// Differs for every process of a lab.
+const STARTED_AT: &str = r#"process_start_time_seconds{job="deepgram-sidecar"}"#;
+
+/// One fault is requested at a time.
+const ORDERS_MAX: usize = 8;
+
+/// Only reached on a very busy machine.
+const STARTING: Duration = Duration::from_secs(60);
+
 /// What a lab is made of.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -327,20 +344,3 @@ fn settings(emulator: SocketAddr, collector: SocketAddr) -> sidecar::Settings {
     .map(|(key, value)| (key.to_owned(), value))
     .into()
 }
-
-const NEVER_RAN: &str = "the sidecar has never run";
-
-/// What the emulator does when all is well.
-const WELL: &str = "{connections: [], now: [resume]}";
-
-/// Both pages scraped, and some Finalizes answered.
-const AT_WORK: &str = "sum(up) == 2 and sum(deepgram_sidecar_finalizes_answered_total) > 3";
-
-/// Differs for every process of a lab.
-const STARTED_AT: &str = r#"process_start_time_seconds{job="deepgram-sidecar"}"#;
-
-/// One fault is requested at a time.
-const ORDERS_MAX: usize = 8;
-
-/// Only reached on a very busy machine.
-const STARTING: Duration = Duration::from_secs(60);

@@ -12,6 +12,9 @@ use tokio_util::sync::CancellationToken;
 
 use caller::{Caller, Kind};
 
+/// Longer than a sidecar may take over a FINISH in the lab.
+const FINISHING: Duration = Duration::from_secs(6);
+
 /// How many applications of each kind, and how they stream.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -115,9 +118,6 @@ impl Load {
         }
     }
 }
-
-/// Longer than a sidecar may take over a FINISH in the lab.
-const FINISHING: Duration = Duration::from_secs(6);
 
 mod humantime_member {
     use std::time::Duration;

@@ -16,6 +16,16 @@ use super::room::Room;
 use super::scale::Factor;
 use super::{Lab, Plan, Series, patience};
 
+const PREFIX_OF_ALERTS: &str = "DeepgramSidecar";
+const PREFIX_OF_METRICS: &str = "deepgram_sidecar_";
+
+/// The longest that an alert takes in production, less those that wait for hours: a window of 10
+/// minutes that must fill, and 10 minutes in which it must hold, and what Alertmanager adds.
+const LONGEST_WAIT: Duration = Duration::from_secs(25 * 60);
+
+/// Only reached on a very busy machine.
+const DELIVERY: Duration = Duration::from_secs(60);
+
 /// The observed effects of one fault.
 #[derive(Clone, Debug)]
 pub struct Row {
@@ -199,16 +209,6 @@ fn short(alert: &str) -> String {
 fn of_the_machine(alert: &str) -> bool {
     alert == "RuntimeLag"
 }
-
-const PREFIX_OF_ALERTS: &str = "DeepgramSidecar";
-const PREFIX_OF_METRICS: &str = "deepgram_sidecar_";
-
-/// The longest that an alert takes in production, less those that wait for hours: a window of 10
-/// minutes that must fill, and 10 minutes in which it must hold, and what Alertmanager adds.
-const LONGEST_WAIT: Duration = Duration::from_secs(25 * 60);
-
-/// Only reached on a very busy machine.
-const DELIVERY: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests {

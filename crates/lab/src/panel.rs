@@ -11,6 +11,14 @@ use super::fault::NONE;
 use super::prometheus::{Api, Series};
 use super::scale::Factor;
 
+const PREFIX: &str = "deepgram_sidecar_";
+
+const MOST_HEARD: &str = "topk(1, deepgram_sidecar_live_session_messages_total)";
+
+/// What a page shows, in production's time.
+const ON_SCREEN: Duration = Duration::from_secs(60 * 60);
+const STEP: Duration = Duration::from_secs(60);
+
 /// The panels of all dashboards, and which of them are empty when all is well.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Panels {
@@ -185,11 +193,3 @@ fn read_page((name, text): Asset) -> anyhow::Result<Vec<Panel>> {
     }
     Ok(panels)
 }
-
-const PREFIX: &str = "deepgram_sidecar_";
-
-const MOST_HEARD: &str = "topk(1, deepgram_sidecar_live_session_messages_total)";
-
-/// What a page shows, in production's time.
-const ON_SCREEN: Duration = Duration::from_secs(60 * 60);
-const STEP: Duration = Duration::from_secs(60);

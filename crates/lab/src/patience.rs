@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use anyhow::bail;
 
+const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
+
 /// Polls until there is a result; after the deadline the error says what it was waiting for.
 pub(super) async fn until<T>(
     what: &str,
@@ -22,5 +24,3 @@ pub(super) async fn until<T>(
         }
     }
 }
-
-const BETWEEN_LOOKS: Duration = Duration::from_millis(50);

@@ -20,6 +20,21 @@ use super::scale::Factor;
 use super::tools::Tools;
 use super::web;
 
+/// Only reached on a very busy machine.
+const LOADING: Duration = Duration::from_secs(60);
+
+/// Production's evaluation and scrape intervals.
+const EVALUATION: Duration = Duration::from_secs(30);
+const SCRAPE: Duration = Duration::from_secs(30);
+
+/// On a busy machine a healthy sidecar may need half a second to answer. At 60 times the speed, one
+/// second is one minute in production, the longest interval that `alerts/README.md` allows.
+const SCRAPE_MIN: Duration = Duration::from_secs(1);
+
+/// Prometheus' own defaults.
+const LOOKBACK: Duration = Duration::from_secs(5 * 60);
+const RESEND: Duration = Duration::from_secs(60);
+
 /// A running Prometheus.
 #[derive(Debug)]
 pub(super) struct Prometheus {
@@ -269,18 +284,3 @@ pub(super) fn listening(line: &str, of: &str) -> Option<SocketAddr> {
 fn millis(duration: Duration) -> String {
     format!("{}ms", duration.as_millis())
 }
-
-/// Only reached on a very busy machine.
-const LOADING: Duration = Duration::from_secs(60);
-
-/// Production's evaluation and scrape intervals.
-const EVALUATION: Duration = Duration::from_secs(30);
-const SCRAPE: Duration = Duration::from_secs(30);
-
-/// On a busy machine a healthy sidecar may need half a second to answer. At 60 times the speed, one
-/// second is one minute in production, the longest interval that `alerts/README.md` allows.
-const SCRAPE_MIN: Duration = Duration::from_secs(1);
-
-/// Prometheus' own defaults.
-const LOOKBACK: Duration = Duration::from_secs(5 * 60);
-const RESEND: Duration = Duration::from_secs(60);

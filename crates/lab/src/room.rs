@@ -10,6 +10,21 @@ use std::time::Duration;
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 use tokio::time::sleep;
 
+/// This many run however busy the machine is.
+const ANYHOW: usize = 6;
+
+/// The idle share of all CPUs that one more requires.
+const SPARE: f64 = 0.25;
+
+/// Long enough to notice what starting the previous lab costs.
+const LOOK: Duration = Duration::from_millis(700);
+
+/// User, nice, system, idle, iowait, irq, softirq, steal. The rest is part of user.
+const COUNTED: usize = 8;
+
+/// Followed by iowait, which is idle too.
+const IDLE: usize = 3;
+
 /// Admits labs.
 #[derive(Debug)]
 pub(super) struct Room {
@@ -79,21 +94,6 @@ impl Usage {
         idle as f64 / all as f64
     }
 }
-
-/// This many run however busy the machine is.
-const ANYHOW: usize = 6;
-
-/// The idle share of all CPUs that one more requires.
-const SPARE: f64 = 0.25;
-
-/// Long enough to notice what starting the previous lab costs.
-const LOOK: Duration = Duration::from_millis(700);
-
-/// User, nice, system, idle, iowait, irq, softirq, steal. The rest is part of user.
-const COUNTED: usize = 8;
-
-/// Followed by iowait, which is idle too.
-const IDLE: usize = 3;
 
 #[cfg(test)]
 mod tests {

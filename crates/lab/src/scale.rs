@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use serde_yaml::Value;
 
+const MILLISECOND: Duration = Duration::from_millis(1);
+
 /// How much faster than production the lab runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Factor(u32);
@@ -133,8 +135,6 @@ fn write(duration: Duration) -> String {
 fn items<'a>(owner: &'a mut Value, name: &str) -> impl Iterator<Item = &'a mut Value> {
     owner.get_mut(name).and_then(Value::as_sequence_mut).into_iter().flatten()
 }
-
-const MILLISECOND: Duration = Duration::from_millis(1);
 
 #[cfg(test)]
 mod tests {

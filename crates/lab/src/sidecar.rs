@@ -12,6 +12,8 @@ use tokio::process::Command;
 
 use super::child::Child;
 
+const NAME: &str = "sidecar";
+
 /// Configuration keys and their values.
 pub(super) type Settings = BTreeMap<String, String>;
 
@@ -115,5 +117,3 @@ fn listening(line: &str) -> Option<String> {
     let admin = line["admin"].as_str().filter(|_| line["event"] == "listening");
     admin.map(str::to_owned)
 }
-
-const NAME: &str = "sidecar";

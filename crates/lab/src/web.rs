@@ -17,6 +17,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+/// Everything is on this machine; what takes longest is a fault for which the sidecar drains first.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// More than any answer of Prometheus to the lab's questions.
+const BODY_BYTES_MAX: usize = 64 << 20;
+
 /// What somebody asks of a server.
 #[derive(Debug)]
 pub(super) struct Ask {
@@ -128,9 +134,3 @@ async fn exchange(
         Err(error) = connection => Err(error.into()),
     }
 }
-
-/// Everything is on this machine; what takes longest is a fault for which the sidecar drains first.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// More than any answer of Prometheus to the lab's questions.
-const BODY_BYTES_MAX: usize = 64 << 20;

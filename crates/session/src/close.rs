@@ -3,6 +3,10 @@
 use crate::death::Reason;
 use crate::vocabulary::vocabulary;
 
+/// Words in a close reason that point to the account.
+const ACCOUNT_WORDS: [&str; 9] =
+    ["credit", "credits", "balance", "key", "keys", "limit", "limits", "quota", "payment"];
+
 vocabulary! {
     /// Deepgram's own codes in the text of a close frame.
     pub enum DgCode: "dg_code" {
@@ -18,10 +22,6 @@ vocabulary! {
         Other = "other",
     }
 }
-
-/// Words in a close reason that point to the account.
-const ACCOUNT_WORDS: [&str; 9] =
-    ["credit", "credits", "balance", "key", "keys", "limit", "limits", "quota", "payment"];
 
 /// The cause named by a close frame. Deepgram gives its own code as a link in an English sentence;
 /// older texts contain the bare code.

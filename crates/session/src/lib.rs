@@ -40,6 +40,9 @@ pub use state::State;
 pub use time_map::TimeMap;
 pub use vocabulary::Vocabulary;
 
+/// Maximum text from Deepgram or the network in an event, in bytes.
+const DETAIL_BYTES_MAX: usize = 1 << 10;
+
 /// A session id: 1 to 64 of `A-Z a-z 0-9 . _ : -`. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SessionId(Arc<str>);
@@ -95,9 +98,6 @@ impl Endpoint {
         }
     }
 }
-
-/// Maximum text from Deepgram or the network in an event, in bytes.
-const DETAIL_BYTES_MAX: usize = 1 << 10;
 
 /// Truncates a human-readable text to its limit.
 pub fn bounded(mut detail: String) -> String {

@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+/// The only flag of version 00.
+const SAMPLED: u8 = 1;
+
 /// A span's context in a trace.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct TraceContext {
@@ -12,9 +15,6 @@ pub struct TraceContext {
     /// Whether the trace is recorded.
     pub is_sampled: bool,
 }
-
-/// The only flag of version 00.
-const SAMPLED: u8 = 1;
 
 impl TraceContext {
     /// Reads a `traceparent`: version, trace id, parent id and flags in lower-case hex, ids not

@@ -7,9 +7,6 @@ use http::header::{
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use http_body_util::Full;
 
-/// A complete response.
-pub(super) type Answer = Response<Full<Bytes>>;
-
 pub(super) const TEXT: &str = "text/plain; charset=utf-8";
 pub(super) const JSON: &str = "application/json";
 pub(super) const YAML: &str = "application/yaml";
@@ -18,6 +15,9 @@ pub(super) const HTML: &str = "text/html; charset=utf-8";
 /// Pages load nothing, run nothing, and cannot be framed, because they show untrusted text.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; \
                       form-action 'none'; base-uri 'none'";
+
+/// A complete response.
+pub(super) type Answer = Response<Full<Bytes>>;
 
 pub(super) fn ok(content_type: &'static str, body: impl Into<Bytes>) -> Answer {
     with_status(StatusCode::OK, content_type, body)

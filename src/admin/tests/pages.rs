@@ -7,6 +7,11 @@ use session::counts::Count;
 use session::death::{Death, Reason, Trigger};
 use session::fact::{ConnectionDied, Fact, Observer, Stage};
 
+const HOSTILE: &str = "<script>alert(1)</script>\"'&\u{0}\r\n";
+
+/// The text as it may stand in a page.
+const HARMLESS: &str = "&lt;script&gt;alert(1)&lt;/script&gt;&quot;";
+
 /// A session in the registry that is of this age and has sent so many keepalives.
 fn live(served: &Served, id: &str, age: Duration, keepalives: u64, tag: &str) -> Slot {
     let id = SessionId::parse(id).unwrap();
@@ -48,11 +53,6 @@ fn ids(page: &Value) -> Vec<&str> {
     let sessions = page["sessions"].as_array().unwrap();
     sessions.iter().map(|it| it["session_id"].as_str().unwrap()).collect()
 }
-
-const HOSTILE: &str = "<script>alert(1)</script>\"'&\u{0}\r\n";
-
-/// The text as it may stand in a page.
-const HARMLESS: &str = "&lt;script&gt;alert(1)&lt;/script&gt;&quot;";
 
 #[tokio::test]
 async fn sessions_are_filtered_sorted_and_cut_and_counted_before_that() {

@@ -4,6 +4,8 @@ use std::fmt::{self, Display};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
+const WANTED: &str = "write it as HOST:PORT, such as 127.0.0.1:9464";
+
 /// `HOST:PORT`, in a form that can be connected to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address(String);
@@ -41,8 +43,6 @@ impl FromStr for Address {
         if is_good { Ok(Self(text.to_owned())) } else { Err(WANTED) }
     }
 }
-
-const WANTED: &str = "write it as HOST:PORT, such as 127.0.0.1:9464";
 
 #[cfg(test)]
 mod tests {

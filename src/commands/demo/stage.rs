@@ -12,6 +12,12 @@ use crate::daemon::Daemon;
 use crate::telemetry::Telemetry;
 use emulator::{Emulator, Script, Settings};
 
+/// The reader's pace, so that the seven words fill the recording's speech.
+const PACE: f64 = 2.8;
+
+/// Soon enough for the eye.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
 /// What must outlive the demo.
 pub(super) struct Backstage {
     emulator: Emulator,
@@ -59,9 +65,3 @@ impl Backstage {
         self.emulator.shutdown().await;
     }
 }
-
-/// The reader's pace, so that the seven words fill the recording's speech.
-const PACE: f64 = 2.8;
-
-/// Soon enough for the eye.
-const LOOK_EVERY: Duration = Duration::from_millis(50);

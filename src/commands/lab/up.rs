@@ -14,6 +14,9 @@ use super::{NoteArgs, PlanArgs};
 use crate::commands::plain;
 use lab::{Addresses, Delivery, Fault, Inbox, Lab, Order};
 
+/// Soon enough for the eye.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
 /// Run the lab, in the foreground
 ///
 /// Prints where everything is, and then each alert as Alertmanager delivers it. Ctrl-C stops
@@ -189,6 +192,3 @@ impl Signals {
         }
     }
 }
-
-/// Soon enough for the eye.
-const LOOK_EVERY: Duration = Duration::from_millis(200);

@@ -8,6 +8,9 @@ use anyhow::Context;
 use super::super::source::Encoding;
 use client::OpenRequest;
 
+/// Sensible defaults for a terminal.
+const DEFAULT_PARAMS: [(&str, &str); 2] = [("model", "nova-3"), ("interim_results", "true")];
+
 /// Streams a WAV file, or standard input, through a running daemon in real time.
 ///
 /// Final text goes to standard output, progress to the terminal. Ctrl-C stops the recording early
@@ -106,9 +109,6 @@ fn parse_chunk(text: &str) -> anyhow::Result<Duration> {
     anyhow::ensure!(sensible.contains(&chunk), "choose 10ms to 1s");
     Ok(chunk)
 }
-
-/// Sensible defaults for a terminal.
-const DEFAULT_PARAMS: [(&str, &str); 2] = [("model", "nova-3"), ("interim_results", "true")];
 
 #[cfg(test)]
 mod tests {

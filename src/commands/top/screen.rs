@@ -11,6 +11,12 @@ use crate::admin::column::{COLUMNS, Column, SortKey, Tone};
 use crate::commands::live::{Session, Sessions, Totals};
 use crate::commands::plain;
 
+/// Between two columns.
+const SPACING: u16 = 2;
+
+/// Maximum column width, so that one long name does not hide the others.
+const WIDTH_MAX: u16 = 40;
+
 /// How sessions are highlighted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Palette {
@@ -142,12 +148,6 @@ fn keys() -> Line<'static> {
     }
     Line::from(spans)
 }
-
-/// Between two columns.
-const SPACING: u16 = 2;
-
-/// Maximum column width, so that one long name does not hide the others.
-const WIDTH_MAX: u16 = 40;
 
 #[cfg(test)]
 mod tests {

@@ -1,5 +1,7 @@
 use super::*;
 
+const ENDPOINT: (&str, &str) = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://env:4318");
+
 fn otlp(endpoint: Option<&str>) -> Otlp {
     Otlp { endpoint: endpoint.map(|url| url.parse().unwrap()), ..Otlp::default() }
 }
@@ -25,8 +27,6 @@ fn mistakes(variables: &[(&str, &str)]) -> Vec<String> {
     };
     error.problems.iter().map(place).collect()
 }
-
-const ENDPOINT: (&str, &str) = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://env:4318");
 
 #[test]
 fn without_an_endpoint_there_are_no_traces_and_no_mistakes() {

@@ -16,6 +16,9 @@ use crate::config::LogFormat;
 
 use crate::telemetry::Telemetry;
 
+/// The `event` of lines from other crates, which have no name.
+const LIBRARY: &str = "library";
+
 /// Formats lines, and suppresses those of an event over its rate.
 pub(super) struct LineFormat {
     format: LogFormat,
@@ -89,9 +92,6 @@ impl<'writer> FormatFields<'writer> for LogFormat {
         writer.write_str(&fields.text)
     }
 }
-
-/// The `event` of lines from other crates, which have no name.
-const LIBRARY: &str = "library";
 
 fn event_name(event: &Event<'_>) -> &'static str {
     let name = event.metadata().name();

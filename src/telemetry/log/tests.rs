@@ -14,6 +14,8 @@ use session::fact::{Fact, Observer};
 use session::fact::{KeepaliveBlocked, KeepaliveSent};
 use session::trace::TraceContext;
 
+const APP_TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
 /// A writer whose contents the test can read.
 #[derive(Clone, Default)]
 struct Captured(Arc<Mutex<Vec<u8>>>);
@@ -95,8 +97,6 @@ fn logged_with_traces(happen: impl FnOnce(&Telemetry)) -> Captured {
     tracing::subscriber::with_default(subscriber, || happen(&telemetry));
     captured
 }
-
-const APP_TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
 #[test]
 fn every_line_of_a_traced_session_names_its_trace_and_its_span() {

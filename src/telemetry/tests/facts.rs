@@ -12,6 +12,9 @@ use session::{LossCause, MessageKind, Observation, Segment, Side};
 
 const MS: fn(u64) -> Duration = Duration::from_millis;
 
+/// How many kinds of facts there are.
+const FACT_KINDS: usize = 23;
+
 type Moves = Vec<(&'static str, f64)>;
 
 /// Records the fact in a fresh session, and asserts what that alone moved.
@@ -172,9 +175,6 @@ fn each_kind_of_fact_moves_its_series_and_no_other() {
     assert_eq!((kinds.len(), facts.len()), (FACT_KINDS, FACT_KINDS), "one of each kind");
     facts.iter().for_each(|fact| assert_fact(fact, &moves_of(fact)));
 }
-
-/// How many kinds of facts there are.
-const FACT_KINDS: usize = 23;
 
 #[test]
 fn a_keepalive_is_counted_under_its_endpoints_kind() {

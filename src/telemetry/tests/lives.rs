@@ -6,6 +6,9 @@ use super::*;
 use session::counts::Count;
 use session::fact::{SessionParked, TranscriptStalled};
 
+/// A second of 16 kHz linear16.
+const SECOND: u64 = 32_000;
+
 #[test]
 fn a_session_is_active_in_one_state_at_a_time() {
     let telemetry = Telemetry::default();
@@ -65,9 +68,6 @@ fn a_connection_is_counted_down_once_whatever_ends_it() {
         assert_eq!(series(&telemetry)["upstream_connections_active"], 0.0);
     }
 }
-
-/// A second of 16 kHz linear16.
-const SECOND: u64 = 32_000;
 
 #[test]
 fn a_scrape_brings_totals_up_to_date_and_counts_nothing_twice() {

@@ -5,6 +5,9 @@ use std::time::Instant;
 
 use crate::record::End;
 
+/// From here on the client's socket is not read. The audio in the backlog may add to it.
+const OUTPUTS_MAX: usize = 512;
+
 /// A message to the client.
 #[derive(Debug)]
 pub(crate) enum Output {
@@ -46,6 +49,3 @@ impl Outbox {
         self.outputs.len() >= OUTPUTS_MAX
     }
 }
-
-/// From here on the client's socket is not read. The audio in the backlog may add to it.
-const OUTPUTS_MAX: usize = 512;

@@ -4,6 +4,10 @@ use serde_json::{Value, json};
 
 use super::*;
 
+const KEEP_ALIVE: &str = r#"{"type":"KeepAlive"}"#;
+const FINALIZE: &str = r#"{"type":"Finalize"}"#;
+const CLOSE_STREAM: &str = r#"{"type":"CloseStream"}"#;
+
 /// A stream, its clock, and all that it said, with the milliseconds at which it did.
 struct Bench {
     stream: Stream,
@@ -111,10 +115,6 @@ impl Bench {
         }
     }
 }
-
-const KEEP_ALIVE: &str = r#"{"type":"KeepAlive"}"#;
-const FINALIZE: &str = r#"{"type":"Finalize"}"#;
-const CLOSE_STREAM: &str = r#"{"type":"CloseStream"}"#;
 
 #[test]
 fn an_open_stream_says_nothing_before_audio() {

@@ -4,6 +4,9 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
+const EXPECTED: &str =
+    "expected one of `CloseStream`, `Configure`, `Sync`, `KeepAlive`, `Finalize`";
+
 /// A client's text message, read.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum ClientText {
@@ -93,9 +96,6 @@ impl ClientText {
         }
     }
 }
-
-const EXPECTED: &str =
-    "expected one of `CloseStream`, `Configure`, `Sync`, `KeepAlive`, `Finalize`";
 
 #[cfg(test)]
 mod tests {

@@ -2,6 +2,9 @@
 
 use super::*;
 
+const SPEECH: bool = true;
+const SILENCE: bool = false;
+
 fn rules(query: &str, adjust: impl FnOnce(&mut Settings)) -> Rules {
     let query = format!("encoding=linear16&sample_rate=1000&{query}");
     let mut settings = Settings::default();
@@ -27,9 +30,6 @@ fn results(emissions: &[Emission]) -> Vec<(u64, u64, Standing, usize)> {
     };
     emissions.iter().filter_map(result).collect()
 }
-
-const SPEECH: bool = true;
-const SILENCE: bool = false;
 
 #[test]
 fn interims_grow_by_a_second_from_the_same_start() {

@@ -9,6 +9,12 @@ use super::Profile;
 use super::conversation::Conversation;
 use client::{Client, Error, OpenRequest};
 
+/// An application that was refused or cut off tries again soon.
+const BETWEEN_CALLS: Duration = Duration::from_millis(500);
+
+/// How long an application reads nothing before it gives up.
+const DEAFNESS: Duration = Duration::from_secs(15);
+
 /// What kind of application it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -87,9 +93,3 @@ async fn vandalise(mut client: Client) -> Result<(), Error> {
     while client.next().await?.is_some() {}
     Ok(())
 }
-
-/// An application that was refused or cut off tries again soon.
-const BETWEEN_CALLS: Duration = Duration::from_millis(500);
-
-/// How long an application reads nothing before it gives up.
-const DEAFNESS: Duration = Duration::from_secs(15);

@@ -10,6 +10,21 @@ use tokio_util::sync::CancellationToken;
 use super::Profile;
 use client::{Client, Error, Incoming, Receiver, Sender};
 
+/// Audio in one frame of a talker.
+const FRAME: Duration = Duration::from_millis(100);
+
+/// Of 16 kHz linear16.
+const FRAME_BYTES: usize = 3_200;
+
+/// Every sample is 0x2020: loud enough to be taken for speech.
+static LOUD: [u8; 64 << 10] = [0x20; 64 << 10];
+
+/// What an idler says.
+const A_WORD: Duration = Duration::from_millis(600);
+
+/// How long an idler holds its session.
+const LONG_SILENCE: Duration = Duration::from_secs(40);
+
 /// One session that is open.
 pub(super) struct Conversation {
     sender: Sender,
@@ -188,18 +203,3 @@ fn frames() -> Interval {
     pace.set_missed_tick_behavior(MissedTickBehavior::Burst);
     pace
 }
-
-/// Audio in one frame of a talker.
-const FRAME: Duration = Duration::from_millis(100);
-
-/// Of 16 kHz linear16.
-const FRAME_BYTES: usize = 3_200;
-
-/// Every sample is 0x2020: loud enough to be taken for speech.
-static LOUD: [u8; 64 << 10] = [0x20; 64 << 10];
-
-/// What an idler says.
-const A_WORD: Duration = Duration::from_millis(600);
-
-/// How long an idler holds its session.
-const LONG_SILENCE: Duration = Duration::from_secs(40);

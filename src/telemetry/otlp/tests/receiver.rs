@@ -27,6 +27,9 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
 
+/// Far longer than anything here takes.
+pub(super) const LONG: Duration = Duration::from_secs(60);
+
 /// What the receiver does with one request, or with one connection.
 #[derive(Clone, Debug)]
 pub(super) enum Act {
@@ -215,6 +218,3 @@ pub(super) fn tls() -> (TlsAcceptor, ClientConfig) {
     let client = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
     (TlsAcceptor::from(Arc::new(server)), client)
 }
-
-/// Far longer than anything here takes.
-pub(super) const LONG: Duration = Duration::from_secs(60);
