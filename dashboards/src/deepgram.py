@@ -54,7 +54,7 @@ def _now() -> list:
             "Failed attempts to connect",
             "As a share of all attempts, over the time range. Under 1 % is normal. The row below shows why they fail.",
             units.PercentUnit,
-            share(total(over_range(ATTEMPTS, result="!ok")), total(over_range(ATTEMPTS))),
+            share(total(over_range(ATTEMPTS, result="failed")), total(over_range(ATTEMPTS))),
             limits=[limits.CONNECT_FAILURES],
             none="no attempts",
         ).decimals(1),
@@ -63,14 +63,14 @@ def _now() -> list:
             "Attempts answered with 401, 402 or 403, over the time range: the key, the credit or its permissions. "
             "Zero is normal.",
             units.Short,
-            total(over_range(ATTEMPTS, result=ACCOUNT)),
+            total(over_range(ATTEMPTS, reason=ACCOUNT)),
             limits=[limits.REFUSED],
         ).decimals(0),
         stat(
             "Over the limit",
             "Attempts answered with 429, over the time range: more concurrent streams than the account allows.",
             units.Short,
-            total(over_range(ATTEMPTS, result="http_429")),
+            total(over_range(ATTEMPTS, reason="http_429")),
             limits=[limits.RATE_LIMITED],
         ).decimals(0),
         stat(
@@ -99,14 +99,14 @@ def _connecting() -> list:
             "Attempts per second. `ok` is normal; `dns`, `tcp`, `tls` and `timeout` point to the network, `http_4xx` "
             "to the account or the request, `http_5xx` to Deepgram.",
             units.CountsPerSecond,
-            Query(total(rate(ATTEMPTS), "result"), "{{result}}"),
+            Query(total(rate(ATTEMPTS), "result, reason"), "{{result}}: {{reason}}"),
         ),
         bars(
             "Refusals by status",
             "Upgrades that Deepgram refused, by HTTP status. 401: key; 402: credit; 403: permissions; 429: too many "
             "streams; 400: a parameter; 5xx: Deepgram.",
             units.Short,
-            Query(moved(total(increase(ATTEMPTS, result="~http_.*"), "result")), "{{result}}"),
+            Query(moved(total(increase(ATTEMPTS, reason="~http_.*"), "reason")), "{{reason}}"),
             limits=[limits.REFUSED],
             links=[to.to_logs()],
             none="nothing was refused",
@@ -115,7 +115,7 @@ def _connecting() -> list:
             "Share of attempts that fail",
             "The line is the alert threshold.",
             units.PercentUnit,
-            Query(share(total(rate(ATTEMPTS, result="!ok")), total(rate(ATTEMPTS))), "failed"),
+            Query(share(total(rate(ATTEMPTS, result="failed")), total(rate(ATTEMPTS))), "failed"),
             limits=[limits.CONNECT_FAILURES],
             none="no attempts",
         ),

@@ -41,14 +41,8 @@ impl<'a> Families<'a> {
         self.register(IntCounter::with_opts(opts(name, help)))
     }
 
-    pub(crate) fn counters<L: Label>(
-        &self,
-        name: &str,
-        help: &str,
-        labels: &[&str],
-    ) -> Children<L, IntCounter> {
-        check_keys::<L>(name, labels);
-        Children::of(&self.register(IntCounterVec::new(opts(name, help), labels)))
+    pub(crate) fn counters<L: Label>(&self, name: &str, help: &str) -> Children<L, IntCounter> {
+        Children::of(&self.register(IntCounterVec::new(opts(name, help), &L::names())))
     }
 
     /// A counter of seconds.
@@ -57,14 +51,8 @@ impl<'a> Families<'a> {
     }
 
     /// Counters with fractional values: seconds.
-    pub(crate) fn fractions<L: Label>(
-        &self,
-        name: &str,
-        help: &str,
-        labels: &[&str],
-    ) -> Children<L, Counter> {
-        check_keys::<L>(name, labels);
-        Children::of(&self.register(CounterVec::new(opts(name, help), labels)))
+    pub(crate) fn fractions<L: Label>(&self, name: &str, help: &str) -> Children<L, Counter> {
+        Children::of(&self.register(CounterVec::new(opts(name, help), &L::names())))
     }
 
     pub(crate) fn gauge(&self, name: &str, help: &str) -> IntGauge {
@@ -76,14 +64,8 @@ impl<'a> Families<'a> {
         self.register(Gauge::with_opts(opts(name, help)))
     }
 
-    pub(crate) fn gauges<L: Label>(
-        &self,
-        name: &str,
-        help: &str,
-        labels: &[&str],
-    ) -> Children<L, IntGauge> {
-        check_keys::<L>(name, labels);
-        Children::of(&self.register(IntGaugeVec::new(opts(name, help), labels)))
+    pub(crate) fn gauges<L: Label>(&self, name: &str, help: &str) -> Children<L, IntGauge> {
+        Children::of(&self.register(IntGaugeVec::new(opts(name, help), &L::names())))
     }
 
     pub(crate) fn histogram(&self, name: &str, help: &str, bounds: &[f64]) -> Histogram {
@@ -94,12 +76,10 @@ impl<'a> Families<'a> {
         &self,
         name: &str,
         help: &str,
-        labels: &[&str],
         bounds: &[f64],
     ) -> Children<L, Histogram> {
-        check_keys::<L>(name, labels);
         let opts = histogram_opts(name, help, bounds);
-        Children::of(&self.register(HistogramVec::new(opts, labels)))
+        Children::of(&self.register(HistogramVec::new(opts, &L::names())))
     }
 
     /// A histogram with exemplars.
@@ -118,10 +98,9 @@ impl<'a> Families<'a> {
         &self,
         name: &str,
         help: &str,
-        labels: &[&str],
         bounds: &[f64],
     ) -> Children<L, Traced<Histogram>> {
-        let children = self.histograms::<L>(name, help, labels, bounds);
+        let children = self.histograms::<L>(name, help, bounds);
         children.map(|label, child| self.attach(name, label.values(), bounds, child))
     }
 
@@ -130,9 +109,8 @@ impl<'a> Families<'a> {
         &self,
         name: &str,
         help: &str,
-        labels: &[&str],
     ) -> Children<L, Traced<IntCounter>> {
-        let children = self.counters::<L>(name, help, labels);
+        let children = self.counters::<L>(name, help);
         children.map(|label, child| self.attach(name, label.values(), &[], child))
     }
 
@@ -153,12 +131,10 @@ impl<'a> Families<'a> {
         &self,
         name: &str,
         help: &str,
-        labels: &[&str],
         bounds: &[f64],
     ) -> ChildrenOnDemand<L> {
-        check_keys::<L>(name, labels);
         let opts = histogram_opts(name, help, bounds);
-        ChildrenOnDemand::of(self.register(HistogramVec::new(opts, labels)))
+        ChildrenOnDemand::of(self.register(HistogramVec::new(opts, &L::names())))
     }
 
     /// Adds another collector.
@@ -170,13 +146,6 @@ impl<'a> Families<'a> {
         let registered = self.registry.register(Box::new(collector.clone()));
         registered.expect("each name is registered once");
         collector
-    }
-}
-
-/// A word of a vocabulary has one key everywhere: label, event, log line and span.
-fn check_keys<L: Label>(name: &str, labels: &[&str]) {
-    for (label, key) in labels.iter().zip(L::keys()) {
-        assert!(key.is_none_or(|key| key == *label), "{name}: {label} must be called {key:?}");
     }
 }
 

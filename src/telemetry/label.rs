@@ -3,36 +3,38 @@
 use crate::config::LogLevel;
 use session::State;
 use session::close::DgCode;
-use session::death::{Class, Reason, Trigger};
-use session::dial::DialReason;
+use session::death::{Class, Reason};
 use session::fact::{EndCause, GapLevel, SkipCause, Stage, StallOutcome};
 use session::summary::Outcome;
-use session::{ErrorCode, LossCause, Side, Vocabulary};
+use session::{KeepaliveKind, LossCause, Side, Vocabulary};
 
+mod composite;
 mod message;
 
+pub(crate) use composite::{ConnectResult, DeathLabels, Dropped, ProtocolError};
 pub(crate) use message::WireMessage;
 
 /// The labels of one child of a family: a closed set, known at compile time.
 pub(crate) trait Label: Copy {
     /// Every label set that has a child.
     fn all() -> Vec<Self>;
+    /// The label names. A vocabulary's is its key.
+    fn names() -> Vec<&'static str>;
     /// The index in [`Label::all`].
     fn index(self) -> usize;
     /// One value per label name.
     fn values(self) -> Vec<&'static str>;
-
-    /// The label names, as far as they are keys of vocabularies, under which the same words appear in
-    /// events and logs.
-    fn keys() -> Vec<Option<&'static str>>;
 }
 
-/// Implements labels for enums with `ALL` in declaration order, and `as_str`.
+/// Implements labels for vocabularies.
 macro_rules! labels {
-    ($key:expr => $($name:ty),+ $(,)?) => {$(
+    ($($name:ty),+ $(,)?) => {$(
         impl Label for $name {
             fn all() -> Vec<Self> {
                 <$name>::ALL.to_vec()
+            }
+            fn names() -> Vec<&'static str> {
+                vec![<$name as Vocabulary>::KEY]
             }
             fn index(self) -> usize {
                 self as usize
@@ -40,43 +42,31 @@ macro_rules! labels {
             fn values(self) -> Vec<&'static str> {
                 vec![self.as_str()]
             }
-            fn keys() -> Vec<Option<&'static str>> {
-                let key: fn() -> Option<&'static str> = $key;
-                vec![key()]
-            }
         }
     )+};
 }
 
-/// Declares enums that exist only for their label values.
+/// Declares vocabularies that exist only as labels.
 macro_rules! label_enums {
-    ($($(#[$doc:meta])* $name:ident { $($variant:ident => $text:literal),+ $(,)? })+) => {$(
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum $name { $($variant),+ }
-
-        impl $name {
-            const ALL: &'static [Self] = &[$(Self::$variant),+];
-
-            pub(crate) fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $text),+ }
-            }
+    ($(
+        $(#[$about:meta])*
+        enum $name:ident: $key:literal { $($variant:ident = $word:literal),+ $(,)? }
+    )+) => {$(
+        session::vocabulary! {
+            $(#[$about])*
+            pub enum $name: $key { $($variant = $word,)+ }
         }
 
-        labels!(|| None => $name);
+        labels!($name);
     )+};
 }
 
-/// Implements labels for the session's vocabularies.
-macro_rules! vocabularies {
-    ($($name:ty),+ $(,)?) => {$( labels!(|| Some(<$name as Vocabulary>::KEY) => $name); )+};
-}
-
-vocabularies!(
+labels!(
     Class,
     DgCode,
     EndCause,
     GapLevel,
+    KeepaliveKind,
     LossCause,
     Outcome,
     Reason,
@@ -86,79 +76,74 @@ vocabularies!(
     StallOutcome,
 );
 
-labels!(|| None => LogLevel);
-
 label_enums! {
     /// A timed part of a dial.
-    DialPhase { Dns => "dns", Tcp => "tcp", Tls => "tls", Upgrade => "upgrade", Total => "total" }
-
-    /// What a keepalive is on the wire: a text message on v1, a Ping on v2.
-    KeepaliveKind { Text => "text", Ping => "ping" }
+    enum DialPhase: "phase" { Dns = "dns", Tcp = "tcp", Tls = "tls", Upgrade = "upgrade", Total = "total" }
 
     /// Why a keepalive was not written.
-    KeepaliveError { WriteBlocked => "write_blocked", SocketError => "socket_error" }
+    enum KeepaliveError: "reason" { WriteBlocked = "write_blocked", SocketError = "socket_error" }
 
     /// How a Finalize failed on a live connection.
-    FinalizeError { WriteFailed => "write_failed", Timeout => "timeout" }
+    enum FinalizeError: "reason" { WriteFailed = "write_failed", Timeout = "timeout" }
 
     /// The result of an application's connection at accept.
-    ConnectionResult {
-        Accepted => "accepted",
-        RejectedPeer => "rejected_peer",
-        RejectedDraining => "rejected_draining",
-        Error => "error",
+    enum ConnectionResult: "result" {
+        Accepted = "accepted",
+        RejectedPeer = "rejected_peer",
+        RejectedDraining = "rejected_draining",
+        Error = "error",
     }
 
     /// Why an accepted connection ended without an OPEN.
-    UnopenedCause { Timeout => "timeout", Evicted => "evicted", Left => "left" }
+    enum UnopenedCause: "cause" { Timeout = "timeout", Evicted = "evicted", Left = "left" }
 
     /// Why an OPEN was refused, from the operator's point of view.
-    RejectReason {
-        Limit => "limit",
-        Draining => "draining",
-        Peer => "peer",
-        InvalidRequest => "invalid_request",
+    enum RejectReason: "reason" {
+        Limit = "limit",
+        Draining = "draining",
+        Peer = "peer",
+        InvalidRequest = "invalid_request",
     }
 
     /// The result of reloading the API key.
-    KeyReload { Replaced => "replaced", Failed => "failed" }
+    enum KeyReload: "result" { Replaced = "replaced", Failed = "failed" }
 
     /// The result of a request to the collector, or of the spans in it.
-    ExportResult { Success => "success", Failure => "failure" }
+    enum ExportResult: "result" { Success = "success", Failure = "failure" }
 
     /// Why a span was never sent to the collector.
-    SpanDrop { QueueFull => "queue_full", Oversize => "oversize", Shutdown => "shutdown" }
+    enum SpanDrop: "reason" { QueueFull = "queue_full", Oversize = "oversize", Shutdown = "shutdown" }
 
     /// A page that a scraper reads.
-    ScrapePage { Metrics => "metrics", Sessions => "sessions" }
+    enum ScrapePage: "page" { Metrics = "metrics", Sessions = "sessions" }
 
     /// Which way bytes go on the connections to Deepgram.
-    Direction { Sent => "sent", Received => "received" }
+    enum Direction: "direction" { Sent = "sent", Received = "received" }
 
     /// A queue, by the side it is for.
-    Queue { ToUpstream => "to_upstream", ToApp => "to_app" }
+    enum Queue: "queue" { ToUpstream = "to_upstream", ToApp = "to_app" }
 
     /// An account in the audio accounting.
-    Account { Accepted => "accepted", Finalized => "finalized", Lost => "lost" }
+    enum Account: "account" { Accepted = "accepted", Finalized = "finalized", Lost = "lost" }
 
     /// Whether Deepgram may still change a result.
-    ResultKind { Interim => "interim", Final => "final" }
+    enum ResultKind: "kind" { Interim = "interim", Final = "final" }
 
     /// A close's code, as RFC 6455 names it: 1005 without a code, 1006 without a close frame.
-    CloseCode {
-        C1000 => "1000",
-        C1001 => "1001",
-        C1002 => "1002",
-        C1003 => "1003",
-        C1005 => "1005",
-        C1006 => "1006",
-        C1007 => "1007",
-        C1008 => "1008",
-        C1009 => "1009",
-        C1011 => "1011",
-        C1012 => "1012",
-        C1013 => "1013",
-        Other => "other",
+    enum CloseCode: "code" {
+        C1000 = "1000",
+        C1001 = "1001",
+        C1002 = "1002",
+        C1003 = "1003",
+        C1005 = "1005",
+        C1006 = "1006",
+        C1007 = "1007",
+        C1008 = "1008",
+        C1009 = "1009",
+        C1011 = "1011",
+        C1012 = "1012",
+        C1013 = "1013",
+        Other = "other",
     }
 }
 
@@ -182,10 +167,14 @@ impl CloseCode {
     }
 }
 
-/// Every state except the last: an ended session is not active, so that value has no child.
-impl Label for State {
+/// A word of the configuration, under the name it has on log lines.
+impl Label for LogLevel {
     fn all() -> Vec<Self> {
-        Self::ALL.into_iter().filter(|state| *state != Self::Ended).collect()
+        Self::ALL.to_vec()
+    }
+
+    fn names() -> Vec<&'static str> {
+        vec!["level"]
     }
 
     fn index(self) -> usize {
@@ -195,9 +184,24 @@ impl Label for State {
     fn values(self) -> Vec<&'static str> {
         vec![self.as_str()]
     }
+}
 
-    fn keys() -> Vec<Option<&'static str>> {
-        vec![Some(State::KEY)]
+/// Every state except the last: an ended session is not active, so that value has no child.
+impl Label for State {
+    fn all() -> Vec<Self> {
+        Self::ALL.into_iter().filter(|state| *state != Self::Ended).collect()
+    }
+
+    fn names() -> Vec<&'static str> {
+        vec![State::KEY]
+    }
+
+    fn index(self) -> usize {
+        self as usize
+    }
+
+    fn values(self) -> Vec<&'static str> {
+        vec![self.as_str()]
     }
 }
 
@@ -208,172 +212,16 @@ impl<A: Label, B: Label> Label for (A, B) {
         A::all().into_iter().flat_map(pairs_of).collect()
     }
 
+    fn names() -> Vec<&'static str> {
+        [A::names(), B::names()].concat()
+    }
+
     fn index(self) -> usize {
         self.0.index() * B::all().len() + self.1.index()
     }
 
     fn values(self) -> Vec<&'static str> {
         [self.0.values(), self.1.values()].concat()
-    }
-
-    fn keys() -> Vec<Option<&'static str>> {
-        [A::keys(), B::keys()].concat()
-    }
-}
-
-/// `reason`, `trigger`, `class` of a death: only the pairs in [`Reason::triggers`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct DeathLabels {
-    reason: Reason,
-    trigger: Trigger,
-}
-
-impl DeathLabels {
-    /// A pair outside the vocabulary is a bug, but the death is real: it is counted under the
-    /// reason's usual trigger.
-    pub(crate) fn new(reason: Reason, trigger: Trigger) -> Self {
-        let usual = reason.triggers()[0];
-        let trigger = if reason.triggers().contains(&trigger) { trigger } else { usual };
-        Self { reason, trigger }
-    }
-}
-
-impl Label for DeathLabels {
-    fn all() -> Vec<Self> {
-        let pairs_of = |reason: Reason| {
-            reason.triggers().iter().map(move |trigger| Self { reason, trigger: *trigger })
-        };
-        Reason::ALL.into_iter().flat_map(pairs_of).collect()
-    }
-
-    fn index(self) -> usize {
-        let earlier = &Reason::ALL[..self.reason as usize];
-        let before: usize = earlier.iter().map(|reason| reason.triggers().len()).sum();
-        let within = self.reason.triggers().iter().position(|trigger| *trigger == self.trigger);
-        before + within.expect("new() admits only triggers of the reason")
-    }
-
-    fn values(self) -> Vec<&'static str> {
-        vec![self.reason.as_str(), self.trigger.as_str(), self.reason.class().as_str()]
-    }
-
-    fn keys() -> Vec<Option<&'static str>> {
-        vec![Some(Reason::KEY), Some(Trigger::KEY), Some(Class::KEY)]
-    }
-}
-
-/// How an attempt to reach Deepgram ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ConnectResult {
-    Ok,
-    Failed(DialReason),
-}
-
-impl Label for ConnectResult {
-    fn all() -> Vec<Self> {
-        std::iter::once(Self::Ok).chain(DialReason::ALL.map(Self::Failed)).collect()
-    }
-
-    fn index(self) -> usize {
-        match self {
-            Self::Ok => 0,
-            Self::Failed(reason) => 1 + reason as usize,
-        }
-    }
-
-    fn values(self) -> Vec<&'static str> {
-        vec![match self {
-            Self::Ok => "ok",
-            Self::Failed(reason) => reason.as_str(),
-        }]
-    }
-
-    fn keys() -> Vec<Option<&'static str>> {
-        vec![None]
-    }
-}
-
-/// What was wrong with an application's input: an ERROR frame's code, or a malformed traceparent,
-/// which is only counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ProtocolError {
-    Told(ErrorCode),
-    BadTraceparent,
-}
-
-impl Label for ProtocolError {
-    fn all() -> Vec<Self> {
-        let told = ErrorCode::ALL.into_iter().map(Self::Told);
-        told.chain(std::iter::once(Self::BadTraceparent)).collect()
-    }
-
-    fn index(self) -> usize {
-        match self {
-            Self::Told(code) => code as usize,
-            Self::BadTraceparent => ErrorCode::ALL.len(),
-        }
-    }
-
-    fn values(self) -> Vec<&'static str> {
-        vec![match self {
-            Self::Told(code) => code.as_str(),
-            Self::BadTraceparent => "bad_traceparent",
-        }]
-    }
-
-    fn keys() -> Vec<Option<&'static str>> {
-        vec![Some(ErrorCode::KEY)]
-    }
-}
-
-/// `what` was dropped, and the `reason`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Dropped {
-    /// AUDIO frames.
-    Audio(LossCause),
-    /// Binary messages from Deepgram, for which the contract has no frame.
-    Binary,
-    /// Empty AUDIO frames.
-    EmptyAudio,
-    /// TEXT frames that came too late.
-    Text,
-    /// UPDATE frames that came too late.
-    Update,
-    /// Messages for an application that had left.
-    Message,
-}
-
-impl Label for Dropped {
-    fn all() -> Vec<Self> {
-        let audio = LossCause::ALL.into_iter().map(Self::Audio);
-        let others = [Self::Binary, Self::EmptyAudio, Self::Text, Self::Update, Self::Message];
-        audio.chain(others).collect()
-    }
-
-    fn index(self) -> usize {
-        match self {
-            Self::Audio(cause) => cause as usize,
-            Self::Binary => LossCause::ALL.len(),
-            Self::EmptyAudio => LossCause::ALL.len() + 1,
-            Self::Text => LossCause::ALL.len() + 2,
-            Self::Update => LossCause::ALL.len() + 3,
-            Self::Message => LossCause::ALL.len() + 4,
-        }
-    }
-
-    fn values(self) -> Vec<&'static str> {
-        match self {
-            Self::Audio(cause) => vec!["audio", cause.as_str()],
-            Self::Binary => vec!["binary_message", "unsupported"],
-            Self::EmptyAudio => vec!["audio", "empty"],
-            Self::Text => vec!["text", "session_over"],
-            Self::Update => vec!["update", "session_over"],
-            Self::Message => vec!["message", "app_gone"],
-        }
-    }
-
-    fn keys() -> Vec<Option<&'static str>> {
-        vec![None, Some(LossCause::KEY)]
     }
 }
 

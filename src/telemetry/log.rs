@@ -176,4 +176,4 @@ where
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

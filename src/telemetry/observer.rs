@@ -8,8 +8,8 @@ use tracing::{Span, error_span};
 
 use super::Telemetry;
 use super::event::{
-    Answered, Died, Emit, FlightRecorded, FrameRefused, Observed, SessionCancelled, SessionClosed,
-    SessionOpened,
+    Emit, FactEvent, FlightRecorded, FrameRefused, LogLine, Measure, Observed, SessionCancelled,
+    SessionClosed, SessionOpened,
 };
 use super::session_table::SeriesEntry;
 use super::trace::SessionTrace;
@@ -67,42 +67,26 @@ impl SessionTelemetry {
     }
 
     fn emit(&self, fact: &Fact) {
-        let telemetry = &self.telemetry;
+        let line = FactEvent { fact, trace_id: self.trace_id() }.measure(&self.telemetry);
         match fact {
-            Fact::DialFailed(fact) => fact.emit(telemetry),
-            Fact::Connected(fact) => fact.emit(telemetry),
-            Fact::KeepaliveSent(fact) => fact.emit(telemetry),
-            Fact::KeepaliveBlocked(fact) => fact.emit(telemetry),
-            Fact::KeepaliveGap(fact) => fact.emit(telemetry),
-            Fact::FinalizeAnswered(fact) => {
-                Answered { fact, trace_id: self.trace_id() }.emit(telemetry);
+            Fact::SessionEnded(ended) => self.emit_end(fact.name(), ended, line),
+            Fact::ConnectionDied(died) => {
+                line.write_fact(fact);
+                self.remember_death(died);
             }
-            Fact::FinalizeTimedOut(fact) => fact.emit(telemetry),
-            Fact::FinalizeFailed(fact) => fact.emit(telemetry),
-            Fact::FinalizeSkipped(fact) => fact.emit(telemetry),
-            Fact::StreamClosing(fact) => fact.emit(telemetry),
-            Fact::CloseReceived(fact) => fact.emit(telemetry),
-            Fact::ConnectionClosed(fact) => fact.emit(telemetry),
-            Fact::ConnectionDied(fact) => self.emit_death(fact),
-            Fact::LateEvidence(fact) => fact.emit(telemetry),
-            Fact::TimerLate(fact) => fact.emit(telemetry),
-            Fact::TranscriptStalled(fact) => fact.emit(telemetry),
-            Fact::StallEnded(fact) => fact.emit(telemetry),
-            Fact::SessionParked(fact) => fact.emit(telemetry),
-            Fact::SessionResumed(fact) => fact.emit(telemetry),
-            Fact::AudioLost(fact) => fact.emit(telemetry),
-            Fact::AppStalled(fact) => fact.emit(telemetry),
-            Fact::BinaryDropped(fact) => fact.emit(telemetry),
-            Fact::SessionEnded(fact) => self.emit_end(fact),
+            _ => line.write_fact(fact),
         }
     }
 
-    /// Tracks what the gauges need: live connections, ongoing stalls.
+    /// Tracks what the gauges need: live connections, ongoing stalls, the end.
     fn track(&self, fact: &Fact) {
         match fact {
             Fact::Connected(_) => self.connected(),
-            Fact::ConnectionDied(_) | Fact::ConnectionClosed(_) | Fact::SessionEnded(_) => {
+            Fact::ConnectionDied(_) | Fact::ConnectionClosed(_) => self.disconnected(),
+            Fact::SessionEnded(_) => {
                 self.disconnected();
+                self.is_ended.store(true, Relaxed);
+                self.series.harvest(&self.telemetry.metrics);
             }
             Fact::TranscriptStalled(_) => self.is_stalled.store(true, Relaxed),
             Fact::StallEnded(_) => self.is_stalled.store(false, Relaxed),
@@ -135,19 +119,16 @@ impl SessionTelemetry {
         clock::now().saturating_duration_since(self.live.opened_at)
     }
 
-    fn emit_death(&self, fact: &ConnectionDied) {
-        Died { fact, trace_id: self.trace_id() }.emit(&self.telemetry);
-        self.telemetry.deaths.record(self.live.clone(), fact.clone());
-        let class = fact.death.class;
+    fn remember_death(&self, died: &ConnectionDied) {
+        self.telemetry.deaths.record(self.live.clone(), died.clone());
+        let class = died.death.class;
         FlightRecorded { events: &self.live.events(), class }.emit(&self.telemetry);
     }
 
-    fn emit_end(&self, ended: &SessionEnded) {
-        self.is_ended.store(true, Relaxed);
-        self.series.harvest(&self.telemetry.metrics);
+    fn emit_end(&self, name: &'static str, ended: &SessionEnded, line: LogLine) {
         let (first_death, request_id) = (self.live.first_death(), self.live.request_id());
         let (first_death, request_id) = (first_death.as_ref(), request_id.as_deref());
-        SessionClosed { ended, first_death, request_id }.emit(&self.telemetry);
+        line.write_whole(name, &SessionClosed { ended, first_death, request_id });
         self.trace.end(self.age(), ended);
         self.series.leave(ended);
     }

@@ -6,6 +6,7 @@ pub(super) mod facts;
 mod golden;
 mod lives;
 mod reference;
+mod words;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

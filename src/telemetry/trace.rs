@@ -215,6 +215,15 @@ fn is_worth_keeping(fact: &Fact) -> bool {
     }
 }
 
+/// The attributes that a fact gives to its span, or to the session's at its end.
+#[cfg(test)]
+pub(super) fn attributes_of(fact: &Fact) -> Vec<KeyValue> {
+    match fact {
+        Fact::SessionEnded(ended) => root::totals(ended).0,
+        _ => span::of(fact, Duration::ZERO).map(|it| it.attributes).unwrap_or_default(),
+    }
+}
+
 fn number(id: TraceId) -> u128 {
     u128::from_be_bytes(id.to_bytes())
 }

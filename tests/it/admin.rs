@@ -83,13 +83,13 @@ async fn the_closing_line_of_a_session_has_every_member_that_is_promised() {
         "receive_age_ms",
         "send_gap_max_ms",
         "finalizes_requested",
-        "dg_request_id",
+        "request_id",
     ];
     for member in members {
         assert!(line.get(member).is_some(), "{member} is missing: {line}");
     }
     assert_eq!((&line["outcome"], &line["reason"]), (&json!("dead"), &json!("provider_error")));
-    assert_eq!(line["dg_request_id"], emulator.connections().await[0]["request_id"]);
+    assert_eq!(line["request_id"], emulator.connections().await[0]["request_id"]);
     assert_eq!(sidecar.process.log().events("session_end").len(), 1);
 }
 
@@ -104,7 +104,7 @@ async fn what_alerts_count_is_there_before_the_first_time_that_it_happens() {
     assert_eq!(metrics.sum("finalize_errors_total", &[("reason", "timeout")]), 0.0);
     assert_eq!(metrics.sum("finalizes_skipped_total", &[("cause", "dead")]), 0.0);
     assert_eq!(metrics.sum("keepalives_sent_total", &[("kind", "text")]), 0.0);
-    assert_eq!(metrics.sum("upstream_connect_attempts_total", &[("result", "http_429")]), 0.0);
+    assert_eq!(metrics.sum("upstream_connect_attempts_total", &[("reason", "http_429")]), 0.0);
     assert_eq!(metrics.sum("session_keepalives_count", &[]), 0.0);
     assert_eq!(metrics.sum("session_duration_seconds_count", &[("outcome", "finished")]), 0.0);
 }

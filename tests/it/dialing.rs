@@ -23,7 +23,7 @@ async fn unanswered(config: &Config, reason: &str) -> Refusal {
     assert_eq!(refusal.reason.as_deref(), Some(reason), "{refusal:?}");
     assert_eq!(refusal.status, None);
     let metrics = sidecar.metrics().await;
-    assert_eq!(metrics.sum("upstream_connect_attempts_total", &[("result", reason)]), 1.0);
+    assert_eq!(metrics.sum("upstream_connect_attempts_total", &[("reason", reason)]), 1.0);
     refusal
 }
 
@@ -46,7 +46,7 @@ async fn deepgrams_last_words_are_not_asked_for_again_and_come_with_all_that_it_
         assert_eq!(connections.len(), 1, "{status} was asked for again");
         assert_eq!(connections[0]["request_id"].as_str(), refusal.request_id.as_deref());
         let metrics = sidecar.metrics().await;
-        assert_eq!(metrics.sum("upstream_connect_attempts_total", &[("result", reason)]), 1.0);
+        assert_eq!(metrics.sum("upstream_connect_attempts_total", &[("reason", reason)]), 1.0);
         assert_eq!(metrics.sum("sessions_ended_total", &[("outcome", "connect_failed")]), 1.0);
         assert_eq!(sidecar.session_end("refused").await["outcome"], "connect_failed");
     }

@@ -11,6 +11,7 @@ mod lint;
 mod promql;
 mod rules;
 mod sources;
+mod words;
 
 use sources::Source;
 

@@ -1,7 +1,6 @@
 //! Deepgram's close frames as causes of death: the close code, and Deepgram's own code in the text.
 
 use crate::death::Reason;
-use crate::vocabulary::vocabulary;
 
 /// Words in a close reason that point to the account.
 const ACCOUNT_WORDS: [&str; 9] =

@@ -2,7 +2,6 @@
 //! who must act. The same words are used in events, metric labels, logs and spans.
 
 use crate::members::{Members, Visitor};
-use crate::vocabulary::vocabulary;
 vocabulary! {
     /// What killed a connection: the first cause.
     pub enum Reason: "reason" {

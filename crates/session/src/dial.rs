@@ -1,7 +1,6 @@
 //! How a connection attempt can end.
 
 use crate::members::{Members, Visitor};
-use crate::vocabulary::vocabulary;
 use std::time::Duration;
 
 use super::bounded;

@@ -23,75 +23,64 @@ pub use traffic::{
     StreamClosing, TranscriptStalled,
 };
 
-/// One thing that happened in a session.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Fact {
-    DialFailed(DialFailed),
-    Connected(Connected),
-    KeepaliveSent(KeepaliveSent),
-    KeepaliveBlocked(KeepaliveBlocked),
-    KeepaliveGap(KeepaliveGap),
-    FinalizeAnswered(FinalizeAnswered),
-    FinalizeTimedOut(FinalizeTimedOut),
-    FinalizeFailed(FinalizeFailed),
-    FinalizeSkipped(FinalizeSkipped),
-    StreamClosing(StreamClosing),
-    CloseReceived(CloseReceived),
-    ConnectionClosed(ConnectionClosed),
-    ConnectionDied(ConnectionDied),
-    LateEvidence(LateEvidence),
-    TimerLate(TimerLate),
-    TranscriptStalled(TranscriptStalled),
-    StallEnded(StallEnded),
-    SessionParked(SessionParked),
-    SessionResumed(SessionResumed),
-    AudioLost(AudioLost),
-    AppStalled(AppStalled),
-    BinaryDropped(BinaryDropped),
+/// Lists the kinds of facts, each with its type and the name of its log line.
+macro_rules! facts {
+    ($( $(#[$doc:meta])* $kind:ident($type:ty) = $name:literal, )+) => {
+        /// One thing that happened in a session.
+        #[derive(Clone, Debug, PartialEq)]
+        pub enum Fact {
+            $( $(#[$doc])* $kind($type), )+
+        }
+
+        impl Fact {
+            /// Every name, in declaration order.
+            pub const NAMES: [&'static str; [$( $name ),+].len()] = [$( $name ),+];
+
+            /// The name of its log line.
+            pub fn name(&self) -> &'static str {
+                match self {
+                    $( Self::$kind(_) => $name, )+
+                }
+            }
+
+            /// What it says, without its name.
+            pub fn members(&self) -> &dyn Members {
+                match self {
+                    $( Self::$kind(fact) => fact, )+
+                }
+            }
+        }
+    };
+}
+
+facts! {
+    DialFailed(DialFailed) = "dial_failed",
+    Connected(Connected) = "upstream_up",
+    KeepaliveSent(KeepaliveSent) = "keepalive_sent",
+    KeepaliveBlocked(KeepaliveBlocked) = "keepalive_blocked",
+    KeepaliveGap(KeepaliveGap) = "keepalive_gap",
+    FinalizeAnswered(FinalizeAnswered) = "finalize_answered",
+    FinalizeTimedOut(FinalizeTimedOut) = "finalize_timed_out",
+    FinalizeFailed(FinalizeFailed) = "finalize_failed",
+    FinalizeSkipped(FinalizeSkipped) = "finalize_skipped",
+    StreamClosing(StreamClosing) = "stream_closing",
+    CloseReceived(CloseReceived) = "close_received",
+    ConnectionClosed(ConnectionClosed) = "upstream_closed",
+    ConnectionDied(ConnectionDied) = "upstream_lost",
+    LateEvidence(LateEvidence) = "late_evidence",
+    TimerLate(TimerLate) = "timer_late",
+    TranscriptStalled(TranscriptStalled) = "stall_begin",
+    StallEnded(StallEnded) = "stall_end",
+    SessionParked(SessionParked) = "session_parked",
+    SessionResumed(SessionResumed) = "session_resumed",
+    AudioLost(AudioLost) = "audio_lost",
+    AppStalled(AppStalled) = "app_stalled",
+    BinaryDropped(BinaryDropped) = "binary_dropped",
     /// Boxed, because it is several times as large as the others, and many facts are kept.
-    SessionEnded(Box<SessionEnded>),
+    SessionEnded(Box<SessionEnded>) = "session_end",
 }
 
 impl Fact {
-    /// The name of its log line, and what it says.
-    fn told(&self) -> (&'static str, &dyn Members) {
-        match self {
-            Self::DialFailed(fact) => ("dial_failed", fact),
-            Self::Connected(fact) => ("upstream_up", fact),
-            Self::KeepaliveSent(fact) => ("keepalive_sent", fact),
-            Self::KeepaliveBlocked(fact) => ("keepalive_blocked", fact),
-            Self::KeepaliveGap(fact) => ("keepalive_gap", fact),
-            Self::FinalizeAnswered(fact) => ("finalize_answered", fact),
-            Self::FinalizeTimedOut(fact) => ("finalize_timed_out", fact),
-            Self::FinalizeFailed(fact) => ("finalize_failed", fact),
-            Self::FinalizeSkipped(fact) => ("finalize_skipped", fact),
-            Self::StreamClosing(fact) => ("stream_closing", fact),
-            Self::CloseReceived(fact) => ("close_received", fact),
-            Self::ConnectionClosed(fact) => ("upstream_closed", fact),
-            Self::ConnectionDied(fact) => ("upstream_lost", fact),
-            Self::LateEvidence(fact) => ("late_evidence", fact),
-            Self::TimerLate(fact) => ("timer_late", fact),
-            Self::TranscriptStalled(fact) => ("stall_begin", fact),
-            Self::StallEnded(fact) => ("stall_end", fact),
-            Self::SessionParked(fact) => ("session_parked", fact),
-            Self::SessionResumed(fact) => ("session_resumed", fact),
-            Self::AudioLost(fact) => ("audio_lost", fact),
-            Self::AppStalled(fact) => ("app_stalled", fact),
-            Self::BinaryDropped(fact) => ("binary_dropped", fact),
-            Self::SessionEnded(fact) => ("session_end", &**fact),
-        }
-    }
-
-    /// The name of its log line.
-    pub fn name(&self) -> &'static str {
-        self.told().0
-    }
-
-    /// What it says, without its name.
-    pub fn members(&self) -> &dyn Members {
-        self.told().1
-    }
-
     /// How many Finalizes it settles: each requested one is settled by exactly one fact.
     pub fn finalizes_settled(&self) -> u64 {
         match self {
@@ -106,8 +95,7 @@ impl Fact {
 
 impl Members for Fact {
     fn visit<'a>(&'a self, visitor: &mut Visitor<'_, 'a>) {
-        let (name, members) = self.told();
-        visitor.member("event", name).flatten(members);
+        visitor.member("event", self.name()).flatten(self.members());
     }
 }
 

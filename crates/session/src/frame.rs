@@ -4,7 +4,6 @@ use super::death::Death;
 use super::summary::Summary;
 use super::{Refusal, TimeMap};
 use crate::members::{Members, Visitor};
-use crate::vocabulary::vocabulary;
 use bytes::Bytes;
 
 /// A frame to the application.

@@ -5,6 +5,10 @@
 //! WebSocket to Deepgram, of which a session has one at a time; a **death** is a connection that
 //! ended without being asked to.
 
+// First, so that the others see its macro.
+#[macro_use]
+mod vocabulary;
+
 pub mod audio;
 pub mod bound;
 pub mod close;
@@ -24,7 +28,6 @@ mod state;
 pub mod summary;
 mod time_map;
 pub mod trace;
-mod vocabulary;
 
 use std::fmt;
 use std::sync::Arc;
@@ -74,27 +77,43 @@ impl fmt::Display for SessionId {
     }
 }
 
-/// Which of Deepgram's streaming endpoints a session uses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Endpoint {
-    /// `/v1/listen`: Nova. KeepAlive is a JSON text message, Finalize exists.
-    V1Listen,
-    /// `/v2/listen`: Flux. JSON KeepAlive and Finalize are fatal there; a Ping keeps it alive.
-    V2Listen,
+vocabulary! {
+    /// Which of Deepgram's streaming endpoints a session uses: the request path.
+    pub enum Endpoint: "endpoint" {
+        /// Nova. KeepAlive is a JSON text message, Finalize exists.
+        V1Listen = "/v1/listen",
+        /// Flux. JSON KeepAlive and Finalize are fatal there; a Ping keeps it alive.
+        V2Listen = "/v2/listen",
+    }
+}
+
+vocabulary! {
+    /// What a keepalive is on the wire.
+    pub enum KeepaliveKind: "kind" {
+        /// A JSON text message.
+        Text = "text",
+        /// A WebSocket ping.
+        Ping = "ping",
+    }
 }
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.path())
+        f.write_str(self.as_str())
     }
 }
 
 impl Endpoint {
     /// The request path.
     pub fn path(self) -> &'static str {
+        self.as_str()
+    }
+
+    /// What keeps its connections alive.
+    pub fn keepalive(self) -> KeepaliveKind {
         match self {
-            Self::V1Listen => "/v1/listen",
-            Self::V2Listen => "/v2/listen",
+            Self::V1Listen => KeepaliveKind::Text,
+            Self::V2Listen => KeepaliveKind::Ping,
         }
     }
 }

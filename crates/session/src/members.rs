@@ -117,7 +117,13 @@ impl<'a, T: Into<Member<'a>>> From<Option<T>> for Member<'a> {
     }
 }
 
-impl<T: Members> Members for &T {
+impl<T: Members + ?Sized> Members for &T {
+    fn visit<'a>(&'a self, visitor: &mut Visitor<'_, 'a>) {
+        (**self).visit(visitor);
+    }
+}
+
+impl<T: Members + ?Sized> Members for Box<T> {
     fn visit<'a>(&'a self, visitor: &mut Visitor<'_, 'a>) {
         (**self).visit(visitor);
     }

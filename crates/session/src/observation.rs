@@ -1,6 +1,5 @@
 //! Measurements too frequent to be facts: they only update histograms, some for every message.
 
-use crate::vocabulary::vocabulary;
 use std::time::Duration;
 
 use super::MessageKind;

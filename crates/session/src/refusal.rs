@@ -3,7 +3,6 @@
 use super::bounded;
 use super::dial::DialReason;
 use crate::members::{Members, Visitor};
-use crate::vocabulary::vocabulary;
 
 /// Maximum length of a member's name, in bytes: an application may send one of a megabyte.
 const FIELD_BYTES_MAX: usize = 256;

@@ -1,6 +1,5 @@
 //! A session's state, as operators see it.
 
-use crate::vocabulary::vocabulary;
 vocabulary! {
     /// A session's state.
     pub enum State: "state" {

@@ -3,7 +3,6 @@
 use super::SessionId;
 use super::death::{Class, Reason, Trigger};
 use crate::members::{Member, Members, Visitor};
-use crate::vocabulary::vocabulary;
 
 vocabulary! {
     /// How a session ended. The first terminal event decides.

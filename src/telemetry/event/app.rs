@@ -3,6 +3,7 @@
 use std::io;
 
 use super::Emit;
+use super::line::LogLine;
 use crate::telemetry::Telemetry;
 use crate::telemetry::label::{ConnectionResult, ProtocolError, RejectReason, UnopenedCause};
 use session::{ErrorCode, Refusal};
@@ -23,12 +24,7 @@ impl Emit for AppRejected<'_> {
         };
         telemetry.metrics.app.connections[result].inc();
         count_told(telemetry, self.refusal);
-        tracing::warn!(
-            name: "app_rejected",
-            code = self.refusal.code.as_str(),
-            detail = self.refusal.message,
-            "connection refused at accept"
-        );
+        LogLine::warn("connection refused at accept").write("app_rejected", self.refusal);
     }
 }
 
@@ -82,13 +78,7 @@ impl Emit for SessionRejected<'_> {
         };
         telemetry.metrics.session.rejected[reason].inc();
         count_told(telemetry, self.refusal);
-        tracing::warn!(
-            name: "session_rejected",
-            code = self.refusal.code.as_str(),
-            field = self.refusal.field.as_deref(),
-            detail = self.refusal.message,
-            "session refused"
-        );
+        LogLine::warn("session refused").write("session_rejected", self.refusal);
     }
 }
 
@@ -102,13 +92,7 @@ pub struct FrameRefused<'a> {
 impl Emit for FrameRefused<'_> {
     fn emit(&self, telemetry: &Telemetry) {
         count_told(telemetry, self.refusal);
-        tracing::warn!(
-            name: "session_error",
-            code = self.refusal.code.as_str(),
-            field = self.refusal.field.as_deref(),
-            detail = self.refusal.message,
-            "ERROR sent to the application"
-        );
+        LogLine::warn("ERROR sent to the application").write("session_error", self.refusal);
     }
 }
 

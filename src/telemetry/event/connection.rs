@@ -2,7 +2,7 @@
 
 use tracing::Level;
 
-use super::{Emit, line};
+use super::line::{LogLine, Measure};
 use crate::telemetry::Telemetry;
 use crate::telemetry::family::ObserveDuration;
 use crate::telemetry::label::{CloseCode, ConnectResult, DeathLabels, DialPhase, KeepaliveError};
@@ -12,24 +12,12 @@ use session::fact::{
     CloseReceived, Connected, ConnectionClosed, ConnectionDied, DialFailed, LateEvidence,
     StreamClosing, TimerLate,
 };
-use session::millis;
 
-impl Emit for DialFailed {
-    fn emit(&self, telemetry: &Telemetry) {
+impl Measure for DialFailed {
+    fn measure(&self, telemetry: &Telemetry) -> LogLine {
         let failure = &self.failure;
         telemetry.metrics.upstream.connect_attempts[ConnectResult::Failed(failure.reason)].inc();
-        line!(
-            dial_level(failure.reason),
-            name: "dial_failed",
-            reason = failure.reason.as_str(),
-            attempt = self.attempt,
-            duration_ms = millis(self.duration),
-            retry_in_ms = self.retry_in.map(millis),
-            http_status = failure.status,
-            detail = failure.detail,
-            dg_request_id = failure.request_id.as_deref(),
-            "could not reach Deepgram"
-        );
+        LogLine::at(dial_level(failure.reason), "could not reach Deepgram")
     }
 }
 
@@ -50,23 +38,14 @@ fn dial_level(reason: DialReason) -> Level {
     }
 }
 
-impl Emit for Connected {
-    fn emit(&self, telemetry: &Telemetry) {
+impl Measure for Connected {
+    fn measure(&self, telemetry: &Telemetry) -> LogLine {
         telemetry.metrics.upstream.connect_attempts[ConnectResult::Ok].inc();
         observe_phases(telemetry, &self.phases);
         if let Some(buffered) = self.buffered {
             telemetry.metrics.upstream.buffered.observe_duration(buffered);
         }
-        tracing::info!(
-            name: "upstream_up",
-            connection = self.connection,
-            attempt = self.attempt,
-            connect_ms = millis(self.phases.total()),
-            waited_ms = millis(self.waited),
-            buffered_ms = self.buffered.map(millis),
-            dg_request_id = self.request_id.as_deref(),
-            "connected to Deepgram"
-        );
+        LogLine::info("connected to Deepgram")
     }
 }
 
@@ -82,44 +61,32 @@ fn observe_phases(telemetry: &Telemetry, phases: &DialPhases) {
     durations[DialPhase::Total].observe_duration(phases.total());
 }
 
-impl Emit for StreamClosing {
-    fn emit(&self, _telemetry: &Telemetry) {
-        tracing::debug!(name: "stream_closing", to_park = self.to_park, "sending CloseStream");
+impl Measure for StreamClosing {
+    fn measure(&self, _telemetry: &Telemetry) -> LogLine {
+        LogLine::debug("sending CloseStream")
     }
 }
 
-impl Emit for CloseReceived {
-    fn emit(&self, telemetry: &Telemetry) {
+impl Measure for CloseReceived {
+    fn measure(&self, telemetry: &Telemetry) -> LogLine {
         let labels = (CloseCode::of(self.code), self.dg_code);
         telemetry.metrics.upstream.closes[labels].inc();
-        tracing::debug!(
-            name: "close_received",
-            code = self.code,
-            dg_code = self.dg_code.as_str(),
-            "Deepgram closed its side"
-        );
+        LogLine::debug("Deepgram closed its side")
     }
 }
 
-impl Emit for ConnectionClosed {
-    fn emit(&self, _telemetry: &Telemetry) {
-        tracing::debug!(
-            name: "upstream_closed",
-            connection = self.connection,
-            age_ms = millis(self.age),
-            closing_ms = self.closing.map(millis),
-            end = self.end.as_str(),
-            "connection to Deepgram closed"
-        );
+impl Measure for ConnectionClosed {
+    fn measure(&self, _telemetry: &Telemetry) -> LogLine {
+        LogLine::debug("connection to Deepgram closed")
     }
 }
 
 /// A connection died, in a session of this trace.
 #[derive(Debug)]
-pub(in crate::telemetry) struct Died<'a> {
-    pub(in crate::telemetry) fact: &'a ConnectionDied,
+pub(super) struct Died<'a> {
+    pub(super) fact: &'a ConnectionDied,
     /// The trace that is exported.
-    pub(in crate::telemetry) trace_id: Option<u128>,
+    pub(super) trace_id: Option<u128>,
 }
 
 impl Died<'_> {
@@ -137,24 +104,10 @@ impl Died<'_> {
     }
 }
 
-impl Emit for Died<'_> {
-    fn emit(&self, telemetry: &Telemetry) {
+impl Measure for Died<'_> {
+    fn measure(&self, telemetry: &Telemetry) -> LogLine {
         self.count(telemetry);
-        let ConnectionDied { death, age, stage } = self.fact;
-        line!(
-            death_level(death.class),
-            name: "upstream_lost",
-            reason = death.reason.as_str(),
-            trigger = death.trigger.as_str(),
-            class = death.class.as_str(),
-            stage = stage.as_str(),
-            detail = death.detail,
-            connection = death.connection,
-            age_ms = millis(*age),
-            send_age_ms = death.send_age_ms,
-            receive_age_ms = death.receive_age_ms,
-            "connection to Deepgram died"
-        );
+        LogLine::at(death_level(self.fact.death.class), "connection to Deepgram died")
     }
 }
 
@@ -166,25 +119,15 @@ pub(super) fn death_level(class: Class) -> Level {
     }
 }
 
-impl Emit for LateEvidence {
-    fn emit(&self, _telemetry: &Telemetry) {
-        tracing::debug!(
-            name: "late_evidence",
-            reason = self.reason.as_str(),
-            trigger = self.trigger.as_str(),
-            detail = self.detail,
-            "late symptom of a dead connection"
-        );
+impl Measure for LateEvidence {
+    fn measure(&self, _telemetry: &Telemetry) -> LogLine {
+        LogLine::debug("late symptom of a dead connection")
     }
 }
 
-impl Emit for TimerLate {
-    fn emit(&self, telemetry: &Telemetry) {
+impl Measure for TimerLate {
+    fn measure(&self, telemetry: &Telemetry) -> LogLine {
         telemetry.metrics.death.timer_lateness.observe_duration(self.lateness);
-        tracing::warn!(
-            name: "timer_late",
-            lateness_ms = millis(self.lateness),
-            "a deadline was noticed late: the sidecar was paused; check its CPU limit"
-        );
+        LogLine::warn("a deadline was noticed late: the sidecar was paused; check its CPU limit")
     }
 }

@@ -2,156 +2,104 @@
 
 use tracing::Level;
 
-use super::{Emit, line};
+use super::line::{LogLine, Measure};
 use crate::telemetry::Telemetry;
 use crate::telemetry::family::ObserveDuration;
-use crate::telemetry::label::{Dropped, FinalizeError, KeepaliveError, KeepaliveKind};
+use crate::telemetry::label::{Dropped, FinalizeError, KeepaliveError};
+use session::LossCause;
 use session::fact::{
     AudioLost, BinaryDropped, FinalizeAnswered, FinalizeFailed, FinalizeSkipped, FinalizeTimedOut,
     GapLevel, KeepaliveBlocked, KeepaliveGap, KeepaliveSent, StallEnded, TranscriptStalled,
 };
-use session::{Endpoint, LossCause, millis};
 
-impl Emit for KeepaliveSent {
-    fn emit(&self, telemetry: &Telemetry) {
-        let kind = match self.endpoint {
-            Endpoint::V1Listen => KeepaliveKind::Text,
-            Endpoint::V2Listen => KeepaliveKind::Ping,
-        };
+impl Measure for KeepaliveSent {
+    fn measure(&self, telemetry: &Telemetry) -> LogLine {
+        let kind = self.endpoint.keepalive();
         let keepalive = &telemetry.metrics.keepalive;
         keepalive.sent[kind].inc();
         keepalive.lateness.observe_duration(self.lateness);
-        tracing::debug!(
-            name: "keepalive_sent",
-            kind = kind.as_str(),
-            lateness_ms = millis(self.lateness),
-            "keepalive sent"
-        );
+        LogLine::debug("keepalive sent")
     }
 }
 
-impl Emit for KeepaliveBlocked {
-    fn emit(&self, telemetry: &Telemetry) {
+impl Measure for KeepaliveBlocked {
+    fn measure(&self, telemetry: &Telemetry) -> LogLine {
         telemetry.metrics.keepalive.errors[KeepaliveError::WriteBlocked].inc();
-        tracing::warn!(
-            name: "keepalive_blocked",
-            "keepalive due, but earlier messages are still waiting to be written"
-        );
+        LogLine::warn("keepalive due, but earlier messages are still waiting to be written")
     }
 }
 
-impl Emit for KeepaliveGap {
-    fn emit(&self, telemetry: &Telemetry) {
+impl Measure for KeepaliveGap {
+    fn measure(&self, telemetry: &Telemetry) -> LogLine {
         telemetry.metrics.keepalive.gap_violations[self.level].inc();
-        line!(
-            match self.level {
-                GapLevel::NearMiss => Level::WARN,
-                GapLevel::Breach => Level::ERROR,
-            },
-            name: "keepalive_gap",
-            gap_level = self.level.as_str(),
-            gap_ms = millis(self.gap),
-            "nothing was sent for at least 80 % of Deepgram's idle timeout"
-        );
+        let level = match self.level {
+            GapLevel::NearMiss => Level::WARN,
+            GapLevel::Breach => Level::ERROR,
+        };
+        LogLine::at(level, "nothing was sent for at least 80 % of Deepgram's idle timeout")
     }
 }
 
 /// A Finalize was answered, in a session of this trace.
 #[derive(Debug)]
-pub(in crate::telemetry) struct Answered<'a> {
-    pub(in crate::telemetry) fact: &'a FinalizeAnswered,
+pub(super) struct Answered<'a> {
+    pub(super) fact: &'a FinalizeAnswered,
     /// The trace that is exported.
-    pub(in crate::telemetry) trace_id: Option<u128>,
+    pub(super) trace_id: Option<u128>,
 }
 
-impl Emit for Answered<'_> {
-    fn emit(&self, telemetry: &Telemetry) {
+impl Measure for Answered<'_> {
+    fn measure(&self, telemetry: &Telemetry) -> LogLine {
         let finalize = &telemetry.metrics.finalize;
         finalize.answered.inc_by(self.fact.count);
         finalize.latency.observe_duration(self.fact.latency, self.trace_id);
-        tracing::debug!(
-            name: "finalize_answered",
-            finalizes = self.fact.count,
-            latency_ms = millis(self.fact.latency),
-            "Finalize answered"
-        );
+        LogLine::debug("Finalize answered")
     }
 }
 
-impl Emit for FinalizeTimedOut {
-    fn emit(&self, telemetry: &Telemetry) {
+impl Measure for FinalizeTimedOut {
+    fn measure(&self, telemetry: &Telemetry) -> LogLine {
         telemetry.metrics.finalize.errors[FinalizeError::Timeout].inc_by(self.count);
-        tracing::warn!(
-            name: "finalize_timed_out",
-            finalizes = self.count,
-            waited_ms = millis(self.waited),
-            "no answer to Finalize within session.finalize_timeout"
-        );
+        LogLine::warn("no answer to Finalize within session.finalize_timeout")
     }
 }
 
-impl Emit for FinalizeFailed {
-    fn emit(&self, telemetry: &Telemetry) {
+impl Measure for FinalizeFailed {
+    fn measure(&self, telemetry: &Telemetry) -> LogLine {
         telemetry.metrics.finalize.errors[FinalizeError::WriteFailed].inc_by(self.count);
-        tracing::warn!(
-            name: "finalize_failed",
-            finalizes = self.count,
-            "Finalize could not be written on a live connection"
-        );
+        LogLine::warn("Finalize could not be written on a live connection")
     }
 }
 
-impl Emit for FinalizeSkipped {
-    fn emit(&self, telemetry: &Telemetry) {
+impl Measure for FinalizeSkipped {
+    fn measure(&self, telemetry: &Telemetry) -> LogLine {
         telemetry.metrics.finalize.skipped[self.cause].inc_by(self.count);
-        tracing::debug!(
-            name: "finalize_skipped",
-            cause = self.cause.as_str(),
-            finalizes = self.count,
-            "Finalize skipped"
-        );
+        LogLine::debug("Finalize skipped")
     }
 }
 
-impl Emit for TranscriptStalled {
-    fn emit(&self, telemetry: &Telemetry) {
+impl Measure for TranscriptStalled {
+    fn measure(&self, telemetry: &Telemetry) -> LogLine {
         telemetry.metrics.transcript.stalled.inc();
-        tracing::warn!(
-            name: "stall_begin",
-            silent_ms = millis(self.silent),
-            "stalled: audio goes in, but no results come out"
-        );
+        LogLine::warn("stalled: audio goes in, but no results come out")
     }
 }
 
-impl Emit for StallEnded {
-    fn emit(&self, telemetry: &Telemetry) {
+impl Measure for StallEnded {
+    fn measure(&self, telemetry: &Telemetry) -> LogLine {
         telemetry.metrics.transcript.stalled.dec();
         telemetry.metrics.transcript.stalls[self.outcome].inc();
-        tracing::info!(
-            name: "stall_end",
-            silent_ms = millis(self.silent),
-            outcome = self.outcome.as_str(),
-            "stall ended"
-        );
+        LogLine::info("stall ended")
     }
 }
 
-impl Emit for AudioLost {
-    fn emit(&self, telemetry: &Telemetry) {
+impl Measure for AudioLost {
+    fn measure(&self, telemetry: &Telemetry) -> LogLine {
         let audio = &telemetry.metrics.audio;
         audio.lost[self.cause].inc_by(self.duration.as_secs_f64());
         audio.lost_bytes[self.cause].inc_by(self.bytes);
         audio.dropped[Dropped::Audio(self.cause)].inc_by(self.frames);
-        line!(
-            loss_level(self.cause),
-            name: "audio_lost",
-            cause = self.cause.as_str(),
-            frames = self.frames,
-            bytes = self.bytes,
-            lost_ms = millis(self.duration),
-            "audio lost: it never became text"
-        );
+        LogLine::at(loss_level(self.cause), "audio lost: it never became text")
     }
 }
 
@@ -166,13 +114,9 @@ fn loss_level(cause: LossCause) -> Level {
     }
 }
 
-impl Emit for BinaryDropped {
-    fn emit(&self, telemetry: &Telemetry) {
+impl Measure for BinaryDropped {
+    fn measure(&self, telemetry: &Telemetry) -> LogLine {
         telemetry.metrics.audio.dropped[Dropped::Binary].inc();
-        tracing::debug!(
-            name: "binary_dropped",
-            bytes = self.bytes,
-            "binary message from Deepgram dropped: the protocol has no frame for it"
-        );
+        LogLine::debug("binary message from Deepgram dropped: the protocol has no frame for it")
     }
 }

@@ -12,8 +12,7 @@ use session::fact::GapLevel;
 fn page(format: Format) -> String {
     let registry = Registry::new();
     let families = Families::new(&registry);
-    let gaps =
-        families.traced_counters::<GapLevel>("gaps_total", "Gaps \\ in\nlines.", &["gap_level"]);
+    let gaps = families.traced_counters::<GapLevel>("gaps_total", "Gaps \\ in\nlines.");
     let latency = families.traced_histogram("latency_seconds", "How \"late\".", &[0.5, 1.0]);
     gaps[GapLevel::Breach].inc(Some(0xab));
     latency.observe_duration(Duration::from_millis(750), Some(0xcd));

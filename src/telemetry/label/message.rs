@@ -1,7 +1,7 @@
 //! `direction` and `type` of a message on a connection to Deepgram: the pairs that exist.
 
-use super::Label;
-use session::MessageKind;
+use super::{Direction, Label};
+use session::{MessageKind, Vocabulary};
 
 /// A message, by direction and type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +60,10 @@ impl Label for WireMessage {
         Self::ALL.to_vec()
     }
 
+    fn names() -> Vec<&'static str> {
+        vec![Direction::KEY, "type"]
+    }
+
     fn index(self) -> usize {
         self as usize
     }
@@ -81,9 +85,5 @@ impl Label for WireMessage {
             Self::ErrorReceived => vec!["received", "error"],
             Self::OtherReceived => vec!["received", "other"],
         }
-    }
-
-    fn keys() -> Vec<Option<&'static str>> {
-        vec![None, None]
     }
 }

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::fmt::Debug;
 
 use super::*;
+use session::death::Trigger;
 
 /// The metrics library hashes label values without a separator, so their concatenations must
 /// differ, or two children are one.
@@ -11,6 +12,7 @@ fn assert_sound<L: Label + Debug>() {
     let mut seen = HashSet::new();
     for (place, label) in L::all().into_iter().enumerate() {
         assert_eq!(label.index(), place, "{label:?}");
+        assert_eq!(label.values().len(), L::names().len(), "{label:?}");
         assert!(seen.insert(label.values().concat()), "{label:?} collides");
     }
 }

@@ -1,5 +1,6 @@
 //! How an event becomes a line.
 
+use std::borrow::Cow;
 use std::fmt::{self, Debug};
 
 use serde::Serialize;
@@ -15,9 +16,13 @@ use super::rate::{Admission, Rates};
 use crate::config::LogFormat;
 
 use crate::telemetry::Telemetry;
+use crate::telemetry::event::NAMED_BY_FIELD;
 
 /// The `event` of lines from other crates, which have no name.
 const LIBRARY: &str = "library";
+
+/// The field with the name of a [`NAMED_BY_FIELD`] line.
+const NAME: &str = "event";
 
 /// Formats lines, and suppresses those of an event over its rate.
 pub(super) struct LineFormat {
@@ -33,10 +38,10 @@ impl LineFormat {
 
     /// Counts the line. Returns how many were suppressed since the last one written, or `None` to
     /// suppress this one.
-    fn admit(&self, event: &Event<'_>) -> Option<u64> {
+    fn admit(&self, event: &Event<'_>, name: &str) -> Option<u64> {
         let daemon = &self.telemetry.metrics.daemon;
         let level = level_of(event.metadata().level());
-        match self.rates.admit(event.metadata().callsite(), event_name(event), clock::now()) {
+        match self.rates.admit(event.metadata().callsite(), name, clock::now()) {
             Admission::Suppressed => {
                 daemon.log_suppressed[level].inc();
                 None
@@ -60,8 +65,8 @@ where
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        let Some(suppressed) = self.admit(event) else { return Ok(()) };
         let (level, name) = (event.metadata().level(), event_name(event));
+        let Some(suppressed) = self.admit(event, &name) else { return Ok(()) };
         let mut fields = Fields::new(self.format);
         event.record(&mut fields);
         if name == LIBRARY {
@@ -70,7 +75,7 @@ where
         if suppressed > 0 {
             fields.push("suppressed", &suppressed);
         }
-        write_head(&mut writer, self.format, level, name, &fields.message)?;
+        write_head(&mut writer, self.format, level, &name, &fields.message)?;
         for span in context.event_scope().into_iter().flatten() {
             if let Some(fields) = span.extensions().get::<FormattedFields<N>>() {
                 writer.write_str(&fields.fields)?;
@@ -93,10 +98,30 @@ impl<'writer> FormatFields<'writer> for LogFormat {
     }
 }
 
-fn event_name(event: &Event<'_>) -> &'static str {
-    let name = event.metadata().name();
-    // Events without an explicit name are called "event <file>:<line>".
-    if name.starts_with("event ") { LIBRARY } else { name }
+fn event_name(event: &Event<'_>) -> Cow<'static, str> {
+    match event.metadata().name() {
+        NAMED_BY_FIELD => {
+            let mut name = NameField(String::new());
+            event.record(&mut name);
+            name.0.into()
+        }
+        // Events without an explicit name are called "event <file>:<line>".
+        name if name.starts_with("event ") => LIBRARY.into(),
+        name => name.into(),
+    }
+}
+
+/// Reads [`NAME`].
+struct NameField(String);
+
+impl Visit for NameField {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        if field.name() == NAME {
+            self.0.push_str(value);
+        }
+    }
+
+    fn record_debug(&mut self, _field: &Field, _value: &dyn Debug) {}
 }
 
 fn write_head(
@@ -198,6 +223,8 @@ impl Visit for Fields {
     fn record_str(&mut self, field: &Field, value: &str) {
         match field.name() {
             "message" => self.message.push_str(value),
+            // Already in the line's head.
+            NAME => {}
             // Both are JSON made by this crate: see telemetry::event and telemetry::session.
             "members" => self.merge(value),
             "tags" if value == "{}" => {}

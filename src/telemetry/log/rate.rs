@@ -13,10 +13,11 @@ const LINES_PER_SECOND: u32 = 50;
 /// Events without a limit: each session ends once, and its summary is guaranteed.
 const UNBOUNDED: [&str; 2] = ["session_end", "session_cancelled"];
 
-/// Counts lines by call site: one per event and level, so the table is bounded by the program.
+/// Counts lines by call site and name: facts share one call site per level. Names are a closed set,
+/// so the table is bounded by the program.
 #[derive(Debug, Default)]
 pub(super) struct Rates {
-    windows: Mutex<HashMap<Identifier, Window>>,
+    windows: Mutex<HashMap<(Identifier, String), Window>>,
 }
 
 /// Whether to write a line.
@@ -36,13 +37,13 @@ struct Window {
 }
 
 impl Rates {
-    pub(super) fn admit(&self, event: Identifier, name: &str, now: Instant) -> Admission {
+    pub(super) fn admit(&self, place: Identifier, name: &str, now: Instant) -> Admission {
         if UNBOUNDED.contains(&name) {
             return Admission::Admitted { suppressed: 0 };
         }
         let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
         let fresh = || Window { begun: now, lines: 0, suppressed: 0 };
-        windows.entry(event).or_insert_with(fresh).admit(now)
+        windows.entry((place, name.to_owned())).or_insert_with(fresh).admit(now)
     }
 }
 

@@ -18,14 +18,14 @@ const APP_TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
 
 /// A writer whose contents the test can read.
 #[derive(Clone, Default)]
-struct Captured(Arc<Mutex<Vec<u8>>>);
+pub(in crate::telemetry) struct Captured(Arc<Mutex<Vec<u8>>>);
 
 impl Captured {
     fn text(&self) -> String {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
 
-    fn lines(&self) -> Vec<Value> {
+    pub(in crate::telemetry) fn lines(&self) -> Vec<Value> {
         self.text().lines().map(|line| serde_json::from_str(line).expect(line)).collect()
     }
 }
@@ -42,7 +42,10 @@ impl Write for Captured {
 }
 
 /// Runs `happen` under a log of its own and returns what was written.
-fn logged(config: Logs, happen: impl FnOnce(&Telemetry, &LogHandle)) -> Captured {
+pub(in crate::telemetry) fn logged(
+    config: Logs,
+    happen: impl FnOnce(&Telemetry, &LogHandle),
+) -> Captured {
     let telemetry = Telemetry::default();
     let captured = Captured::default();
     let writer = captured.clone();
@@ -176,7 +179,7 @@ fn numbers_are_numbers_and_absent_values_are_absent() {
     });
     let line = &captured.lines()[1];
     assert_eq!(line["lateness_ms"], 3);
-    assert_eq!(line.get("dg_request_id"), None);
+    assert_eq!(line.get("request_id"), None);
 }
 
 #[test]

@@ -23,17 +23,14 @@ impl AppMetrics {
             connections: families.counters(
                 "app_connections_total",
                 "Connections from applications, by result at accept.",
-                &["result"],
             ),
             unopened: families.counters(
                 "app_connections_unopened_total",
                 "Accepted connections that ended without an OPEN, by cause.",
-                &["cause"],
             ),
             protocol_errors: families.counters(
                 "app_protocol_errors_total",
                 "ERROR frames sent to applications, by code; and malformed traceparents.",
-                &["code"],
             ),
             stalls: families.counter(
                 "app_stalls_total",

@@ -26,15 +26,10 @@ impl DaemonMetrics {
             ready: families.gauge("ready", "1 while nothing blocks readiness."),
             draining: families.gauge("draining", "1 once shutdown has started."),
             panics: families.counter("panics_total", "Panics: bugs in the sidecar."),
-            log_messages: families.counters(
-                "log_messages_total",
-                "Log lines written, by level.",
-                &["level"],
-            ),
+            log_messages: families.counters("log_messages_total", "Log lines written, by level."),
             log_suppressed: families.counters(
                 "log_suppressed_total",
                 "Log lines suppressed by their event's rate limit, by level.",
-                &["level"],
             ),
             log_dropped: families.counter(
                 "log_dropped_total",
@@ -43,7 +38,6 @@ impl DaemonMetrics {
             scrape_duration: families.histograms(
                 "scrape_duration_seconds",
                 "Time to gather and encode a page for a scraper.",
-                &["page"],
                 bounds::FAST,
             ),
         }

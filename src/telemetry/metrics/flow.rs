@@ -19,25 +19,17 @@ pub(crate) struct FlowMetrics {
 impl FlowMetrics {
     pub(crate) fn register(families: &Families<'_>) -> Self {
         Self {
-            queued: families.gauges(
-                "queue_bytes",
-                "Bytes waiting to be written, over all sessions, by queue.",
-                &["queue"],
-            ),
+            queued: families
+                .gauges("queue_bytes", "Bytes waiting to be written, over all sessions, by queue."),
             queued_max: families.gauges(
                 "queue_session_max_bytes",
                 "Bytes waiting to be written in the session with the most, by queue.",
-                &["queue"],
             ),
-            queue_limit: families.gauges(
-                "queue_limit_bytes",
-                "Maximum bytes waiting in one session, by queue.",
-                &["queue"],
-            ),
+            queue_limit: families
+                .gauges("queue_limit_bytes", "Maximum bytes waiting in one session, by queue."),
             blocked: families.fractions(
                 "backpressure_seconds_total",
                 "Time that writes were blocked, counted when they resume, by the slow side.",
-                &["side"],
             ),
             delivery: families.histogram(
                 "app_delivery_latency_seconds",

@@ -36,23 +36,20 @@ pub(crate) struct SessionMetrics {
 impl SessionMetrics {
     pub(crate) fn register(families: &Families<'_>) -> Self {
         Self {
-            active: families.gauges("sessions_active", "Live sessions, by state.", &["state"]),
+            active: families.gauges("sessions_active", "Live sessions, by state."),
             limit: families.gauge("sessions_limit", "Maximum concurrent sessions: ipc.max_sessions."),
             opened: families.counter("sessions_opened_total", "Sessions accepted."),
             rejected: families.counters(
                 "sessions_rejected_total",
                 "OPENs refused, by reason.",
-                &["reason"],
             ),
             ended: families.counters(
                 "sessions_ended_total",
                 "Sessions ended, by outcome; each exactly once.",
-                &["outcome"],
             ),
             aborted: families.counters(
                 "sessions_aborted_total",
                 "Sessions aborted by the application's side, by cause.",
-                &["cause"],
             ),
             cancelled: families.counter(
                 "sessions_cancelled_total",
@@ -66,7 +63,6 @@ impl SessionMetrics {
             duration: families.histograms(
                 "session_duration_seconds",
                 "Time from OPEN to the session's end, by outcome.",
-                &["outcome"],
                 bounds::LIFE,
             ),
             keepalives: families.histogram(
@@ -77,7 +73,6 @@ impl SessionMetrics {
             send_gap_max: families.histograms(
                 "session_max_send_gap_seconds",
                 "Longest pause in sending to Deepgram per session, by outcome.",
-                &["outcome"],
                 bounds::GAP,
             ),
             finalize_errors: families.histogram(

@@ -23,17 +23,14 @@ impl OtlpMetrics {
             exports: families.counters(
                 "otlp_exports_total",
                 "Requests to the collector, each attempt, by result.",
-                &["result"],
             ),
             spans_exported: families.counters(
                 "otlp_spans_exported_total",
                 "Spans that the collector accepted or rejected, by result.",
-                &["result"],
             ),
             spans_dropped: families.counters(
                 "otlp_spans_dropped_total",
                 "Spans never delivered to the collector, by reason.",
-                &["reason"],
             ),
             queue: families.gauge(
                 "otlp_queue_spans",

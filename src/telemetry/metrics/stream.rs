@@ -4,11 +4,9 @@ use prometheus::{Counter, Gauge, Histogram, IntCounter, IntGauge};
 
 use crate::telemetry::exemplar::Traced;
 use crate::telemetry::family::{Children, Families, bounds};
-use crate::telemetry::label::{
-    Account, Dropped, FinalizeError, KeepaliveError, KeepaliveKind, ResultKind,
-};
-use session::LossCause;
+use crate::telemetry::label::{Account, Dropped, FinalizeError, KeepaliveError, ResultKind};
 use session::fact::{GapLevel, SkipCause, StallOutcome};
+use session::{KeepaliveKind, LossCause};
 
 /// Keepalives.
 #[derive(Debug)]
@@ -31,11 +29,10 @@ impl KeepaliveMetrics {
             )
             .set(GapLevel::DEADLINE.as_secs_f64());
         Self {
-            sent: families.counters("keepalives_sent_total", "Keepalives written.", &["kind"]),
+            sent: families.counters("keepalives_sent_total", "Keepalives written."),
             errors: families.counters(
                 "keepalive_errors_total",
                 "Keepalives due but not written, by reason.",
-                &["reason"],
             ),
             lateness: families.histogram(
                 "keepalive_lateness_seconds",
@@ -52,7 +49,6 @@ impl KeepaliveMetrics {
             gap_violations: families.counters(
                 "keepalive_gap_violations_total",
                 "Pauses that reached 80 % of Deepgram's idle timeout, or exceeded it, by level.",
-                &["gap_level"],
             ),
             send_age_max: families.gauge_fraction(
                 "send_age_max_seconds",
@@ -84,12 +80,10 @@ impl FinalizeMetrics {
             errors: families.counters(
                 "finalize_errors_total",
                 "Finalizes that failed on a live connection, by reason.",
-                &["reason"],
             ),
             skipped: families.counters(
                 "finalizes_skipped_total",
                 "Finalizes without a live stream to flush, by cause; not errors.",
-                &["cause"],
             ),
             latency: families.traced_histogram(
                 "finalize_latency_seconds",
@@ -131,7 +125,6 @@ impl AudioMetrics {
             ledger: families.fractions(
                 "audio_ledger_seconds_total",
                 "Audio accounting: accepted = finalized + lost + in flight.",
-                &["account"],
             ),
             in_flight: families.gauge_fraction(
                 "audio_in_flight_seconds",
@@ -140,18 +133,13 @@ impl AudioMetrics {
             lost: families.fractions(
                 "audio_lost_seconds_total",
                 "Audio that never became text, by cause, if the encoding has a known duration.",
-                &["cause"],
             ),
             lost_bytes: families.counters(
                 "audio_lost_bytes_total",
                 "Bytes of audio that never became text, by cause, for any encoding.",
-                &["cause"],
             ),
-            dropped: families.counters(
-                "dropped_total",
-                "Dropped frames and messages, by kind and cause.",
-                &["what", "cause"],
-            ),
+            dropped: families
+                .counters("dropped_total", "Dropped frames and messages, by kind and cause."),
         }
     }
 }
@@ -171,7 +159,6 @@ impl TranscriptMetrics {
             latency: families.traced_histograms(
                 "transcript_latency_seconds",
                 "How far results are behind the audio sent, if the encoding has a known duration.",
-                &["kind"],
                 bounds::LAT,
             ),
             first_result: families.traced_histogram(
@@ -184,7 +171,6 @@ impl TranscriptMetrics {
             stalls: families.counters(
                 "transcript_stalls_total",
                 "Stalls that have ended (no results for liveness.stall_after), by outcome.",
-                &["outcome"],
             ),
         }
     }

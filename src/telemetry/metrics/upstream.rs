@@ -32,13 +32,11 @@ impl UpstreamMetrics {
                 .gauge("upstream_connections_active", "Live connections to Deepgram."),
             connect_attempts: families.counters(
                 "upstream_connect_attempts_total",
-                "Attempts to connect to Deepgram, by result.",
-                &["result"],
+                "Attempts to connect to Deepgram, by result, and by reason if they failed.",
             ),
             connect_duration: families.histograms(
                 "upstream_connect_duration_seconds",
                 "Duration of each phase of successful dials.",
-                &["phase"],
                 bounds::CONN,
             ),
             buffered: families.histogram(
@@ -49,17 +47,14 @@ impl UpstreamMetrics {
             closes: families.counters(
                 "upstream_closes_total",
                 "Connections closed by Deepgram, requested or not, by close code and Deepgram's own code.",
-                &["code", "dg_code"],
             ),
             bytes: families.counters(
                 "upstream_bytes_total",
                 "Bytes on the wire to and from Deepgram, TLS included.",
-                &["direction"],
             ),
             messages: families.counters(
                 "upstream_messages_total",
                 "Messages to and from Deepgram, by type.",
-                &["direction", "type"],
             ),
             ping_rtt: families.histogram(
                 "upstream_ping_rtt_seconds",
@@ -69,7 +64,6 @@ impl UpstreamMetrics {
             key_reloads: families.counters(
                 "api_key_reloads_total",
                 "Reloads of a changed API key file, by result.",
-                &["result"],
             ),
         }
     }
@@ -92,29 +86,24 @@ impl DeathMetrics {
             total: families.traced_counters(
                 "connection_deaths_total",
                 "Deaths of Deepgram connections, by root cause, what detected it, and who must act.",
-                &["reason", "trigger", "class"],
             ),
             by_stage: families.counters(
                 "connection_deaths_by_stage_total",
                 "Deaths of Deepgram connections, by the stage of their life.",
-                &["stage", "class"],
             ),
             age: families.histograms_on_demand(
                 "connection_age_at_death_seconds",
                 "Age of connections when they died, by reason.",
-                &["reason"],
                 bounds::LIFE,
             ),
             send_age: families.histograms_on_demand(
                 "death_send_age_seconds",
                 "Time since the last successful send when a connection died, by reason.",
-                &["reason"],
                 bounds::GAP,
             ),
             receive_age: families.histograms_on_demand(
                 "death_receive_age_seconds",
                 "Time since the last receive when a connection died, by reason.",
-                &["reason"],
                 bounds::GAP,
             ),
             timer_lateness: families.histogram(

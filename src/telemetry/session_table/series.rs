@@ -8,7 +8,8 @@ use std::time::Instant;
 use super::Record;
 use super::harvest::{QUEUES, age};
 use crate::telemetry::exposition::{Kind, Page};
-use crate::telemetry::label::{Account, Label};
+use crate::telemetry::label::Account;
+use session::Vocabulary;
 use session::counts::Count;
 
 const PREFIX: &str = "deepgram_sidecar_live_session";
@@ -84,18 +85,22 @@ fn id_of(record: &Record) -> (&'static str, &str) {
     ("session_id", record.live.id.as_str())
 }
 
+fn label<V: Vocabulary>(word: V) -> (&'static str, &'static str) {
+    (V::KEY, word.word())
+}
+
 fn write_identity(page: &mut Page, records: &[Arc<Record>]) {
     let name = format!("{PREFIX}_info");
     page.family(&name, Kind::Gauge, "The session's endpoint and trace; always 1.");
     for record in records {
         let trace = record.live.trace().map(|trace| trace.trace_id_text()).unwrap_or_default();
-        let endpoint = ("endpoint", record.live.endpoint.path());
+        let endpoint = label(record.live.endpoint);
         page.sample(&name, [id_of(record), endpoint, ("trace_id", &trace)], 1.0);
     }
     let name = format!("{PREFIX}_state");
     page.family(&name, Kind::Gauge, "The session's state: the current one is 1.");
     for record in records {
-        page.sample(&name, [id_of(record), ("state", record.live.state().as_str())], 1.0);
+        page.sample(&name, [id_of(record), label(record.live.state())], 1.0);
     }
 }
 
@@ -122,7 +127,7 @@ fn write_ledger(page: &mut Page, records: &[Arc<Record>]) {
     for record in records {
         let Some(format) = record.live.audio else { continue };
         for (account, count) in ACCOUNTS {
-            let labels = [id_of(record), ("account", account.values()[0])];
+            let labels = [id_of(record), label(account)];
             let bytes = record.live.counters.get(count);
             page.sample(&name, labels, format.duration(bytes).as_secs_f64());
         }
@@ -134,7 +139,7 @@ fn write_queues(page: &mut Page, records: &[Arc<Record>]) {
     page.family(&name, Kind::Gauge, "Bytes waiting to be written, by queue.");
     for record in records {
         for (queue, count) in QUEUES {
-            let labels = [id_of(record), ("queue", queue.values()[0])];
+            let labels = [id_of(record), label(queue)];
             page.sample(&name, labels, record.live.counters.get(count) as f64);
         }
     }
@@ -146,18 +151,13 @@ fn write_ends(page: &mut Page, records: &[Arc<Record>]) {
     for record in records {
         let Some(died) = record.live.first_death() else { continue };
         let death = died.death;
-        let labels = [
-            id_of(record),
-            ("reason", death.reason.as_str()),
-            ("trigger", death.trigger.as_str()),
-            ("class", death.class.as_str()),
-        ];
+        let labels = [id_of(record), label(death.reason), label(death.trigger), label(death.class)];
         page.sample(&name, labels, 1.0);
     }
     let name = format!("{PREFIX}_end_info");
     page.family(&name, Kind::Gauge, "How the session ended; always 1.");
     for record in records {
         let Some(end) = record.end.get() else { continue };
-        page.sample(&name, [id_of(record), ("outcome", end.outcome.as_str())], 1.0);
+        page.sample(&name, [id_of(record), label(end.outcome)], 1.0);
     }
 }

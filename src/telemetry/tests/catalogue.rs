@@ -92,7 +92,7 @@ transcript_latency_seconds histogram kind
 transcript_stalls_total counter outcome
 upstream_bytes_total counter direction
 upstream_closes_total counter code,dg_code
-upstream_connect_attempts_total counter result
+upstream_connect_attempts_total counter reason,result
 upstream_connect_duration_seconds histogram phase
 upstream_connections_active gauge
 upstream_messages_total counter direction,type

@@ -13,7 +13,7 @@ use session::{LossCause, MessageKind, Observation, Segment, Side};
 const MS: fn(u64) -> Duration = Duration::from_millis;
 
 /// How many kinds of facts there are.
-const FACT_KINDS: usize = 23;
+const FACT_KINDS: usize = Fact::NAMES.len();
 
 type Moves = Vec<(&'static str, f64)>;
 
@@ -68,7 +68,9 @@ fn lost(cause: LossCause) -> AudioLost {
 /// What each of them moves. No wildcard: a new kind of fact has to say what it moves.
 fn moves_of(fact: &Fact) -> Moves {
     match fact {
-        Fact::DialFailed(_) => vec![("upstream_connect_attempts_total{result=tcp}", 1.0)],
+        Fact::DialFailed(_) => {
+            vec![("upstream_connect_attempts_total{reason=tcp,result=failed}", 1.0)]
+        }
         Fact::Connected(_) => connected_moves(),
         Fact::KeepaliveSent(_) => vec![
             ("keepalives_sent_total{kind=text}", 1.0),
@@ -115,7 +117,7 @@ fn moves_of(fact: &Fact) -> Moves {
 
 fn connected_moves() -> Moves {
     vec![
-        ("upstream_connect_attempts_total{result=ok}", 1.0),
+        ("upstream_connect_attempts_total{reason=none,result=ok}", 1.0),
         ("upstream_connections_active", 1.0),
         ("upstream_connect_duration_seconds_count{phase=dns}", 1.0),
         ("upstream_connect_duration_seconds_sum{phase=dns}", 0.001),

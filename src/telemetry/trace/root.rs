@@ -2,7 +2,7 @@
 
 use opentelemetry::{KeyValue, Value};
 
-use super::span::{Failure, count, millis_value};
+use super::span::{Failure, count, millis_value, word_under};
 use crate::live::LiveSession;
 use session::fact::SessionEnded;
 use session::summary::Outcome;
@@ -12,7 +12,7 @@ pub(super) fn attributes(live: &LiveSession) -> Vec<KeyValue> {
     let tags = live.tags.iter();
     let tags = tags.map(|(key, value)| KeyValue::new(format!("stt.tag.{key}"), value.clone()));
     let id = KeyValue::new("session.id", live.id.as_str().to_owned());
-    let endpoint = KeyValue::new("deepgram.endpoint", live.endpoint.path());
+    let endpoint = word_under("deepgram", live.endpoint);
     let model = live.model.as_deref();
     let model = model.map(|model| KeyValue::new("deepgram.model", model.to_owned()));
     [id, endpoint].into_iter().chain(model).chain(tags).collect()
@@ -22,7 +22,7 @@ pub(super) fn attributes(live: &LiveSession) -> Vec<KeyValue> {
 pub(super) fn totals(ended: &SessionEnded) -> (Vec<KeyValue>, Option<Failure>) {
     let summary = &ended.summary;
     let mut attributes = vec![
-        KeyValue::new("stt.outcome", summary.outcome.as_str()),
+        word_under("stt", summary.outcome),
         KeyValue::new("stt.cut", summary.cut),
         KeyValue::new("stt.connections", count(summary.connections.into())),
         KeyValue::new("stt.keepalives", count(summary.keepalives)),
@@ -41,11 +41,12 @@ pub(super) fn totals(ended: &SessionEnded) -> (Vec<KeyValue>, Option<Failure>) {
         attributes.extend(value.map(|value| KeyValue::new(key, value)));
     };
     add("stt.audio.duration_ms", ended.audio.map(millis_value));
-    add("stt.cause", ended.cause.map(|cause| cause.as_str().into()));
-    let death = summary.death.as_ref();
-    add("deepgram.death.reason", death.map(|death| death.reason.as_str().into()));
-    add("deepgram.death.trigger", death.map(|death| death.trigger.as_str().into()));
-    add("deepgram.death.class", death.map(|death| death.class.as_str().into()));
+    attributes.extend(ended.cause.map(|cause| word_under("stt", cause)));
+    if let Some(death) = &summary.death {
+        attributes.push(word_under("deepgram.death", death.reason));
+        attributes.push(word_under("deepgram.death", death.trigger));
+        attributes.push(word_under("deepgram.death", death.class));
+    }
     (attributes, failure(ended))
 }
 

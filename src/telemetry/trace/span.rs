@@ -8,12 +8,13 @@ use std::time::Duration;
 use opentelemetry::trace::SpanKind;
 use opentelemetry::{KeyValue, Value};
 
+use crate::telemetry::label::FinalizeError;
 use session::dial::DialPhases;
 use session::fact::{
     AudioLost, Connected, ConnectionClosed, ConnectionDied, DialFailed, Fact, FinalizeAnswered,
     FinalizeTimedOut, GapLevel, KeepaliveGap, LateEvidence, StallEnded,
 };
-use session::{Segment, millis};
+use session::{Segment, Vocabulary, millis};
 
 /// An ended span. Times are since OPEN.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,8 +51,8 @@ pub(super) fn of(fact: &Fact, at: Duration) -> Option<Described> {
         Fact::FinalizeAnswered(fact) => Some(finalize_answered(fact, at)),
         Fact::FinalizeTimedOut(fact) => Some(finalize_timed_out(fact, at)),
         Fact::FinalizeFailed(fact) => {
-            let span = finalize(at, Duration::ZERO, fact.count, "write_failed");
-            Some(span.failed("write_failed", "Finalize could not be written"))
+            let (error, detail) = (FinalizeError::WriteFailed, "Finalize could not be written");
+            Some(finalize_failed(at, Duration::ZERO, fact.count, error, detail))
         }
         Fact::ConnectionClosed(fact) => Some(connection_closed(fact, at)),
         Fact::ConnectionDied(fact) => Some(connection_died(fact, at)),
@@ -118,6 +119,7 @@ fn dial_failed(fact: &DialFailed, at: Duration) -> Described {
     let failure = &fact.failure;
     let span = Described::client("deepgram.connect", at, fact.duration)
         .with("deepgram.connect.attempt", count(fact.attempt.into()))
+        .with_word("deepgram.connect", failure.reason)
         .with_some("deepgram.connect.retry_in_ms", fact.retry_in.map(millis_value))
         .with_some("http.response.status_code", failure.status.map(|it| i64::from(it).into()))
         .with_text("deepgram.request_id", failure.request_id.as_deref());
@@ -146,17 +148,17 @@ fn connection(at: Duration, age: Duration, number: u32) -> Described {
 }
 
 fn connection_closed(fact: &ConnectionClosed, at: Duration) -> Described {
-    connection(at, fact.age, fact.connection).with("deepgram.connection.end", fact.end.as_str())
+    connection(at, fact.age, fact.connection).with_word("deepgram.connection", fact.end)
 }
 
 fn connection_died(fact: &ConnectionDied, at: Duration) -> Described {
     let death = &fact.death;
     connection(at, fact.age, death.connection)
         .with("deepgram.connection.end", "died")
-        .with("deepgram.death.reason", death.reason.as_str())
-        .with("deepgram.death.trigger", death.trigger.as_str())
-        .with("deepgram.death.class", death.class.as_str())
-        .with("deepgram.death.stage", fact.stage.as_str())
+        .with_word("deepgram.death", death.reason)
+        .with_word("deepgram.death", death.trigger)
+        .with_word("deepgram.death", death.class)
+        .with_word("deepgram.death", fact.stage)
         .with("deepgram.death.send_age_ms", count(death.send_age_ms))
         .with("deepgram.death.receive_age_ms", count(death.receive_age_ms))
         .failed(death.reason.as_str(), death.detail.clone())
@@ -164,14 +166,14 @@ fn connection_died(fact: &ConnectionDied, at: Duration) -> Described {
 
 fn late_evidence(fact: &LateEvidence, at: Duration) -> Described {
     Described::internal("deepgram.late_evidence", at, Duration::ZERO)
-        .with("deepgram.death.reason", fact.reason.as_str())
-        .with("deepgram.death.trigger", fact.trigger.as_str())
+        .with_word("deepgram.death", fact.reason)
+        .with_word("deepgram.death", fact.trigger)
         .with("deepgram.death.detail", fact.detail.clone())
 }
 
 fn keepalive_gap(fact: &KeepaliveGap, at: Duration) -> Described {
     let span = Described::internal("deepgram.keepalive_gap", at, fact.gap)
-        .with("deepgram.keepalive.gap_level", fact.level.as_str());
+        .with_word("deepgram.keepalive", fact.level);
     match fact.level {
         GapLevel::NearMiss => span,
         GapLevel::Breach => {
@@ -191,12 +193,24 @@ fn finalize_answered(fact: &FinalizeAnswered, at: Duration) -> Described {
 }
 
 fn finalize_timed_out(fact: &FinalizeTimedOut, at: Duration) -> Described {
-    finalize(at, fact.waited, fact.count, "timeout").failed("timeout", "Finalize was not answered")
+    let (error, detail) = (FinalizeError::Timeout, "Finalize was not answered");
+    finalize_failed(at, fact.waited, fact.count, error, detail)
+}
+
+fn finalize_failed(
+    at: Duration,
+    lasted: Duration,
+    finalizes: u64,
+    error: FinalizeError,
+    detail: &'static str,
+) -> Described {
+    finalize(at, lasted, finalizes, "failed")
+        .with_word("deepgram.finalize", error)
+        .failed(error.as_str(), detail)
 }
 
 fn stall_ended(fact: &StallEnded, at: Duration) -> Described {
-    Described::internal("stt.stall", at, fact.silent)
-        .with("stt.stall.outcome", fact.outcome.as_str())
+    Described::internal("stt.stall", at, fact.silent).with_word("stt.stall", fact.outcome)
 }
 
 fn audio_lost(fact: &AudioLost, at: Duration) -> Described {
@@ -204,7 +218,7 @@ fn audio_lost(fact: &AudioLost, at: Duration) -> Described {
         .with("stt.audio.lost_frames", count(fact.frames))
         .with("stt.audio.lost_bytes", count(fact.bytes))
         .with("stt.audio.lost_ms", millis_value(fact.duration))
-        .with("stt.audio.cause", fact.cause.as_str())
+        .with_word("stt.audio", fact.cause)
         .failed(fact.cause.as_str(), "audio was lost")
 }
 
@@ -224,6 +238,11 @@ impl Described {
 
     fn with(mut self, key: &'static str, value: impl Into<Value>) -> Self {
         self.attributes.push(KeyValue::new(key, value));
+        self
+    }
+
+    fn with_word(mut self, prefix: &'static str, word: impl Vocabulary) -> Self {
+        self.attributes.push(word_under(prefix, word));
         self
     }
 
@@ -247,6 +266,11 @@ impl Described {
         self.failure = Some(Failure::new(kind, detail));
         self
     }
+}
+
+/// A word of a vocabulary, as an attribute whose name ends in the vocabulary's key.
+pub(super) fn word_under<V: Vocabulary>(prefix: &'static str, word: V) -> KeyValue {
+    KeyValue::new(format!("{prefix}.{}", V::KEY), word.word())
 }
 
 /// OTLP has no unsigned integers.

@@ -23,8 +23,8 @@ pub(super) fn trespasses(
             continue;
         };
         for path in &module.named {
-            let strangers = strangers(modules, at, path).into_iter();
-            let wrong = strangers.filter(|it| !known.contains(&&**it));
+            let foreign = foreign(modules, at, path).into_iter();
+            let wrong = foreign.filter(|it| !known.contains(&&**it));
             found.extend(wrong.map(|it| format!("{} knows {it}: {path}", module.file)));
         }
     }
@@ -36,10 +36,9 @@ pub(super) fn passages(modules: &Modules) -> Vec<String> {
     let mut found = Vec::new();
     for (at, module) in modules {
         for path in &module.handed_on {
-            let strangers = strangers(modules, at, path);
-            found.extend(
-                strangers.first().map(|it| format!("{} hands on {it}: {path}", module.file)),
-            );
+            let foreign = foreign(modules, at, path);
+            found
+                .extend(foreign.first().map(|it| format!("{} hands on {it}: {path}", module.file)));
         }
         found.extend(module.smuggled.iter().map(|it| format!("{} has {it}", module.file)));
     }
@@ -47,20 +46,20 @@ pub(super) fn passages(modules: &Modules) -> Vec<String> {
 }
 
 /// Other rooms and crates on the way of a path.
-fn strangers(modules: &Modules, at: &str, path: &str) -> BTreeSet<String> {
+fn foreign(modules: &Modules, at: &str, path: &str) -> BTreeSet<String> {
     let way = follow(modules, at, path);
-    let mut strangers = BTreeSet::new();
+    let mut foreign = BTreeSet::new();
     for it in way.through {
         match room_of(&it) {
             _ if it.starts_with(&format!("{at}::")) => false,
-            _ if root_of(&it) != root_of(at) => strangers.insert(root_of(&it).to_owned()),
-            Some(room) if Some(room) != room_of(at) => strangers.insert(room.to_owned()),
+            _ if root_of(&it) != root_of(at) => foreign.insert(root_of(&it).to_owned()),
+            Some(room) if Some(room) != room_of(at) => foreign.insert(room.to_owned()),
             // Absolute paths start at the root; its own items would belong to every room.
-            None if way.ends.contains(&it) && it != at => strangers.insert("the root".to_owned()),
+            None if way.ends.contains(&it) && it != at => foreign.insert("the root".to_owned()),
             Some(_) | None => false,
         };
     }
-    strangers
+    foreign
 }
 
 /// The first module below the crate's root.

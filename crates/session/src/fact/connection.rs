@@ -1,7 +1,6 @@
 //! A connection to Deepgram, from the dial to its end.
 
 use crate::members::{Members, Visitor};
-use crate::vocabulary::vocabulary;
 use std::time::Duration;
 
 use crate::close::DgCode;
@@ -50,6 +49,7 @@ impl Members for Connected {
     fn visit<'a>(&'a self, visitor: &mut Visitor<'_, 'a>) {
         visitor.member("connection", self.connection);
         visitor.member("attempt", self.attempt);
+        visitor.member("connect_ms", self.phases.total());
         visitor.member("waited_ms", self.waited);
         visitor.member("buffered_ms", self.buffered);
         visitor.member("request_id", self.request_id.as_deref());

@@ -1,7 +1,6 @@
 //! What a session loses, and how it ends.
 
 use crate::members::{Members, Visitor};
-use crate::vocabulary::vocabulary;
 use std::time::Duration;
 
 use crate::LossCause;

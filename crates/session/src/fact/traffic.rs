@@ -1,7 +1,6 @@
 //! A connection's traffic besides audio, and where it is missing.
 
 use crate::members::{Members, Visitor};
-use crate::vocabulary::vocabulary;
 use std::time::Duration;
 
 use crate::Endpoint;
@@ -17,6 +16,7 @@ pub struct KeepaliveSent {
 
 impl Members for KeepaliveSent {
     fn visit<'a>(&'a self, visitor: &mut Visitor<'_, 'a>) {
+        visitor.word(self.endpoint.keepalive());
         visitor.member("lateness_ms", self.lateness);
     }
 }

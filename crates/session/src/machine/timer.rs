@@ -23,77 +23,39 @@ impl Timer {
     }
 }
 
-/// The session's own deadlines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SessionTimer {
-    /// Shutdown cuts what is left.
-    Drain,
-    /// The application must have read some of what waits for it.
-    AppWrite,
-    /// A stretch of the session's life is over.
-    Segment,
-}
-
-/// A connection's deadlines. The order is that in which deadlines that passed together are handled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ConnectionTimer {
-    /// Deepgram must have closed after CloseStream.
-    Close,
-    /// The kernel must have taken some of what waits for Deepgram.
-    Write,
-    /// Something must have been received since the ping.
-    Pong,
-    /// The oldest Finalize must have been answered.
-    Finalize,
-    /// The keepalive budget is spent.
-    Park,
-    /// A keepalive goes out.
-    Keepalive,
-    /// A ping goes out.
-    Ping,
-    /// Priming silence goes out.
-    Prime,
-    /// The next dial attempt begins.
-    Redial,
-}
-
-impl SessionTimer {
-    pub(super) const ALL: [Self; 3] = [Self::Drain, Self::AppWrite, Self::Segment];
-
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Drain => "drain",
-            Self::AppWrite => "app_write",
-            Self::Segment => "segment",
-        }
+vocabulary! {
+    /// The session's own deadlines.
+    pub enum SessionTimer: "timer" {
+        /// Shutdown cuts what is left.
+        Drain = "drain",
+        /// The application must have read some of what waits for it.
+        AppWrite = "app_write",
+        /// A stretch of the session's life is over.
+        Segment = "segment",
     }
 }
 
-impl ConnectionTimer {
-    pub(super) const ALL: [Self; 9] = [
-        Self::Close,
-        Self::Write,
-        Self::Pong,
-        Self::Finalize,
-        Self::Park,
-        Self::Keepalive,
-        Self::Ping,
-        Self::Prime,
-        Self::Redial,
-    ];
-
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Close => "close",
-            Self::Write => "write",
-            Self::Pong => "pong",
-            Self::Finalize => "finalize",
-            Self::Park => "park",
-            Self::Keepalive => "keepalive",
-            Self::Ping => "ping",
-            Self::Prime => "prime",
-            Self::Redial => "redial",
-        }
+vocabulary! {
+    /// A connection's deadlines. The order is that in which deadlines that passed together are handled.
+    pub enum ConnectionTimer: "timer" {
+        /// Deepgram must have closed after CloseStream.
+        Close = "close",
+        /// The kernel must have taken some of what waits for Deepgram.
+        Write = "write",
+        /// Something must have been received since the ping.
+        Pong = "pong",
+        /// The oldest Finalize must have been answered.
+        Finalize = "finalize",
+        /// The keepalive budget is spent.
+        Park = "park",
+        /// A keepalive goes out.
+        Keepalive = "keepalive",
+        /// A ping goes out.
+        Ping = "ping",
+        /// Priming silence goes out.
+        Prime = "prime",
+        /// The next dial attempt begins.
+        Redial = "redial",
     }
 }
 
