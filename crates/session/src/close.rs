@@ -6,7 +6,7 @@ use crate::death::Reason;
 const ACCOUNT_WORDS: [&str; 9] =
     ["credit", "credits", "balance", "key", "keys", "limit", "limits", "quota", "payment"];
 
-vocabulary! {
+crate::vocabulary! {
     /// Deepgram's own codes in the text of a close frame.
     pub enum DgCode: "dg_code" {
         /// No code in the text.

@@ -2,7 +2,8 @@
 //! who must act. The same words are used in events, metric labels, logs and spans.
 
 use crate::members::{Members, Visitor};
-vocabulary! {
+
+crate::vocabulary! {
     /// What killed a connection: the first cause.
     pub enum Reason: "reason" {
         /// Deepgram received nothing for its idle timeout (1011, net0001).
@@ -42,7 +43,7 @@ vocabulary! {
     }
 }
 
-vocabulary! {
+crate::vocabulary! {
     /// The operation that detected a death.
     pub enum Trigger: "trigger" {
         /// A close frame, an end of stream or an error while reading.
@@ -66,7 +67,7 @@ vocabulary! {
     }
 }
 
-vocabulary! {
+crate::vocabulary! {
     /// Who must act on a death.
     pub enum Class: "class" {
         /// Deepgram.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::bounded;
 
-vocabulary! {
+crate::vocabulary! {
     /// Why an attempt failed: the `reason` of `connect_failed`.
     pub enum DialReason: "reason" {
         /// The name could not be resolved.

@@ -90,7 +90,7 @@ impl Members for Event {
     }
 }
 
-vocabulary! {
+crate::vocabulary! {
     /// Why the application's audio never became text.
     pub enum LossCause: "cause" {
         /// The connection was dead, or died before the audio was final.

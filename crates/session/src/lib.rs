@@ -5,10 +5,6 @@
 //! WebSocket to Deepgram, of which a session has one at a time; a **death** is a connection that
 //! ended without being asked to.
 
-// First, so that the others see its macro.
-#[macro_use]
-mod vocabulary;
-
 pub mod audio;
 pub mod bound;
 pub mod close;
@@ -28,6 +24,7 @@ mod state;
 pub mod summary;
 mod time_map;
 pub mod trace;
+mod vocabulary;
 
 use std::fmt;
 use std::sync::Arc;
@@ -77,7 +74,7 @@ impl fmt::Display for SessionId {
     }
 }
 
-vocabulary! {
+crate::vocabulary! {
     /// Which of Deepgram's streaming endpoints a session uses: the request path.
     pub enum Endpoint: "endpoint" {
         /// Nova. KeepAlive is a JSON text message, Finalize exists.
@@ -87,7 +84,7 @@ vocabulary! {
     }
 }
 
-vocabulary! {
+crate::vocabulary! {
     /// What a keepalive is on the wire.
     pub enum KeepaliveKind: "kind" {
         /// A JSON text message.

@@ -38,7 +38,7 @@ pub enum Observation {
     Segment(Box<Segment>),
 }
 
-vocabulary! {
+crate::vocabulary! {
     /// One of a session's two sockets.
     pub enum Side: "side" {
         /// The application's.

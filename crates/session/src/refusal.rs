@@ -71,7 +71,7 @@ impl Members for ConnectRefusal {
     }
 }
 
-vocabulary! {
+crate::vocabulary! {
     /// Codes of ERROR frames, section 7 of the contract.
     pub enum ErrorCode: "code" {
         BadFrame = "bad_frame",

@@ -1,6 +1,6 @@
 //! A session's state, as operators see it.
 
-vocabulary! {
+crate::vocabulary! {
     /// A session's state.
     pub enum State: "state" {
         /// Dialling Deepgram, the first time or to resume.

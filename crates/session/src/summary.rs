@@ -4,7 +4,7 @@ use super::SessionId;
 use super::death::{Class, Reason, Trigger};
 use crate::members::{Member, Members, Visitor};
 
-vocabulary! {
+crate::vocabulary! {
     /// How a session ended. The first terminal event decides.
     pub enum Outcome: "outcome" {
         /// FINISH, and Deepgram closed cleanly.

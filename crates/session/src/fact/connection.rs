@@ -93,7 +93,7 @@ impl Members for ConnectionClosed {
     }
 }
 
-vocabulary! {
+crate::vocabulary! {
     /// How a connection ended that did not die.
     pub enum ConnectionEnd: "end" {
         /// Deepgram flushed and closed.
@@ -123,7 +123,7 @@ impl Members for ConnectionDied {
     }
 }
 
-vocabulary! {
+crate::vocabulary! {
     /// The stage of a connection's life when it died.
     pub enum Stage: "stage" {
         /// Nothing sent yet.

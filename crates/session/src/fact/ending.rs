@@ -101,7 +101,7 @@ pub struct Drops {
     pub messages: u64,
 }
 
-vocabulary! {
+crate::vocabulary! {
     /// Why a session was aborted.
     pub enum EndCause: "cause" {
         /// The application left without FINISH.

@@ -45,7 +45,7 @@ impl Members for KeepaliveGap {
     }
 }
 
-vocabulary! {
+crate::vocabulary! {
     /// How close a gap between two sends came to Deepgram's idle timeout.
     pub enum GapLevel: "gap_level" {
         /// At least 80 % of it.
@@ -128,7 +128,7 @@ impl Members for FinalizeSkipped {
     }
 }
 
-vocabulary! {
+crate::vocabulary! {
     /// Why a Finalize was skipped.
     pub enum SkipCause: "cause" {
         /// The connection was dead, or died before the answer.
@@ -178,7 +178,7 @@ impl Members for StallEnded {
     }
 }
 
-vocabulary! {
+crate::vocabulary! {
     /// How a stall ended.
     pub enum StallOutcome: "outcome" {
         /// A message was received.

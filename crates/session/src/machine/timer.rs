@@ -23,7 +23,7 @@ impl Timer {
     }
 }
 
-vocabulary! {
+crate::vocabulary! {
     /// The session's own deadlines.
     pub enum SessionTimer: "timer" {
         /// Shutdown cuts what is left.
@@ -35,7 +35,7 @@ vocabulary! {
     }
 }
 
-vocabulary! {
+crate::vocabulary! {
     /// A connection's deadlines. The order is that in which deadlines that passed together are handled.
     pub enum ConnectionTimer: "timer" {
         /// Deepgram must have closed after CloseStream.
