@@ -3,7 +3,7 @@
 //!
 //! Names of log events are a closed set: [`session::fact::Fact::NAMES`] and the `name` of each line
 //! below. A session's facts have their own names and members, which are not repeated here: see
-//! [`Measure`]. Levels say who must act:
+//! `Measure`. Levels say who must act:
 //! ERROR an operator, WARN nobody yet; INFO is the lifecycle of sessions and daemon, DEBUG the rest.
 //! Nothing here runs per audio frame.
 
