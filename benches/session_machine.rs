@@ -47,6 +47,7 @@ fn message(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("machine: message");
     let text = Bytes::from_static(RESULT);
     let kind = MessageKind::Results {
+        start: Duration::ZERO,
         is_final: false,
         from_finalize: false,
         end: Duration::from_millis(3_300),

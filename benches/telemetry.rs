@@ -46,6 +46,7 @@ fn frames(criterion: &mut Criterion, telemetry: &Telemetry) {
 fn results(criterion: &mut Criterion, telemetry: &Telemetry) {
     let handle = telemetry.session(live(0));
     let kind = MessageKind::Results {
+        start: Duration::ZERO,
         is_final: false,
         from_finalize: false,
         end: Duration::from_millis(3_300),

@@ -260,6 +260,7 @@ pub(crate) fn session_defaults(config: &Config) -> SessionConfig {
         connect_buffer: config.session.connect_buffer,
         finalize_timeout: config.session.finalize_timeout,
         finish_timeout: config.session.finish_timeout,
+        finish_max: config.session.finish_max,
         app_stall_timeout: config.session.app_stall_timeout,
     }
 }

@@ -3,6 +3,7 @@
 //! It knows nothing about applications: it dials, translates messages to and from
 //! [`session`]'s vocabulary, and classifies failures. It makes no decisions about time.
 
+mod close_frame;
 pub mod dial;
 pub mod failure;
 pub mod link;

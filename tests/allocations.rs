@@ -122,6 +122,7 @@ fn the_figures_of_a_result_allocate_nothing() {
     let live = LiveSession::new(id, Endpoint::V1Listen, audio, clock::now(), Vec::new());
     let handle = telemetry.session(live);
     let kind = MessageKind::Results {
+        start: Duration::ZERO,
         is_final: true,
         from_finalize: false,
         end: Duration::from_secs(1),

@@ -200,9 +200,10 @@ def _lost() -> list:
             none="no audio was lost",
         ),
         series(
-            "Audio accepted, final and lost",
-            "Seconds of audio per second: accepted from applications, turned into final text, lost. Final lags "
-            "accepted a little; if it stays lower, something is stuck.",
+            "Audio accepted, final, lost and unknown",
+            "Seconds of audio per second: accepted from applications, turned into final text, lost; and unknown, of "
+            "which Deepgram did not say whether it was processed. Final lags accepted a little; if it stays lower, "
+            "something is stuck.",
             units.Short,
             Query(total(rate("audio_ledger_seconds_total"), "account"), "{{account}}"),
             links=[to.to_page("deepgram", NAME)],

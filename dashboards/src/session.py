@@ -128,7 +128,7 @@ def _totals() -> list:
         ),
         _total(
             "Audio made final text",
-            "Part of the accepted audio; the rest is in flight or lost.",
+            "Part of the accepted audio; the rest is in flight, lost or unknown.",
             units.Seconds,
             _last("audio_seconds_total", account="finalized"),
         ),
@@ -228,8 +228,9 @@ def _life() -> list:
             none="no results",
         ),
         series(
-            "Audio accepted, final and lost",
-            "Seconds of audio per second. A live stream is accepted at 1; final follows in steps; lost stays at 0.",
+            "Audio accepted, final, lost and unknown",
+            "Seconds of audio per second. A live stream is accepted at 1; final follows in steps; lost stays at 0. "
+            "Unknown is what Deepgram did not say whether it had processed when it ended the stream.",
             units.Short,
             Query(f"sum by (account) ({_rate('audio_seconds_total')})", "{{account}}"),
             links=[to.to_page("fleet", NAME)],

@@ -20,7 +20,7 @@ use session::millis;
 const OBJECTS: [&str; 4] = ["audio", "finalizes", "messages", "queue_bytes"];
 
 /// The audio's books as times, beside the counts of `audio`.
-const TIMES: [&str; 4] = ["accepted_ms", "finalized_ms", "in_flight_ms", "lost_ms"];
+const TIMES: [&str; 5] = ["accepted_ms", "finalized_ms", "in_flight_ms", "lost_ms", "unknown_ms"];
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -89,8 +89,9 @@ impl Figures {
     }
 
     fn audio_times(&self) -> String {
-        let [accepted, finalized, in_flight, lost] = self.books.times.map(time_or_dash);
-        format!("{accepted} accepted: {finalized} final, {in_flight} in flight, {lost} lost")
+        let [accepted, finalized, in_flight, lost, unknown] = self.books.times.map(time_or_dash);
+        let known = format!("{finalized} final, {in_flight} in flight, {lost} lost");
+        format!("{accepted} accepted: {known}, {unknown} unknown")
     }
 
     fn audio_bytes(&self) -> String {
@@ -126,10 +127,11 @@ impl Figures {
 
 /// The audio's books as times. The counters are stored one by one, so they may not balance.
 fn times(session: &LiveSession, counts: &Counts) -> [Option<u64>; TIMES.len()] {
-    let [received, finalized, lost] =
-        [Count::BytesReceived, Count::BytesFinalized, Count::BytesLost].map(|it| counts[it]);
-    let in_flight = received.saturating_sub(finalized).saturating_sub(lost);
-    [received, finalized, in_flight, lost]
+    let of = [Count::BytesReceived, Count::BytesFinalized, Count::BytesLost, Count::BytesUnknown];
+    let [received, finalized, lost, unknown] = of.map(|count| counts[count]);
+    let settled = finalized.saturating_add(lost).saturating_add(unknown);
+    let in_flight = received.saturating_sub(settled);
+    [received, finalized, in_flight, lost, unknown]
         .map(|bytes| session.audio.map(|format| millis(format.duration(bytes))))
 }
 
@@ -219,10 +221,10 @@ mod tests {
         let mut figures = numbered();
         let json = serde_json::to_value(&figures).unwrap();
         assert_eq!(json["audio"]["lost_ms"], Value::Null);
-        figures.books.times = [Some(4), Some(3), Some(2), Some(1)];
+        figures.books.times = [Some(5), Some(3), Some(2), Some(1), Some(4)];
         let json = serde_json::to_value(&figures).unwrap();
         assert_eq!(json["audio"]["lost_ms"], 1);
         let read: Figures = serde_json::from_value(json).unwrap();
-        assert_eq!((read.accepted_ms(), read.books.times), (Some(4), figures.books.times));
+        assert_eq!((read.accepted_ms(), read.books.times), (Some(5), figures.books.times));
     }
 }

@@ -34,7 +34,8 @@ impl Display for Table<'_> {
                 audio.bytes_gated
             ),
         )?;
-        row(f, "lost", format_args!("{} ms of audio", self.0.lost_ms))?;
+        row(f, "lost", time_or_unmeasured(self.0.lost_ms))?;
+        row(f, "unknown", time_or_unmeasured(self.0.unknown_ms))?;
         row(f, "keepalives", self.0.keepalives)?;
         row(
             f,
@@ -50,6 +51,14 @@ impl Display for Table<'_> {
 
 fn row(f: &mut fmt::Formatter<'_>, name: &str, value: impl Display) -> fmt::Result {
     writeln!(f, "  {name:<12}{value}")
+}
+
+/// Milliseconds of audio, if the encoding tells time.
+fn time_or_unmeasured(ms: Option<u64>) -> String {
+    match ms {
+        Some(ms) => format!("{ms} ms of audio"),
+        None => "not measured: the encoding tells no time".to_owned(),
+    }
 }
 
 #[cfg(test)]

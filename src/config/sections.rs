@@ -149,9 +149,12 @@ section! {
         /// How long a Finalize may go unanswered before it counts as timed out: Deepgram does not
         /// guarantee an answer.
         finalize_timeout: Duration = seconds(5), within(MOMENT..=DAY);
-        /// How long Deepgram may take after FINISH to deliver the rest and close. Shorter than
-        /// `drain.timeout`, so that sessions can end cleanly when the pod stops.
+        /// How long Deepgram may say nothing after FINISH until it has closed; each message starts it
+        /// anew. Shorter than `drain.timeout`, so that sessions can end cleanly when the pod stops.
         finish_timeout: Duration = seconds(10), within(MOMENT..=DAY);
+        /// How long it may take in all. Deepgram transcribes little faster than real time: a recording
+        /// that was sent at once takes most of its own length.
+        finish_max: Duration = seconds(60), within(MOMENT..=DAY);
         /// How long an application may leave its socket unread while data is waiting. Longer than
         /// any pause of a healthy one, but short enough to free a hung one's connection.
         app_stall_timeout: Duration = seconds(30), within(MOMENT..=DAY);

@@ -33,7 +33,7 @@ upstream:
   max_connections: null
 keepalive: {interval: 5s, max_idle: 10m, prime_silence: 0s}
 liveness:  {ping_interval: 5s, ping_timeout: 5s, stall_after: 20s, kill_stalled: false}
-session:   {connect_buffer: 10s, finalize_timeout: 5s, finish_timeout: 10s, app_stall_timeout: 30s}
+session:   {connect_buffer: 10s, finalize_timeout: 5s, finish_timeout: 10s, finish_max: 60s, app_stall_timeout: 30s}
 recovery:  {mode: latch, ring: 30s, max_reconnects: 10, reconnects_per_minute: 4}
 vad:       {mode: off}
 admin:     {listen: "127.0.0.1:9464"}

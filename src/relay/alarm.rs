@@ -15,6 +15,12 @@ pub(super) struct Alarm {
 }
 
 impl Alarm {
+    /// Whether the timer has run out, be it for a deadline that has moved away since. Costs next to
+    /// nothing.
+    pub(super) fn has_run_out(&self) -> bool {
+        self.sleep.as_ref().is_some_and(|sleep| sleep.is_elapsed())
+    }
+
     /// Ready once the deadline has come.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, deadline: Option<Instant>) -> Poll<()> {
         let Some(deadline) = deadline else { return Poll::Pending };

@@ -5,10 +5,13 @@
 //! none of which waits: both sockets are polled, never awaited, so a write that blocks is an input
 //! like any other.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use tokio::time::{Sleep, sleep};
 
 use super::alarm::Alarm;
 use super::links::Links;
@@ -31,6 +34,9 @@ const STREAK_MAX: u32 = 64;
 /// record's worth.
 const BATCH_BYTES_MAX: usize = 16 << 10;
 
+/// How long the runtime gets to ask the kernel about every socket after a pause of ours.
+const CATCH_UP: Duration = Duration::from_millis(10);
+
 /// One session's task.
 pub struct Driver<A, D: Dial, O> {
     machine: Session,
@@ -44,6 +50,16 @@ pub struct Driver<A, D: Dial, O> {
     observer: O,
     draining: bool,
     streak: u32,
+    /// A pause of ours whose deadlines have not been handled.
+    pause: Option<Pause>,
+}
+
+/// A pause of ours.
+enum Pause {
+    /// The kernel is being asked what has come meanwhile.
+    CatchingUp(Pin<Box<Sleep>>),
+    /// What has come shows on the sockets.
+    CaughtUp,
 }
 
 /// A session whose task answers calls until this is dropped.
@@ -91,6 +107,7 @@ where
             observer,
             draining: false,
             streak: 0,
+            pause: None,
         }
     }
 
@@ -113,6 +130,9 @@ where
         if let Poll::Ready(call) = self.live.poll_call(cx, !self.draining) {
             return Poll::Ready(Input::Call(call));
         }
+        if self.is_catching_up(cx) {
+            return self.poll_upstream(cx);
+        }
         if self.streak >= STREAK_MAX && self.poll_alarm(cx).is_ready() {
             return Poll::Ready(Input::Timeout);
         }
@@ -121,9 +141,8 @@ where
         {
             return Poll::Ready(Input::App(input));
         }
-        let wants_messages = self.machine.wants_upstream_input();
-        if let Poll::Ready((id, input)) = self.links.poll_input(cx, wants_messages) {
-            return Poll::Ready(Input::Upstream(id, input));
+        if let Poll::Ready(input) = self.poll_upstream(cx) {
+            return Poll::Ready(input);
         }
         if let Poll::Ready(input) = self.app.poll_input(cx, self.machine.wants_app_input()) {
             return Poll::Ready(Input::App(input));
@@ -131,6 +150,27 @@ where
         // Both sockets are empty: there is no flood.
         self.streak = 0;
         self.poll_alarm(cx).map(|()| Input::Timeout)
+    }
+
+    fn poll_upstream(&mut self, cx: &mut Context<'_>) -> Poll<Input> {
+        let wants_messages = self.machine.wants_upstream_input();
+        let polled = self.links.poll_input(cx, wants_messages);
+        polled.map(|(id, input)| Input::Upstream(id, input))
+    }
+
+    /// Whether nothing may be written or judged yet, because it is not known what has come during a
+    /// pause of ours: the runtime wakes tasks for timers that ran out in it before it has asked the
+    /// kernel. It has asked once a timer that was set after the pause runs out.
+    fn is_catching_up(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.pause.is_none() && self.alarm.has_run_out() && self.machine.is_late(clock::now()) {
+            self.pause = Some(Pause::CatchingUp(Box::pin(sleep(CATCH_UP))));
+        }
+        let Some(Pause::CatchingUp(timer)) = &mut self.pause else { return false };
+        let is_catching_up = timer.as_mut().poll(cx).is_pending();
+        if !is_catching_up {
+            self.pause = Some(Pause::CaughtUp);
+        }
+        is_catching_up
     }
 
     fn poll_alarm(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -141,6 +181,9 @@ where
         let now = clock::now();
         self.streak =
             if matches!(input, Input::Timeout) { 0 } else { self.streak.saturating_add(1) };
+        if matches!(input, Input::Timeout) {
+            self.pause = None;
+        }
         match input {
             Input::Call(Call::Drain(deadline)) => {
                 self.draining = true;

@@ -73,6 +73,7 @@ mod tests {
             send_age_ms: 0,
             receive_age_ms: 0,
             connection,
+            final_ms: None,
         };
         ConnectionDied { death, age: Duration::ZERO, stage: Stage::Idle }
     }

@@ -124,7 +124,7 @@ label_enums! {
     enum Queue: "queue" { ToUpstream = "to_upstream", ToApp = "to_app" }
 
     /// An account in the audio accounting.
-    enum Account: "account" { Accepted = "accepted", Finalized = "finalized", Lost = "lost" }
+    enum Account: "account" { Accepted = "accepted", Finalized = "finalized", Lost = "lost", Unknown = "unknown" }
 
     /// Whether Deepgram may still change a result.
     enum ResultKind: "kind" { Interim = "interim", Final = "final" }
@@ -143,6 +143,7 @@ label_enums! {
         C1011 = "1011",
         C1012 = "1012",
         C1013 = "1013",
+        C1014 = "1014",
         Other = "other",
     }
 }
@@ -162,6 +163,7 @@ impl CloseCode {
             1011 => Self::C1011,
             1012 => Self::C1012,
             1013 => Self::C1013,
+            1014 => Self::C1014,
             _ => Self::Other,
         }
     }

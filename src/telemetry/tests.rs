@@ -123,7 +123,8 @@ pub(super) fn summary() -> Summary {
         finalizes: FinalizeSummary { sent: 7, errors: 1, timeouts: 2, skipped_dead: 0 },
         messages: MessageSummary { received: 164, finals: 82 },
         recoveries: 0,
-        lost_ms: 1000,
+        lost_ms: Some(1000),
+        unknown_ms: Some(0),
         vad: None,
     }
 }
@@ -150,6 +151,7 @@ pub(super) fn died(reason: Reason) -> Fact {
             send_age_ms: 1500,
             receive_age_ms: 2500,
             connection: 1,
+            final_ms: Some(1200),
         },
         age: Duration::from_secs(42),
         stage: Stage::Idle,

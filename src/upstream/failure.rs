@@ -25,6 +25,14 @@ pub fn reason_of_error(error: &Error) -> Reason {
     }
 }
 
+/// The error in words. The library calls an end of stream a reset, or a normal close.
+pub fn detail_of_error(error: &Error) -> String {
+    match reason_of_error(error) {
+        Reason::EofWithoutClose => "the stream ended without a close frame".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
 fn reason_of_io(error: &io::Error) -> Reason {
     if error.get_ref().is_some_and(|it| it.is::<rustls::Error>()) {
         return Reason::TlsFailed;

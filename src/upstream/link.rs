@@ -11,16 +11,17 @@ use bytes::Bytes;
 use futures_util::{Sink, Stream};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 
-use super::failure::reason_of_error;
-use super::message::kind_of;
+use super::close_frame::CloseWatch;
+use super::failure::{detail_of_error, reason_of_error};
+use super::message::{error_of, kind_of};
 use super::meter::Meter;
 use session::bound::MESSAGE_BYTES_MAX;
-use session::close::{dg_code_of, reason_of_close};
+use session::close::{dg_code_of, may_be_sent, reason_of_close};
 use session::death::Trigger;
-use session::{Endpoint, Outgoing, UpstreamInput, Written, bounded};
+use session::{Endpoint, MessageKind, Outgoing, UpstreamInput, Written, bounded};
 
 /// Read buffer size; most results need half of it. The library's default of 128 KiB is zero-filled
 /// at every read.
@@ -32,7 +33,7 @@ const WRITE_BYTES: usize = 16 << 10;
 /// One live connection.
 #[derive(Debug)]
 pub struct Link<S> {
-    socket: WebSocketStream<S>,
+    socket: WebSocketStream<CloseWatch<S>>,
     endpoint: Endpoint,
     meter: Meter,
     pending: Option<Pending>,
@@ -60,6 +61,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
             .max_frame_size(Some(MESSAGE_BYTES_MAX));
         // A copy: the underlying buffer is the upgrade's, and four times as large as needed.
         let early = early.to_vec();
+        let stream = CloseWatch::new(stream, &early);
         let socket =
             WebSocketStream::from_partially_read(stream, early, Role::Client, Some(config)).await;
         Self { socket, endpoint, meter, pending: None, failure: None, ended: false }
@@ -160,14 +162,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<UpstreamInput> {
         loop {
             let input = match ready!(Pin::new(&mut self.socket).poll_next(cx)) {
-                Some(Ok(Message::Text(text))) => {
-                    let text = Bytes::from(text);
-                    UpstreamInput::Message { kind: kind_of(&text), text }
-                }
+                Some(Ok(Message::Text(text))) => message_input(Bytes::from(text)),
                 Some(Ok(Message::Binary(bytes))) => UpstreamInput::Binary { length: bytes.len() },
                 Some(Ok(Message::Ping(_))) => UpstreamInput::Ping,
                 Some(Ok(Message::Pong(_))) => UpstreamInput::Pong,
-                Some(Ok(Message::Close(frame))) => self.closed(frame),
+                Some(Ok(Message::Close(_))) => self.closed(),
                 // The library returns whole frames only to writers.
                 Some(Ok(Message::Frame(_))) => continue,
                 // The write failed first, and nothing received names another cause.
@@ -179,16 +178,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         }
     }
 
-    fn closed(&mut self, frame: Option<CloseFrame>) -> UpstreamInput {
+    /// The peer's close frame has been read; the library's own form of it tells less.
+    fn closed(&mut self) -> UpstreamInput {
         self.ended = true;
-        let code = frame.as_ref().map(|it| u16::from(it.code)).filter(|code| *code != 1005);
-        let text = frame.as_ref().map_or("", |it| it.reason.as_str());
+        let frame = self.socket.get_ref().close_frame().cloned().unwrap_or_default();
+        let (code, text) = (frame.code, frame.text.as_str());
         let detail = match code {
-            Some(code) => format!("close {code}: {text}"),
             None => "close without a code".to_owned(),
+            Some(code) if !may_be_sent(code) => {
+                format!("close {code}, which no peer may send: {text}")
+            }
+            Some(code) => format!("close {code}: {text}"),
         };
+        let detail = bounded(detail.trim_end_matches([':', ' ']).to_owned());
         let (reason, dg_code) = (reason_of_close(code, text), dg_code_of(text));
-        UpstreamInput::Closed { code, reason, dg_code, detail: bounded(detail) }
+        let says_why = !text.is_empty() || !matches!(code, None | Some(1000 | 1011));
+        UpstreamInput::Closed { code, reason, dg_code, detail, says_why }
     }
 
     fn failed(&mut self, error: &Error, trigger: Trigger) -> UpstreamInput {
@@ -202,11 +207,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     }
 }
 
+fn message_input(text: Bytes) -> UpstreamInput {
+    match kind_of(&text) {
+        MessageKind::Error => {
+            let error = Box::new(error_of(&text));
+            UpstreamInput::ErrorMessage { text, error }
+        }
+        kind => UpstreamInput::Message { text, kind },
+    }
+}
+
 fn failure(error: &Error, trigger: Trigger) -> UpstreamInput {
     let reason = reason_of_error(error);
     // A cause that no wire operation can have is our bug.
     let trigger = if reason.triggers().contains(&trigger) { trigger } else { reason.triggers()[0] };
-    UpstreamInput::Failed { reason, trigger, detail: bounded(error.to_string()) }
+    UpstreamInput::Failed { reason, trigger, detail: bounded(detail_of_error(error)) }
 }
 
 fn trigger_of(outgoing: &Outgoing) -> Trigger {

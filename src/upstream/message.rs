@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use serde_json::Value;
 use session::MessageKind;
+use session::close::DeepgramError;
 
 /// The members that matter, of all message types together, so that one pass is enough. Unknown
 /// members are skipped; a known member of an undocumented type makes the message
@@ -21,7 +23,7 @@ struct Envelope<'a> {
     #[serde(default)]
     start: f64,
     #[serde(default)]
-    duration: f64,
+    duration: Option<f64>,
     #[serde(default)]
     channel_index: Vec<u32>,
     #[serde(default, borrow)]
@@ -37,13 +39,14 @@ pub fn kind_of(text: &[u8]) -> MessageKind {
     };
     match &*envelope.kind {
         "Results" => MessageKind::Results {
+            start: time(envelope.start),
             is_final: envelope.is_final,
             from_finalize: envelope.from_finalize,
-            end: time(envelope.start + envelope.duration),
+            end: time(envelope.start + envelope.duration.unwrap_or(0.0)),
             channel: envelope.channel_index.first().copied().unwrap_or(0),
             channels: envelope.channel_index.get(1).copied().unwrap_or(1),
         },
-        "Metadata" => MessageKind::Metadata,
+        "Metadata" => MessageKind::Metadata { processed: envelope.duration.map(time) },
         "TurnInfo" => MessageKind::TurnInfo {
             end_of_turn: envelope.event.as_deref() == Some("EndOfTurn"),
             end: time(envelope.audio_window_end),
@@ -53,6 +56,31 @@ pub fn kind_of(text: &[u8]) -> MessageKind {
         "Error" => MessageKind::Error,
         _ => MessageKind::Other,
     }
+}
+
+/// What is told of an `Error` message.
+#[derive(Deserialize)]
+struct ErrorEnvelope {
+    #[serde(default)]
+    code: Value,
+    #[serde(default)]
+    variant: Value,
+    #[serde(default)]
+    description: Value,
+}
+
+/// What an `Error` message says, as far as its members are texts or numbers.
+pub fn error_of(text: &[u8]) -> DeepgramError {
+    let Ok(envelope) = serde_json::from_slice::<ErrorEnvelope>(text) else {
+        return DeepgramError::new(None, String::new());
+    };
+    let plain = |value: Value| match value {
+        Value::String(text) => Some(text),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    };
+    let code = plain(envelope.code).or_else(|| plain(envelope.variant));
+    DeepgramError::new(code, plain(envelope.description).unwrap_or_default())
 }
 
 /// Deepgram's seconds. A negative time is its mark for "none"; one beyond all bounds claims nothing.
@@ -69,13 +97,13 @@ mod tests {
         let text = br#"{"type":"Results","channel_index":[1,2],"duration":2.3,"start":1.0,
             "is_final":true,"speech_final":true,"channel":{"alternatives":[{"transcript":"x",
             "words":[{"word":"x","start":0.0,"end":0.39999998}]}]},"from_finalize":true}"#;
-        let MessageKind::Results { is_final, from_finalize, end, channel, channels } =
+        let MessageKind::Results { start, is_final, from_finalize, end, channel, channels } =
             kind_of(text)
         else {
             panic!("not taken for a result")
         };
         assert!(is_final && from_finalize);
-        assert_eq!(end, Duration::from_millis(3_300));
+        assert_eq!((start, end), (Duration::from_secs(1), Duration::from_millis(3_300)));
         assert_eq!((channel, channels), (1, 2));
     }
 
@@ -91,6 +119,32 @@ mod tests {
         );
         assert_eq!(kind_of(br#"{"type":"SpeechStarted"}"#), MessageKind::SpeechStarted);
         assert_eq!(kind_of(br#"{"type":"News"}"#), MessageKind::Other);
+    }
+
+    #[test]
+    fn metadata_says_how_much_was_processed_if_it_says_so() {
+        let processed = |text: &[u8]| match kind_of(text) {
+            MessageKind::Metadata { processed } => processed,
+            kind => panic!("{kind:?}"),
+        };
+        let text =
+            br#"{"type":"Metadata","sha256":"incomplete","duration":44.259937,"channels":1}"#;
+        assert_eq!(processed(text), Some(Duration::from_nanos(44_259_937_000)));
+        assert_eq!(processed(br#"{"type":"Metadata","duration":0}"#), Some(Duration::ZERO));
+        assert_eq!(processed(br#"{"type":"Metadata"}"#), None);
+    }
+
+    #[test]
+    fn an_error_has_a_code_or_a_variant_and_a_description() {
+        let error = |text: &[u8]| error_of(text).to_string();
+        let text = br#"{"type":"Error","variant":"InvalidConfigureMessage","code":"NoKeyterms","description":"No.","message":"{}"}"#;
+        assert_eq!(error(text), "NoKeyterms: No.");
+        assert_eq!(error(br#"{"type":"Error","variant":"SchemaError"}"#), "SchemaError");
+        assert_eq!(error(br#"{"type":"Error","code":17,"description":"x"}"#), "17: x");
+        assert_eq!(
+            error(br#"{"type":"Error","code":{},"description":[]}"#),
+            "without code and description"
+        );
     }
 
     #[test]

@@ -181,7 +181,7 @@ impl Heard {
         assert_eq!(self.summary.outcome, "finished");
         assert_eq!(self.summary.death, None);
         assert_eq!(self.summary.connections, 1);
-        assert_eq!(self.summary.lost_ms, 0);
+        assert_eq!(self.summary.lost_ms, Some(0));
     }
 }
 

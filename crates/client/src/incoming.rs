@@ -141,7 +141,10 @@ pub struct Summary {
     pub finalizes: FinalizeSummary,
     pub messages: MessageSummary,
     pub recoveries: u64,
-    pub lost_ms: u64,
+    /// `None` where the encoding tells no time.
+    pub lost_ms: Option<u64>,
+    /// Likewise.
+    pub unknown_ms: Option<u64>,
     pub vad: Option<Value>,
 }
 

@@ -1,8 +1,12 @@
-//! Deepgram's close frames as causes of death: the close code, and Deepgram's own code in the text.
+//! Deepgram's close frames and errors as causes of death: the close code, Deepgram's own code in the
+//! text, and the `Error` message before it.
 
+use std::fmt;
+
+use crate::bounded;
 use crate::death::Reason;
 
-/// Words in a close reason that point to the account.
+/// Words of Deepgram's that point to the account.
 const ACCOUNT_WORDS: [&str; 9] =
     ["credit", "credits", "balance", "key", "keys", "limit", "limits", "quota", "payment"];
 
@@ -22,19 +26,68 @@ crate::vocabulary! {
     }
 }
 
+/// Deepgram's `Error` message: why it refuses something, or what it dies of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeepgramError {
+    /// `code`, or else `variant`; up to 1 KiB.
+    pub code: Option<String>,
+    /// `description`, up to 1 KiB; empty if there is none.
+    pub description: String,
+}
+
+impl DeepgramError {
+    /// What a message says. Its `message`, which repeats what the application sent, is left out.
+    pub fn new(code: Option<String>, description: String) -> Self {
+        Self { code: code.map(bounded), description: bounded(description) }
+    }
+
+    /// The cause of an end that names none itself.
+    pub fn reason(&self) -> Reason {
+        let is_account = [self.code.as_deref(), Some(&self.description)]
+            .into_iter()
+            .flatten()
+            .any(|text| speaks_of_account(&text.to_ascii_lowercase()));
+        if is_account { Reason::ClosedAccount } else { Reason::ProviderError }
+    }
+}
+
+impl fmt::Display for DeepgramError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.code.as_deref(), self.description.as_str()) {
+            (Some(code), "") => f.write_str(code),
+            (Some(code), description) => write!(f, "{code}: {description}"),
+            (None, "") => f.write_str("without code and description"),
+            (None, description) => f.write_str(description),
+        }
+    }
+}
+
+fn speaks_of_account(lower_case: &str) -> bool {
+    let mut words = lower_case.split(|it: char| !it.is_alphanumeric());
+    words.any(|word| ACCOUNT_WORDS.contains(&word))
+}
+
+/// Whether a peer may send this code: RFC 6455, section 7.4, and the IANA registry.
+pub fn may_be_sent(code: u16) -> bool {
+    matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999)
+}
+
 /// The cause named by a close frame. Deepgram gives its own code as a link in an English sentence;
 /// older texts contain the bare code.
 pub fn reason_of_close(code: Option<u16>, text: &str) -> Reason {
+    if code.is_some_and(|code| !may_be_sent(code)) {
+        return Reason::WsProtocol;
+    }
     let text = text.to_ascii_lowercase();
     match dg_code_of(&text) {
         DgCode::Net0001 => Reason::Net0001Idle,
         DgCode::Net0000 => Reason::Net0000NoResult,
         DgCode::Data0000 => Reason::Data0000Undecodable,
         DgCode::None | DgCode::Other => {
-            let mut words = text.split(|it: char| !it.is_alphanumeric());
-            match words.any(|word| ACCOUNT_WORDS.contains(&word)) {
-                true => Reason::ClosedAccount,
-                false => reason_of_code(code, &text),
+            if speaks_of_account(&text) {
+                Reason::ClosedAccount
+            } else {
+                reason_of_code(code)
             }
         }
     }
@@ -69,13 +122,12 @@ fn is_dg_code(word: &str) -> bool {
         && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-fn reason_of_code(code: Option<u16>, text: &str) -> Reason {
+fn reason_of_code(code: Option<u16>) -> Reason {
     match code {
         None | Some(1000) => Reason::ClosedEarly,
         Some(1001 | 1012 | 1013) => Reason::ClosedGoingAway,
-        Some(1011) => Reason::ProviderError,
-        // What the WebSocket library substitutes for a code that RFC 6455 forbids on the wire.
-        Some(1002) if text == "protocol violation" => Reason::WsProtocol,
+        // An error of its own, or of the proxy before it.
+        Some(1011 | 1014) => Reason::ProviderError,
         Some(_) => Reason::ClosedOther,
     }
 }
@@ -123,11 +175,43 @@ mod tests {
             (Some(1012), Reason::ClosedGoingAway),
             (Some(1013), Reason::ClosedGoingAway),
             (Some(1011), Reason::ProviderError),
+            (Some(1014), Reason::ProviderError),
             (Some(1002), Reason::ClosedOther),
             (Some(1008), Reason::ClosedOther),
             (Some(4000), Reason::ClosedOther),
         ] {
             assert_eq!(reason_of_close(code, "bye"), reason, "{code:?}");
+        }
+    }
+
+    #[test]
+    fn a_code_that_may_not_be_sent_is_a_breach_whatever_its_text() {
+        for code in [0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, u16::MAX] {
+            assert_eq!(reason_of_close(Some(code), "NET-0001"), Reason::WsProtocol, "{code}");
+        }
+    }
+
+    #[test]
+    fn an_error_names_the_account_or_deepgram_itself() {
+        let error = |code: &str, description: &str| {
+            DeepgramError::new((!code.is_empty()).then(|| code.to_owned()), description.to_owned())
+        };
+        for (error, reason, text) in [
+            (
+                error("INSUFFICIENT_CREDITS", "Top up."),
+                Reason::ClosedAccount,
+                "INSUFFICIENT_CREDITS: Top up.",
+            ),
+            (error("", "Invalid API key."), Reason::ClosedAccount, "Invalid API key."),
+            (error("SchemaError", ""), Reason::ProviderError, "SchemaError"),
+            (
+                error("", "unknown field `keyterm`"),
+                Reason::ProviderError,
+                "unknown field `keyterm`",
+            ),
+            (error("", ""), Reason::ProviderError, "without code and description"),
+        ] {
+            assert_eq!((error.reason(), error.to_string()), (reason, text.to_owned()));
         }
     }
 

@@ -33,8 +33,10 @@ pub struct SessionConfig {
     pub connect_buffer: Duration,
     /// How long a Finalize may stay unanswered.
     pub finalize_timeout: Duration,
-    /// How long Deepgram may take to close after CloseStream.
+    /// How long Deepgram may say nothing after CloseStream until it has closed.
     pub finish_timeout: Duration,
+    /// How long it may take to close in all.
+    pub finish_max: Duration,
     /// How long an application may leave its socket unread while data is waiting.
     pub app_stall_timeout: Duration,
 }

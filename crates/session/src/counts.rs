@@ -78,6 +78,8 @@ counts! {
         BytesFinalized = None,
         /// Bytes of audio that never became final.
         BytesLost = None,
+        /// Bytes of audio of which nothing tells whether they became final.
+        BytesUnknown = None,
         /// Bytes on the wire to Deepgram, over all connections; the driver knows.
         WireBytesSent = None,
         /// Bytes on the wire from Deepgram, over all connections; the driver knows.

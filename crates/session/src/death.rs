@@ -38,6 +38,8 @@ crate::vocabulary! {
         WriteStalled = "write_stalled",
         /// Audio went in, nothing came out, and `liveness.kill_stalled` is on.
         StalledTranscript = "stalled_transcript",
+        /// Deepgram received nothing for its idle timeout, because we stood still.
+        KeepaliveLate = "keepalive_late",
         /// A bug in the sidecar.
         InternalError = "internal_error",
     }
@@ -100,7 +102,7 @@ impl Reason {
             | Self::WsProtocol
             | Self::PingTimeout
             | Self::WriteStalled => Class::Network,
-            Self::StalledTranscript | Self::InternalError => Class::Sidecar,
+            Self::StalledTranscript | Self::KeepaliveLate | Self::InternalError => Class::Sidecar,
         }
     }
 
@@ -121,7 +123,8 @@ impl Reason {
             | Self::ClosedOther
             | Self::ClosedAccount
             | Self::EofWithoutClose
-            | Self::WsProtocol => &[Trigger::Read],
+            | Self::WsProtocol
+            | Self::KeepaliveLate => &[Trigger::Read],
         }
     }
 }
@@ -156,6 +159,8 @@ pub struct Death {
     pub receive_age_ms: u64,
     /// Number of the connection within the session, from 1.
     pub connection: u32,
+    /// Session time up to which final results were delivered; `None` where the encoding tells no time.
+    pub final_ms: Option<u64>,
 }
 
 impl Members for Death {
@@ -167,6 +172,7 @@ impl Members for Death {
         visitor.member("send_age_ms", self.send_age_ms);
         visitor.member("receive_age_ms", self.receive_age_ms);
         visitor.member("connection", self.connection);
+        visitor.member("final_ms", self.final_ms);
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{Observation, Refusal, State};
 
 pub use connection::{
     CloseReceived, Connected, ConnectionClosed, ConnectionDied, ConnectionEnd, DialFailed,
-    LateEvidence, Stage, TimerLate,
+    LateEvidence, Stage, TimerLate, UpstreamError,
 };
 pub use ending::{
     AppStalled, AudioLost, Drops, EndCause, SessionEnded, SessionParked, SessionResumed,
@@ -64,6 +64,7 @@ facts! {
     FinalizeFailed(FinalizeFailed) = "finalize_failed",
     FinalizeSkipped(FinalizeSkipped) = "finalize_skipped",
     StreamClosing(StreamClosing) = "stream_closing",
+    UpstreamError(UpstreamError) = "upstream_error",
     CloseReceived(CloseReceived) = "close_received",
     ConnectionClosed(ConnectionClosed) = "upstream_closed",
     ConnectionDied(ConnectionDied) = "upstream_lost",

@@ -103,7 +103,11 @@ crate::vocabulary! {
         AfterFinish = "after_finish",
         /// The application left or broke the contract before it could be sent.
         AppGone = "app_gone",
-        /// Deepgram did not finish within `session.finish_timeout`.
+        /// Deepgram did not finish within `session.finish_timeout` or `session.finish_max`.
         FinishTimeout = "finish_timeout",
+        /// Deepgram ended cleanly and said that it had processed less.
+        Unprocessed = "unprocessed",
+        /// Deepgram ended cleanly without saying how much it had processed, and no result covers it.
+        Unconfirmed = "unconfirmed",
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::close::DgCode;
+use super::close::{DeepgramError, DgCode};
 use super::death::{Reason, Trigger};
 use super::dial::{DialFailure, DialPhases};
 use super::{Refusal, Written};
@@ -58,6 +58,12 @@ pub enum UpstreamInput {
         /// What kind it is.
         kind: MessageKind,
     },
+    /// A text message that is Deepgram's `Error`, verbatim, and what it says.
+    ErrorMessage {
+        /// The message's bytes, UTF-8.
+        text: Bytes,
+        error: Box<DeepgramError>,
+    },
     /// A binary message; Deepgram's listen endpoints send none.
     Binary {
         /// Its length in bytes.
@@ -83,6 +89,8 @@ pub enum UpstreamInput {
         dg_code: DgCode,
         /// Code and text, human-readable.
         detail: String,
+        /// Whether it says why: it has a text, or a code that says more than that it is over.
+        says_why: bool,
     },
     /// The connection failed without a close frame.
     Failed {
@@ -100,6 +108,8 @@ pub enum UpstreamInput {
 pub enum MessageKind {
     /// Nova's `Results`.
     Results {
+        /// `start`.
+        start: Duration,
         /// `is_final`.
         is_final: bool,
         /// `from_finalize`.
@@ -112,7 +122,10 @@ pub enum MessageKind {
         channels: u32,
     },
     /// Nova's `Metadata`: the last text message of a stream.
-    Metadata,
+    Metadata {
+        /// `duration`: how much audio was processed; `None` if it is not there.
+        processed: Option<Duration>,
+    },
     /// Flux's `TurnInfo`.
     TurnInfo {
         /// Whether `event` is `EndOfTurn`.

@@ -26,7 +26,7 @@ mod tests;
 mod timer;
 mod upstream;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::death::Death;
 use super::fact::{EndCause, Fact};
@@ -44,6 +44,10 @@ use timer::SessionTimers;
 pub use ending::draining_refusal;
 pub use snapshot::{ConnectionSnapshot, Snapshot};
 pub use timer::{ConnectionTimer, SessionTimer, Timer};
+
+/// A deadline that is handled later than this was passed in a pause of ours: timers are off by a few
+/// milliseconds at most.
+const PAUSE_NOTICED: Duration = Duration::from_millis(100);
 
 /// An effect that the driver carries out.
 #[derive(Clone, Debug, PartialEq)]
@@ -189,6 +193,13 @@ impl Session {
         [self.timers.next(), self.connections.next_deadline()].into_iter().flatten().min()
     }
 
+    /// Whether the next deadline passed a while ago: we were paused. Whoever drives the session lets
+    /// both sockets show what has come meanwhile before anything else, so that nothing is written
+    /// or judged that this would have changed.
+    pub fn is_late(&self, now: Instant) -> bool {
+        self.next_deadline().is_some_and(|due| now.saturating_duration_since(due) > PAUSE_NOTICED)
+    }
+
     /// Whether the session is over and its last frame written.
     pub fn is_closed(&self) -> bool {
         self.phase == Phase::Ending && (self.app.gone || !self.app.unwritten)
@@ -298,8 +309,10 @@ impl Session {
         let id = self.connections.next_id();
         let seed = self.seed.wrapping_add(u64::from(id.number() - 1));
         let is_reading = self.wants_upstream_input();
+        // What was received before and waits no longer went to earlier connections.
+        let base = self.books.ledger.received_bytes() - self.backlog.audio_bytes();
         let mut cx = Context { now, config: &self.config, books: &mut self.books, is_reading };
-        self.connections.insert(Connection::dial(&mut cx, id, seed));
+        self.connections.insert(Connection::dial(&mut cx, id, base, seed));
         self.phase = Phase::Served(id);
     }
 

@@ -15,7 +15,8 @@ crate::vocabulary! {
         Aborted = "aborted",
         /// Shutdown ended it.
         Drained = "drained",
-        /// FINISH, and Deepgram had not closed within `session.finish_timeout`.
+        /// FINISH, and Deepgram said nothing for `session.finish_timeout`, or had not closed within
+        /// `session.finish_max`.
         TimedOut = "timed_out",
         /// No connection ever came up. Such a session ends with ERROR, not FINISHED.
         ConnectFailed = "connect_failed",
@@ -45,8 +46,11 @@ pub struct Summary {
     pub messages: MessageSummary,
     /// Deaths that were recovered from.
     pub recoveries: u32,
-    /// Audio that never became text, in milliseconds.
-    pub lost_ms: u64,
+    /// Audio for which no final result can be claimed, in milliseconds; `None` where the encoding tells
+    /// no time.
+    pub lost_ms: Option<u64>,
+    /// Audio that a clean end leaves where nothing tells how far Deepgram got; likewise.
+    pub unknown_ms: Option<u64>,
     /// The VAD gate's counts; `None` without a gate.
     pub vad: Option<()>,
 }
@@ -68,6 +72,7 @@ impl Members for Summary {
         visitor.object("messages", &self.messages);
         visitor.member("recoveries", self.recoveries);
         visitor.member("lost_ms", self.lost_ms);
+        visitor.member("unknown_ms", self.unknown_ms);
         visitor.member("vad", Member::Null);
     }
 }

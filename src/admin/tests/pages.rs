@@ -34,6 +34,7 @@ fn die(served: &Served, slot: &Slot, detail: &str) {
         send_age_ms: 1_500,
         receive_age_ms: 20,
         connection: 1,
+        final_ms: Some(1200),
     };
     let died = ConnectionDied { death, age: Duration::from_secs(9), stage: Stage::Streaming };
     let fact = Fact::ConnectionDied(died);

@@ -150,7 +150,7 @@ tags        tenant=ac\\u{1b}me
 connection  number 1, up for 1m00s
 request     abc
 traffic     last sent 1.2s ago, last received - ago
-audio       0.2s accepted: 0.1s final, 0.1s in flight, - lost
+audio       0.2s accepted: 0.1s final, 0.1s in flight, - lost, - unknown
             2 frames, 6.25 KiB: 6.25 KiB sent, 0 B dropped
 lag         -
 waiting     0 B for Deepgram, 0 B for the application

@@ -10,7 +10,7 @@ use session::death::{Class, Trigger};
 use session::dial::{DialPhases, DialReason};
 use session::fact::{
     CloseReceived, Connected, ConnectionClosed, ConnectionDied, DialFailed, LateEvidence,
-    StreamClosing, TimerLate,
+    StreamClosing, TimerLate, UpstreamError,
 };
 
 impl Measure for DialFailed {
@@ -64,6 +64,12 @@ fn observe_phases(telemetry: &Telemetry, phases: &DialPhases) {
 impl Measure for StreamClosing {
     fn measure(&self, _telemetry: &Telemetry) -> LogLine {
         LogLine::debug("sending CloseStream")
+    }
+}
+
+impl Measure for UpstreamError {
+    fn measure(&self, _telemetry: &Telemetry) -> LogLine {
+        LogLine::warn("Deepgram sent an error")
     }
 }
 

@@ -28,6 +28,7 @@ impl Measure for FactEvent<'_> {
             Fact::FinalizeFailed(fact) => fact.measure(telemetry),
             Fact::FinalizeSkipped(fact) => fact.measure(telemetry),
             Fact::StreamClosing(fact) => fact.measure(telemetry),
+            Fact::UpstreamError(fact) => fact.measure(telemetry),
             Fact::CloseReceived(fact) => fact.measure(telemetry),
             Fact::ConnectionClosed(fact) => fact.measure(telemetry),
             Fact::ConnectionDied(fact) => Died { fact, trace_id }.measure(telemetry),

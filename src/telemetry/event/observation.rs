@@ -62,7 +62,7 @@ fn result_kind(kind: &MessageKind) -> Option<ResultKind> {
         MessageKind::Results { is_final: true, .. }
         | MessageKind::TurnInfo { end_of_turn: true, .. } => Some(ResultKind::Final),
         MessageKind::Results { .. } | MessageKind::TurnInfo { .. } => Some(ResultKind::Interim),
-        MessageKind::Metadata
+        MessageKind::Metadata { .. }
         | MessageKind::SpeechStarted
         | MessageKind::UtteranceEnd
         | MessageKind::Error

@@ -110,7 +110,9 @@ fn loss_level(cause: LossCause) -> Level {
         LossCause::Dead
         | LossCause::ConnectFailed
         | LossCause::DrainDeadline
-        | LossCause::FinishTimeout => Level::WARN,
+        | LossCause::FinishTimeout
+        | LossCause::Unprocessed
+        | LossCause::Unconfirmed => Level::WARN,
     }
 }
 

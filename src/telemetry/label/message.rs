@@ -45,7 +45,7 @@ impl WireMessage {
         match kind {
             MessageKind::Results { is_final: false, .. } => Self::InterimReceived,
             MessageKind::Results { is_final: true, .. } => Self::FinalReceived,
-            MessageKind::Metadata => Self::MetadataReceived,
+            MessageKind::Metadata { .. } => Self::MetadataReceived,
             MessageKind::TurnInfo { .. } => Self::TurnInfoReceived,
             MessageKind::SpeechStarted => Self::SpeechStartedReceived,
             MessageKind::UtteranceEnd => Self::UtteranceEndReceived,

@@ -17,7 +17,7 @@ pub(super) const QUEUES: [(Queue, Count); 2] =
     [(Queue::ToUpstream, Count::UpstreamQueueBytes), (Queue::ToApp, Count::AppQueueBytes)];
 
 /// The totals, each with the count that feeds it.
-const FEEDS: [(Count, Feed); 14] = [
+const FEEDS: [(Count, Feed); 15] = [
     (Count::FinalizesRequested, |to, it| to.finalize.requests.inc_by(it.count)),
     (Count::Frames, |to, it| to.audio.frames_received.inc_by(it.count)),
     (Count::BytesReceived, |to, it| {
@@ -30,6 +30,7 @@ const FEEDS: [(Count, Feed); 14] = [
     }),
     (Count::BytesFinalized, |to, it| account(to, Account::Finalized, it)),
     (Count::BytesLost, |to, it| account(to, Account::Lost, it)),
+    (Count::BytesUnknown, |to, it| account(to, Account::Unknown, it)),
     (Count::WireBytesSent, |to, it| to.upstream.bytes[Direction::Sent].inc_by(it.count)),
     (Count::WireBytesReceived, |to, it| to.upstream.bytes[Direction::Received].inc_by(it.count)),
     (Count::FramesSent, |to, it| messages(to, WireMessage::AudioSent, it)),
@@ -113,10 +114,13 @@ pub(super) fn age(moment: Count, session: &LiveSession, now: Instant) -> Option<
     (!moment.is_zero()).then(|| lived.saturating_sub(moment))
 }
 
-/// Audio that is neither final nor lost.
+/// Audio that is neither final nor lost, nor unknown.
 fn in_flight(session: &LiveSession) -> Duration {
     let counters = &session.counters;
-    let settled = counters.get(Count::BytesFinalized) + counters.get(Count::BytesLost);
+    let settled: u64 = [Count::BytesFinalized, Count::BytesLost, Count::BytesUnknown]
+        .into_iter()
+        .map(|count| counters.get(count))
+        .sum();
     let bytes = counters.get(Count::BytesReceived).saturating_sub(settled);
     session.audio.map_or(Duration::ZERO, |format| format.duration(bytes))
 }

@@ -33,10 +33,11 @@ const AGES: [(&str, &str, Count); 2] = [
 ];
 
 /// The accounts of the books, each with its count.
-const ACCOUNTS: [(Account, Count); 3] = [
+const ACCOUNTS: [(Account, Count); 4] = [
     (Account::Accepted, Count::BytesReceived),
     (Account::Finalized, Count::BytesFinalized),
     (Account::Lost, Count::BytesLost),
+    (Account::Unknown, Count::BytesUnknown),
 ];
 
 /// Writes all series of these sessions.
@@ -122,7 +123,7 @@ fn write_ages(page: &mut Page, records: &[Arc<Record>], now: Instant) {
 fn write_ledger(page: &mut Page, records: &[Arc<Record>]) {
     let name = format!("{PREFIX}_audio_seconds_total");
     let help = "The audio's books, where the encoding tells time: accepted = finalized + lost + \
-                in flight.";
+                unknown + in flight.";
     page.family(&name, Kind::Counter, help);
     for record in records {
         let Some(format) = record.live.audio else { continue };

@@ -40,6 +40,10 @@ pub(in crate::telemetry) fn one_of_each() -> Vec<Fact> {
         Fact::FinalizeFailed(FinalizeFailed { count: 1 }),
         Fact::FinalizeSkipped(FinalizeSkipped { count: 4, cause: SkipCause::Dead }),
         Fact::StreamClosing(StreamClosing { to_park: false }),
+        Fact::UpstreamError(UpstreamError {
+            code: Some("SchemaError".into()),
+            description: "unknown field".into(),
+        }),
         Fact::CloseReceived(CloseReceived { code: 1011, dg_code: DgCode::Net0001 }),
         Fact::ConnectionClosed(ConnectionClosed {
             connection: 1,
@@ -111,7 +115,10 @@ fn moves_of(fact: &Fact) -> Moves {
         }
         Fact::SessionEnded(_) => end_moves(),
         // They are lines and spans alone; what they count is counted by another fact.
-        Fact::StreamClosing(_) | Fact::ConnectionClosed(_) | Fact::LateEvidence(_) => vec![],
+        Fact::UpstreamError(_)
+        | Fact::StreamClosing(_)
+        | Fact::ConnectionClosed(_)
+        | Fact::LateEvidence(_) => vec![],
     }
 }
 
@@ -214,7 +221,7 @@ fn every_word_of_a_vocabulary_has_its_own_series() {
     }
     for code in (1000..1020).chain([4000, 0, u16::MAX]) {
         let fact = CloseReceived { code, dg_code: DgCode::Other };
-        let known = [1000, 1001, 1002, 1003, 1005, 1006, 1007, 1008, 1009, 1011, 1012, 1013];
+        let known = [1000, 1001, 1002, 1003, 1005, 1006, 1007, 1008, 1009, 1011, 1012, 1013, 1014];
         let word = if known.contains(&code) { code.to_string() } else { "other".to_owned() };
         let series = format!("upstream_closes_total{{code={word},dg_code=other}}");
         assert_fact(&Fact::CloseReceived(fact), &[(&series, 1.0)]);
@@ -236,6 +243,7 @@ fn observations() -> Vec<(Observation, Moves)> {
     let (lag, first_result) = (Some(MS(300)), None);
     let message = |kind| Observation::Message { kind, lag: None, first_result: None };
     let results = |is_final| MessageKind::Results {
+        start: Duration::ZERO,
         is_final,
         from_finalize: false,
         end: Duration::from_secs(1),
@@ -275,7 +283,7 @@ fn observations() -> Vec<(Observation, Moves)> {
             vec![("upstream_messages_total{direction=received,type=turn_info}", 1.0)],
         ),
         (
-            message(MessageKind::Metadata),
+            message(MessageKind::Metadata { processed: None }),
             vec![("upstream_messages_total{direction=received,type=metadata}", 1.0)],
         ),
         (

@@ -30,7 +30,6 @@ pub(super) fn totals(ended: &SessionEnded) -> (Vec<KeyValue>, Option<Failure>) {
         KeyValue::new("stt.audio.received_bytes", count(summary.audio.bytes_received)),
         KeyValue::new("stt.audio.sent_bytes", count(summary.audio.bytes_sent)),
         KeyValue::new("stt.audio.dropped_bytes", count(summary.audio.bytes_dropped)),
-        KeyValue::new("stt.audio.lost_ms", count(summary.lost_ms)),
         KeyValue::new("stt.messages", count(summary.messages.received)),
         KeyValue::new("stt.finals", count(summary.messages.finals)),
         KeyValue::new("stt.finalizes", count(ended.finalizes_requested)),
@@ -41,6 +40,8 @@ pub(super) fn totals(ended: &SessionEnded) -> (Vec<KeyValue>, Option<Failure>) {
         attributes.extend(value.map(|value| KeyValue::new(key, value)));
     };
     add("stt.audio.duration_ms", ended.audio.map(millis_value));
+    add("stt.audio.lost_ms", summary.lost_ms.map(count));
+    add("stt.audio.unknown_ms", summary.unknown_ms.map(count));
     attributes.extend(ended.cause.map(|cause| word_under("stt", cause)));
     if let Some(death) = &summary.death {
         attributes.push(word_under("deepgram.death", death.reason));

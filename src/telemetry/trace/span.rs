@@ -73,6 +73,7 @@ pub(super) fn of(fact: &Fact, at: Duration) -> Option<Described> {
         | Fact::KeepaliveBlocked(_)
         | Fact::FinalizeSkipped(_)
         | Fact::StreamClosing(_)
+        | Fact::UpstreamError(_)
         | Fact::CloseReceived(_)
         | Fact::SessionParked(_)
         | Fact::SessionResumed(_)

@@ -2,10 +2,10 @@ use std::future::poll_fn;
 
 use futures_util::SinkExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 
 use super::*;
 use crate::upstream::meter::Metered;
-use session::MessageKind;
 use session::close::DgCode;
 use session::death::Reason;
 
@@ -126,7 +126,7 @@ async fn messages_come_with_their_kind_and_their_very_bytes() {
     server.send(Message::binary(vec![1, 2])).await.unwrap();
     server.send(Message::Ping(Bytes::from_static(b"p"))).await.unwrap();
     let UpstreamInput::Message { text: seen, kind } = next(&mut link).await else { panic!() };
-    assert_eq!((&seen[..], kind), (text.as_bytes(), MessageKind::Metadata));
+    assert_eq!((&seen[..], kind), (text.as_bytes(), MessageKind::Metadata { processed: None }));
     assert!(matches!(next(&mut link).await, UpstreamInput::Binary { length: 2 }));
     assert!(matches!(next(&mut link).await, UpstreamInput::Ping));
     assert!(poll(&mut link).is_pending());
@@ -138,7 +138,7 @@ async fn a_close_is_named_and_answered() {
     let (mut link, mut server) = served(Endpoint::V1Listen).await;
     let frame = CloseFrame { code: 1011.into(), reason: "See https://dpgr.am/net0001".into() };
     server.close(Some(frame)).await.unwrap();
-    let UpstreamInput::Closed { code, reason, dg_code, detail } = next(&mut link).await else {
+    let UpstreamInput::Closed { code, reason, dg_code, detail, .. } = next(&mut link).await else {
         panic!()
     };
     assert_eq!((code, reason), (Some(1011), Reason::Net0001Idle));
@@ -147,6 +147,83 @@ async fn a_close_is_named_and_answered() {
     assert!(poll(&mut link).is_pending(), "nothing follows an end");
     link.hang_up();
     assert!(matches!(received(&mut server).await, Message::Close(_)));
+}
+
+/// Writes a close frame with any code, which the library on the other end would not.
+async fn close_of(code: u16, text: &str) -> UpstreamInput {
+    let (mut link, mut theirs) = link(1 << 10, Endpoint::V1Listen).await;
+    let length = u8::try_from(2 + text.len()).unwrap();
+    let mut frame = vec![0x88, length];
+    frame.extend(code.to_be_bytes());
+    frame.extend(text.as_bytes());
+    theirs.write_all(&frame).await.unwrap();
+    next(&mut link).await
+}
+
+#[tokio::test]
+async fn each_code_that_a_peer_can_put_on_the_wire_is_named_as_it_came() {
+    for (code, expected) in [
+        (1000, Reason::ClosedEarly),
+        (1001, Reason::ClosedGoingAway),
+        (1002, Reason::ClosedOther),
+        (1003, Reason::ClosedOther),
+        (1007, Reason::ClosedOther),
+        (1008, Reason::ClosedOther),
+        (1009, Reason::ClosedOther),
+        (1010, Reason::ClosedOther),
+        (1011, Reason::ProviderError),
+        (1012, Reason::ClosedGoingAway),
+        (1013, Reason::ClosedGoingAway),
+        (1014, Reason::ProviderError),
+        (3000, Reason::ClosedOther),
+        (4999, Reason::ClosedOther),
+    ] {
+        let UpstreamInput::Closed { code: seen, reason, detail, .. } = close_of(code, "").await
+        else {
+            panic!("{code}")
+        };
+        assert_eq!((seen, reason, detail), (Some(code), expected, format!("close {code}")));
+    }
+    for code in [0, 999, 1004, 1005, 1006, 1015, 1016, 2000, 2999, 5000, u16::MAX] {
+        let UpstreamInput::Closed { code: seen, reason, detail, .. } = close_of(code, "bye").await
+        else {
+            panic!("{code}")
+        };
+        assert_eq!((seen, reason), (Some(code), Reason::WsProtocol));
+        assert_eq!(detail, format!("close {code}, which no peer may send: bye"));
+    }
+}
+
+#[tokio::test]
+async fn a_close_says_why_by_its_text_or_by_a_code_that_is_no_mere_end() {
+    for (code, text, expected) in [
+        (1000, "", false),
+        (1011, "", false),
+        (1011, "net0001", true),
+        (1000, "bye", true),
+        (1008, "", true),
+    ] {
+        let UpstreamInput::Closed { says_why, .. } = close_of(code, text).await else { panic!() };
+        assert_eq!(says_why, expected, "{code} {text}");
+    }
+}
+
+#[tokio::test]
+async fn an_end_of_stream_is_not_called_a_reset() {
+    let (mut link, theirs) = link(1 << 10, Endpoint::V1Listen).await;
+    drop(theirs);
+    let UpstreamInput::Failed { reason, detail, .. } = next(&mut link).await else { panic!() };
+    assert_eq!(reason, Reason::EofWithoutClose);
+    assert_eq!(detail, "the stream ended without a close frame");
+}
+
+#[tokio::test]
+async fn deepgrams_error_is_handed_on_with_what_it_says() {
+    let (mut link, mut server) = served(Endpoint::V2Listen).await;
+    let text = r#"{"type":"Error","code":"INACTIVE_CLIENT","description":"Idle."}"#;
+    server.send(Message::text(text)).await.unwrap();
+    let UpstreamInput::ErrorMessage { text: seen, error } = next(&mut link).await else { panic!() };
+    assert_eq!((&seen[..], error.to_string()), (text.as_bytes(), "INACTIVE_CLIENT: Idle.".into()));
 }
 
 #[tokio::test]

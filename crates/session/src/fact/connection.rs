@@ -56,6 +56,22 @@ impl Members for Connected {
     }
 }
 
+/// Deepgram sent an `Error` message.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UpstreamError {
+    /// Deepgram's `code`, or else `variant`.
+    pub code: Option<String>,
+    /// Deepgram's `description`.
+    pub description: String,
+}
+
+impl Members for UpstreamError {
+    fn visit<'a>(&'a self, visitor: &mut Visitor<'_, 'a>) {
+        visitor.member("code", self.code.as_deref());
+        visitor.member("description", &self.description);
+    }
+}
+
 /// Deepgram closed its side, requested or not.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CloseReceived {

@@ -4,6 +4,7 @@
 //! is sent on it beside the application's own messages, and when it is dead. What that means for
 //! the session is told as [`Event`]s; which connection audio goes to is the session's to say.
 
+mod coverage;
 mod dialing;
 mod ending;
 mod finalize;
@@ -22,6 +23,7 @@ use super::books::Books;
 use super::timer::{ConnectionTimer as Timer, ConnectionTimers};
 use super::{Closing, Output};
 use crate::audio::AudioFormat;
+use crate::close::DeepgramError;
 use crate::death::{Reason, Trigger};
 use crate::dial::{DialFailure, DialPhases};
 use crate::fact::{BinaryDropped, Fact};
@@ -84,12 +86,19 @@ pub(super) struct Connection {
     blocked_since: Option<Instant>,
     /// When the oldest ping without a pong was written.
     ping_written_at: Option<Instant>,
+    /// Where its audio begins in the session's, in bytes.
+    base: u64,
     stream: Stream,
     audio_sent: bool,
     answered: bool,
     /// CloseStream is with the kernel.
     close_written: bool,
-    metadata_received: bool,
+    /// Deepgram's Metadata after CloseStream: how much it says that it has processed.
+    metadata: Option<Option<Duration>>,
+    /// Deepgram's latest error, and when it came.
+    error: Option<(Instant, Box<DeepgramError>)>,
+    /// When a gap between two sends ended that was long enough for Deepgram to lose patience.
+    long_gap_ended: Option<Instant>,
     /// A keepalive is unwritten: how much later than due it was asked for.
     keepalive_lateness: Option<Duration>,
     finalizes: Finalizes,
@@ -108,9 +117,9 @@ pub(super) enum State {
 }
 
 impl Connection {
-    /// A connection that is to be had; its first attempt begins at once. `seed` feeds the jitter
-    /// between attempts.
-    pub(super) fn dial(cx: &mut Context<'_>, id: ConnectionId, seed: u64) -> Self {
+    /// A connection that is to be had; its first attempt begins at once. Its audio begins `base` bytes
+    /// into the session's. `seed` feeds the jitter between attempts.
+    pub(super) fn dial(cx: &mut Context<'_>, id: ConnectionId, base: u64, seed: u64) -> Self {
         let now = cx.now;
         cx.books.push(Output::Dial(id));
         Self {
@@ -126,11 +135,14 @@ impl Connection {
             unwritten_bytes: 0,
             blocked_since: None,
             ping_written_at: None,
+            base,
             stream: Stream::default(),
             audio_sent: false,
             answered: false,
             close_written: false,
-            metadata_received: false,
+            metadata: None,
+            error: None,
+            long_gap_ended: None,
             keepalive_lateness: None,
             finalizes: Finalizes::default(),
             stall: Stall::default(),
@@ -207,6 +219,9 @@ impl Connection {
             // It is up already.
             UpstreamInput::Connected { .. } | UpstreamInput::DialFailed(_) => None,
             UpstreamInput::Message { text, kind } => Some(self.message(cx, text, kind)),
+            UpstreamInput::ErrorMessage { text, error } => {
+                Some(self.error_message(cx, text, error))
+            }
             UpstreamInput::Binary { length } => {
                 self.received(cx);
                 cx.books.record(Fact::BinaryDropped(BinaryDropped { bytes: length }));
@@ -217,9 +232,9 @@ impl Connection {
             UpstreamInput::Written(written) => Some(self.written(cx, written)),
             UpstreamInput::WriteBlocked => self.write_blocked(cx),
             UpstreamInput::WriteProgress => self.write_progress(cx),
-            UpstreamInput::Closed { code, reason, dg_code, detail } => {
+            UpstreamInput::Closed { code, reason, dg_code, detail, says_why } => {
                 self.close_received(cx, code, dg_code);
-                Some(self.closed(code, reason, detail))
+                Some(self.closed(cx, code, reason, detail, says_why))
             }
             UpstreamInput::Failed { reason, trigger, detail } => {
                 Some(self.failed(cx, reason, trigger, detail))
@@ -243,10 +258,10 @@ impl Connection {
         lateness: Duration,
     ) -> Option<Event> {
         match timer {
-            Timer::Close => self.close_deadline(cx),
+            Timer::Close => self.close_deadline(cx, lateness),
             Timer::Write => self.write_deadline(cx, lateness),
             Timer::Pong => self.pong_deadline(cx, lateness),
-            Timer::Finalize => self.finalize_deadline(cx),
+            Timer::Finalize => self.finalize_deadline(cx, lateness),
             Timer::Park => Some(Event::Idle),
             Timer::Keepalive => self.keepalive_due(cx, lateness),
             Timer::Ping => self.ping_due(cx),

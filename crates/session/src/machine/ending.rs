@@ -255,7 +255,8 @@ impl Session {
                 finals: counts[Count::Finals],
             },
             recoveries: 0,
-            lost_ms: millis(self.books.ledger.duration(self.books.ledger.lost_bytes())),
+            lost_ms: self.books.ledger.millis(self.books.ledger.lost_bytes()),
+            unknown_ms: self.books.ledger.millis(self.books.ledger.unknown_bytes()),
             vad: None,
         }
     }

@@ -1,13 +1,14 @@
 //! The audio's books, twice over: where each byte went, and what became of it.
 //!
-//! Transport: received = sent + dropped + waiting. Fate: received = finalized + in flight + lost.
+//! Transport: received = sent + dropped + waiting. Fate: received = finalized + in flight + lost +
+//! unknown.
 //! Both balance after every step; the property tests check it.
 
 use std::time::Duration;
 
-use crate::LossCause;
 use crate::audio::AudioFormat;
 use crate::summary::AudioSummary;
+use crate::{LossCause, millis};
 
 /// The books of one session. Bytes of the application's audio throughout.
 #[derive(Debug)]
@@ -20,6 +21,7 @@ pub(super) struct Ledger {
     frames_dropped: u64,
     bytes_dropped: u64,
     finalized: u64,
+    unknown: u64,
     lost: [Loss; LossCause::ALL.len()],
 }
 
@@ -46,6 +48,7 @@ impl Ledger {
             frames_dropped: 0,
             bytes_dropped: 0,
             finalized: 0,
+            unknown: 0,
             lost: [Loss::default(); LossCause::ALL.len()],
         }
     }
@@ -85,6 +88,11 @@ impl Ledger {
         self.lost[cause as usize].bytes += bytes;
     }
 
+    /// Deepgram ended cleanly, and nothing tells whether it got to these bytes.
+    pub(super) fn leave_unknown(&mut self, bytes: u64) {
+        self.unknown += bytes;
+    }
+
     /// What was lost to a cause since this was last asked.
     pub(super) fn take_untold(&mut self, cause: LossCause) -> Loss {
         let loss = &mut self.lost[cause as usize];
@@ -104,6 +112,19 @@ impl Ledger {
 
     pub(super) fn finalized_bytes(&self) -> u64 {
         self.finalized
+    }
+
+    pub(super) fn unknown_bytes(&self) -> u64 {
+        self.unknown
+    }
+
+    pub(super) fn received_bytes(&self) -> u64 {
+        self.bytes_received
+    }
+
+    /// Whole milliseconds; `None` where the encoding tells no time.
+    pub(super) fn millis(&self, bytes: u64) -> Option<u64> {
+        self.format.map(|format| millis(format.duration(bytes)))
     }
 
     pub(super) fn lost_bytes(&self) -> u64 {
@@ -132,6 +153,6 @@ impl Ledger {
         let in_flight = bytes_in_flight + bytes_waiting;
         self.frames_received == self.frames_sent + self.frames_dropped + frames_waiting
             && self.bytes_received == self.bytes_sent + self.bytes_dropped + bytes_waiting
-            && self.bytes_received == self.finalized + in_flight + self.lost_bytes()
+            && self.bytes_received == self.finalized + in_flight + self.lost_bytes() + self.unknown
     }
 }

@@ -60,6 +60,7 @@ impl Session {
         counts[Count::BytesDropped] = audio.bytes_dropped;
         counts[Count::BytesFinalized] = ledger.finalized_bytes();
         counts[Count::BytesLost] = ledger.lost_bytes();
+        counts[Count::BytesUnknown] = ledger.unknown_bytes();
         counts[Count::FinalizesInFlight] = self.books.finalizes_in_flight();
         counts[Count::UpstreamQueueBytes] = self.backlog.bytes() + unwritten;
     }

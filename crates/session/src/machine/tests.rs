@@ -1,5 +1,6 @@
 //! A session between a scripted application and a small model of Deepgram, in virtual time.
 
+mod books;
 mod deaths;
 mod dialing;
 mod endings;
@@ -44,6 +45,7 @@ fn config() -> SessionConfig {
         connect_buffer: secs(10),
         finalize_timeout: secs(5),
         finish_timeout: secs(10),
+        finish_max: secs(60),
         app_stall_timeout: secs(30),
     }
 }
@@ -159,6 +161,7 @@ impl World {
             reason,
             dg_code: dg_code_of(text),
             detail: text.to_owned(),
+            says_why: !text.is_empty() || !matches!(code, None | Some(1000 | 1011)),
         });
     }
 
@@ -240,6 +243,10 @@ impl World {
         if written.is_activity() {
             self.deepgram.last_heard = Some(self.now);
         }
+        if written.close_streams > 0 {
+            // What it still processes it may take its time for.
+            self.deepgram.up = None;
+        }
         if self.deepgram.mute {
             return;
         }
@@ -256,19 +263,29 @@ impl World {
         }
         if written.close_streams > 0 && self.deepgram.closes {
             self.result(true, false);
-            self.say(MessageKind::Metadata);
+            self.say(MessageKind::Metadata {
+                processed: Some(position(self.deepgram.audio_bytes)),
+            });
             let reason = reason_of_close(Some(1000), "");
             self.deepgram.up = None;
             let dg_code = DgCode::None;
+            let (detail, says_why) = (String::new(), false);
             let closed =
-                UpstreamInput::Closed { code: Some(1000), reason, dg_code, detail: String::new() };
+                UpstreamInput::Closed { code: Some(1000), reason, dg_code, detail, says_why };
             self.session.handle_upstream(self.now, self.connection, closed);
         }
     }
 
     fn result(&mut self, is_final: bool, from_finalize: bool) {
         let end = position(self.deepgram.audio_bytes);
-        self.say(MessageKind::Results { is_final, from_finalize, end, channel: 0, channels: 1 });
+        self.say(MessageKind::Results {
+            start: Duration::ZERO,
+            is_final,
+            from_finalize,
+            end,
+            channel: 0,
+            channels: 1,
+        });
     }
 
     fn say(&mut self, kind: MessageKind) {

@@ -1,5 +1,6 @@
 //! Every frame that carries the session's words, byte for byte as applications have always had it.
-//! `frames.jsonl` is the contract: a line of it changes with the protocol's version alone.
+//! `frames.jsonl` is the contract: a line of it may gain members, but loses or changes one with the
+//! protocol's version alone.
 
 use super::*;
 use session::death::{Death, Reason, Trigger};
@@ -54,6 +55,7 @@ fn deaths(reason: Reason) -> impl Iterator<Item = Event> {
         send_age_ms: 1500,
         receive_age_ms: 2500,
         connection: 1,
+        final_ms: Some(1200),
     };
     reason.triggers().iter().map(move |trigger| Event::Dead(death(trigger)))
 }
@@ -111,7 +113,8 @@ fn summary((outcome, death): (Outcome, Option<DeathSummary>)) -> Summary {
         finalizes: FinalizeSummary { sent: 7, errors: 1, timeouts: 2, skipped_dead: 3 },
         messages: MessageSummary { received: 164, finals: 82 },
         recoveries: 0,
-        lost_ms: 1000,
+        lost_ms: Some(1000),
+        unknown_ms: Some(0),
         vad: None,
     }
 }

@@ -1,8 +1,9 @@
 //! How a connection ends: by CloseStream, by death, or let go.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::super::{Closing, Output};
+use super::writing::GAP_LONG;
 use super::{Connection, Context, Event, State, Timer};
 use crate::close::DgCode;
 use crate::death::{Death, Reason, Trigger};
@@ -10,11 +11,15 @@ use crate::fact::{
     CloseReceived, ConnectionClosed, ConnectionDied, ConnectionEnd, Fact, SkipCause, Stage,
     StallOutcome, StreamClosing,
 };
-use crate::{LossCause, Outgoing, Side, millis};
+use crate::{Endpoint, LossCause, Outgoing, Side, bounded, millis};
 
 /// RFC 6455's names for a close frame without a code, and for an end without a close frame.
 const NO_CODE: u16 = 1005;
 const NO_FRAME: u16 = 1006;
+
+/// For so long after Deepgram's error, or after a pause of ours, it explains an end that says nothing
+/// itself. What Deepgram does of it, it does at once; what we are late for shows when we go on.
+const ERROR_RELEVANT: Duration = Duration::from_secs(5);
 
 /// How a connection's audio ended.
 #[derive(Clone, Copy, Debug)]
@@ -34,8 +39,16 @@ impl Connection {
         for timer in [Timer::Keepalive, Timer::Park, Timer::Ping, Timer::Pong, Timer::Prime] {
             self.timers.clear(timer);
         }
-        self.timers.set(Timer::Close, cx.now + cx.config.finish_timeout);
+        self.await_close(cx);
         self.send(cx, Outgoing::CloseStream);
+    }
+
+    /// Deepgram has anew to say something, while it may still close.
+    pub(super) fn await_close(&mut self, cx: &mut Context<'_>) {
+        if let State::Closing(_, since) = self.state {
+            let at_most = since + cx.config.finish_max;
+            self.timers.set(Timer::Close, at_most.min(cx.now + cx.config.finish_timeout));
+        }
     }
 
     /// CloseStream, which was sent to park the session, is to end it.
@@ -45,11 +58,16 @@ impl Connection {
         }
     }
 
-    pub(super) fn close_deadline(&mut self, cx: &mut Context<'_>) -> Option<Event> {
-        if cx.is_reading {
+    pub(super) fn close_deadline(
+        &mut self,
+        cx: &mut Context<'_>,
+        lateness: Duration,
+    ) -> Option<Event> {
+        if cx.is_reading && !cx.books.is_too_late(lateness) {
             return Some(Event::TimedOut);
         }
-        // Its close may lie unread behind what the application does not take.
+        // Its close may lie unread behind what the application does not take, or come while we catch
+        // up.
         self.timers.set(Timer::Close, cx.now + cx.config.finish_timeout);
         None
     }
@@ -64,11 +82,19 @@ impl Connection {
         cx.books.record(Fact::CloseReceived(CloseReceived { code, dg_code }));
     }
 
-    pub(super) fn closed(&mut self, code: Option<u16>, reason: Reason, detail: String) -> Event {
+    pub(super) fn closed(
+        &mut self,
+        cx: &Context<'_>,
+        code: Option<u16>,
+        reason: Reason,
+        detail: String,
+        says_why: bool,
+    ) -> Event {
         let is_asked = self.close_written && matches!(code, None | Some(1000));
-        if is_asked || self.metadata_received {
+        if self.metadata.is_some() || (is_asked && self.error.is_none()) {
             return Event::Closed;
         }
+        let (reason, detail) = self.true_cause(cx, reason, detail, says_why);
         Event::Died { reason, trigger: Trigger::Read, detail }
     }
 
@@ -83,10 +109,41 @@ impl Connection {
         if by_peer && trigger == Trigger::Read {
             self.close_received(cx, Some(NO_FRAME), DgCode::None);
         }
-        match self.metadata_received {
-            true => Event::Closed,
-            false => Event::Died { reason, trigger, detail },
+        if self.metadata.is_some() {
+            return Event::Closed;
         }
+        let says_why = reason != Reason::EofWithoutClose;
+        let (reason, detail) = self.true_cause(cx, reason, detail, says_why);
+        Event::Died { reason, trigger, detail }
+    }
+
+    /// What an end is really due to: what Deepgram said before it where the end says nothing itself,
+    /// and ourselves where Deepgram waited in vain for a keepalive of ours.
+    fn true_cause(
+        &self,
+        cx: &Context<'_>,
+        reason: Reason,
+        detail: String,
+        says_why: bool,
+    ) -> (Reason, String) {
+        if reason == Reason::Net0001Idle && self.stood_still(cx.now) {
+            let gap = millis(cx.now.duration_since(self.last_send));
+            let detail = format!("{detail}; the sidecar stood still: last sent {gap} ms before");
+            return (Reason::KeepaliveLate, bounded(detail));
+        }
+        match &self.error {
+            Some((at, error)) if !says_why && cx.now.duration_since(*at) <= ERROR_RELEVANT => {
+                (error.reason(), bounded(format!("{detail}; Deepgram's error: {error}")))
+            }
+            _ => (reason, detail),
+        }
+    }
+
+    /// Whether we sent nothing for so long that Deepgram had to give up: until now, or until what
+    /// left just before its close was read.
+    fn stood_still(&self, now: Instant) -> bool {
+        let has_ended = |at: Instant| now.duration_since(at) <= ERROR_RELEVANT;
+        self.send_age(now) >= GAP_LONG || self.long_gap_ended.is_some_and(has_ended)
     }
 
     /// The connection died: the first reason stands.
@@ -108,6 +165,10 @@ impl Connection {
             send_age_ms: millis(self.send_age(cx.now)),
             receive_age_ms: millis(cx.now.duration_since(self.last_receive)),
             connection: self.id.number(),
+            final_ms: cx
+                .config
+                .audio
+                .map(|it| millis(it.duration(self.base + self.stream.final_end()))),
         };
         let age = cx.now.duration_since(self.up_since);
         let stage = self.stage(cx);
@@ -153,9 +214,26 @@ impl Connection {
         let (frames, bytes) = (self.unwritten.audio_frames, self.unwritten.audio_bytes);
         cx.books.ledger.drop_frames(frames, bytes, cause);
         match end {
-            StreamEnd::Flushed => cx.books.ledger.finalize(self.stream.finalize_all()),
+            StreamEnd::Flushed => self.settle(cx),
             StreamEnd::Lost(cause) => cx.books.ledger.lose(self.stream.in_flight(), cause),
         }
+        cx.books.record_loss(cause);
+    }
+
+    /// Deepgram has ended cleanly: what it says that it has processed is final, and the rest is not
+    /// claimed.
+    fn settle(&mut self, cx: &mut Context<'_>) {
+        let (Some(format), Endpoint::V1Listen) = (cx.config.audio, cx.config.endpoint) else {
+            return cx.books.ledger.leave_unknown(self.stream.in_flight());
+        };
+        let cause = match self.metadata.flatten() {
+            Some(processed) => {
+                cx.books.ledger.finalize(self.stream.confirm(format, processed));
+                LossCause::Unprocessed
+            }
+            None => LossCause::Unconfirmed,
+        };
+        cx.books.ledger.lose(self.stream.in_flight(), cause);
         cx.books.record_loss(cause);
     }
 

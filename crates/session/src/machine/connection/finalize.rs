@@ -41,10 +41,16 @@ impl Connection {
     }
 
     /// The oldest has waited long enough.
-    pub(super) fn finalize_deadline(&mut self, cx: &mut Context<'_>) -> Option<Event> {
+    pub(super) fn finalize_deadline(
+        &mut self,
+        cx: &mut Context<'_>,
+        lateness: Duration,
+    ) -> Option<Event> {
         let timeout = cx.config.finalize_timeout;
-        if !cx.is_reading {
-            // Its answer may lie unread behind what the application does not take.
+        if !cx.is_reading || cx.books.is_too_late(lateness) {
+            // Its answer may lie unread behind what the application does not take, or come while
+            // we catch up: every wait begins anew.
+            self.finalizes.restart(cx.now);
             self.timers.set(Timer::Finalize, cx.now + timeout);
             return None;
         }

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::stream::Window;
 use super::{Connection, Context, Event, Timer};
+use crate::close::DeepgramError;
 use crate::counts::Count;
-use crate::fact::StallOutcome;
+use crate::fact::{Fact, StallOutcome, UpstreamError};
 use crate::{MessageKind, Observation, TimeMap};
 
 impl Connection {
@@ -23,7 +25,21 @@ impl Connection {
         cx.books.counts[Count::Messages] += 1;
         self.observe(cx, kind);
         self.account(cx, kind);
+        self.await_close(cx);
         Event::Message { text, kind, times: self.times(cx) }
+    }
+
+    /// Deepgram refuses something, or says what it will die of.
+    pub(super) fn error_message(
+        &mut self,
+        cx: &mut Context<'_>,
+        text: Bytes,
+        error: Box<DeepgramError>,
+    ) -> Event {
+        let DeepgramError { code, description } = (*error).clone();
+        cx.books.record(Fact::UpstreamError(UpstreamError { code, description }));
+        self.error = Some((cx.now, error));
+        self.message(cx, text, MessageKind::Error)
     }
 
     /// What the connection's times mean now.
@@ -47,17 +63,23 @@ impl Connection {
     /// Enters a message into the books.
     fn account(&mut self, cx: &mut Context<'_>, kind: MessageKind) {
         match kind {
-            MessageKind::Results { is_final, from_finalize, end, channel, channels } => {
+            MessageKind::Results { start, is_final, from_finalize, end, channel, channels } => {
                 if is_final {
-                    self.finalize(cx, end, channel, channels);
+                    self.finalize(cx, Window { start: Some(start), end, channel, channels });
                 }
                 if from_finalize {
                     self.finalize_answered(cx);
                 }
             }
-            MessageKind::TurnInfo { end_of_turn: true, end } => self.finalize(cx, end, 0, 1),
-            MessageKind::Metadata => self.metadata_received |= self.close_written,
+            MessageKind::TurnInfo { end_of_turn: true, end } => {
+                self.finalize(cx, Window { start: None, end, channel: 0, channels: 1 });
+            }
+            // Before CloseStream it is the first half of a timeout.
+            MessageKind::Metadata { processed } if self.close_written => {
+                self.metadata = Some(processed);
+            }
             MessageKind::TurnInfo { end_of_turn: false, .. }
+            | MessageKind::Metadata { .. }
             | MessageKind::SpeechStarted
             | MessageKind::UtteranceEnd
             | MessageKind::Error
@@ -65,11 +87,11 @@ impl Connection {
         }
     }
 
-    /// Text is final up to `end`.
-    fn finalize(&mut self, cx: &mut Context<'_>, end: Duration, channel: u32, channels: u32) {
+    /// Text is final.
+    fn finalize(&mut self, cx: &mut Context<'_>, window: Window) {
         cx.books.counts[Count::Finals] += 1;
         if let Some(format) = cx.config.audio {
-            let bytes = self.stream.finalize(format, end, channel, channels);
+            let bytes = self.stream.finalize(format, window);
             cx.books.ledger.finalize(bytes);
         }
     }

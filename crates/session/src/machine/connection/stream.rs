@@ -3,29 +3,44 @@
 
 use std::time::Duration;
 
+use super::coverage::Coverage;
 use crate::audio::AudioFormat;
 
-/// Most channels whose results are told apart.
-const CHANNELS_MAX: usize = 64;
+/// Longest frame that is allowed for where Deepgram's and our count of the audio differ: the longest
+/// chunk that Deepgram advises.
+const FRAME_MAX: Duration = Duration::from_millis(250);
+
+/// A stretch of the connection's time that a result is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Window {
+    /// `None` where results do not say where they start.
+    pub(super) start: Option<Duration>,
+    pub(super) end: Duration,
+    pub(super) channel: u32,
+    pub(super) channels: u32,
+}
 
 /// The audio of one connection.
 #[derive(Debug, Default)]
 pub(in crate::machine) struct Stream {
     /// Bytes of the application's audio that were written.
     audio: u64,
+    /// The largest frame among them, in bytes.
+    frame: u64,
     /// Bytes of our own silence that were asked for, all ahead of the application's audio.
     silence: u64,
     /// Bytes of the application's audio that are final.
     finalized: u64,
-    /// Up to where each channel is final, in bytes of the application's audio, all channels together.
-    channel_ends: Vec<u64>,
+    coverage: Coverage,
     /// Up to where there are results, in the connection's time.
     result_end: Duration,
 }
 
 impl Stream {
-    pub(super) fn send(&mut self, bytes: u64) {
+    /// Frames were written. Of several at once the average counts as their size.
+    pub(super) fn send(&mut self, frames: u64, bytes: u64) {
         self.audio += bytes;
+        self.frame = self.frame.max(bytes.checked_div(frames).unwrap_or(0));
     }
 
     pub(super) fn send_silence(&mut self, bytes: u64) {
@@ -50,38 +65,40 @@ impl Stream {
         self.result_end
     }
 
+    /// Up to where every channel has final results, in bytes of the application's audio.
+    pub(super) fn final_end(&self) -> u64 {
+        self.coverage.end().min(self.audio)
+    }
+
     /// There are results up to `end`, in the connection's time.
     pub(super) fn result(&mut self, end: Duration) {
         self.result_end = self.result_end.max(end);
     }
 
-    /// A channel's text is final up to `end`, in the connection's time. Tells how many bytes more
-    /// are final now.
-    pub(super) fn finalize(
-        &mut self,
-        format: AudioFormat,
-        end: Duration,
-        channel: u32,
-        channels: u32,
-    ) -> u64 {
-        let channels = (channels as usize).clamp(1, CHANNELS_MAX);
-        if self.channel_ends.len() < channels {
-            self.channel_ends.resize(channels, 0);
-        }
-        if let Some(reached) = self.channel_ends.get_mut(channel as usize) {
-            *reached = (*reached).max(format.bytes(end).saturating_sub(self.silence));
-        }
-        let all = self.channel_ends.iter().min().copied().unwrap_or(0);
-        self.finalize_to(all.min(self.audio))
+    /// A channel's text is final in a window. Tells how many bytes more are final now.
+    pub(super) fn finalize(&mut self, format: AudioFormat, window: Window) -> u64 {
+        let position = |time| format.bytes(time).saturating_sub(self.silence);
+        let (start, end) = (window.start.map(position), position(window.end));
+        let slack = self.slack(format);
+        self.coverage.cover(window.channel, window.channels, start, end, slack);
+        self.finalize_to(self.coverage.covered(self.audio))
     }
 
-    /// All that was sent is final. Tells how many bytes more that makes.
-    pub(super) fn finalize_all(&mut self) -> u64 {
-        self.finalize_to(self.audio)
+    /// Deepgram says at a clean end how much of the connection's audio it has processed: what came
+    /// before is final, whether or not there was text in it. Tells how many bytes more that makes.
+    pub(super) fn confirm(&mut self, format: AudioFormat, processed: Duration) -> u64 {
+        let position = format.bytes(processed).saturating_sub(self.silence);
+        let is_all = position + self.slack(format) >= self.audio;
+        self.finalize_to(if is_all { self.audio } else { position })
     }
 
-    fn finalize_to(&mut self, position: u64) -> u64 {
-        let more = position.saturating_sub(self.finalized);
+    /// How far Deepgram's count may be off: a frame.
+    fn slack(&self, format: AudioFormat) -> u64 {
+        self.frame.min(format.bytes(FRAME_MAX))
+    }
+
+    fn finalize_to(&mut self, bytes: u64) -> u64 {
+        let more = bytes.saturating_sub(self.finalized);
         self.finalized += more;
         more
     }
@@ -100,34 +117,42 @@ impl Stream {
 mod tests {
     use super::*;
 
+    const MS: fn(u64) -> Duration = Duration::from_millis;
+
     fn format() -> AudioFormat {
         AudioFormat::new("linear16", 16_000, 1).unwrap()
+    }
+
+    /// A result of the only channel.
+    fn result(start: u64, end: u64) -> Window {
+        Window { start: Some(MS(start)), end: MS(end), channel: 0, channels: 1 }
     }
 
     #[test]
     fn positions_are_the_applications_own_behind_our_silence() {
         let mut stream = Stream::default();
         stream.send_silence(32_000);
-        stream.send(64_000);
-        assert_eq!(stream.finalize(format(), Duration::from_millis(500), 0, 1), 0);
-        assert_eq!(stream.finalize(format(), Duration::from_millis(2_500), 0, 1), 48_000);
+        stream.send(20, 64_000);
+        assert_eq!(stream.finalize(format(), result(0, 500)), 0);
+        assert_eq!(stream.finalize(format(), result(500, 2_500)), 48_000);
         assert_eq!((stream.cursor(), stream.in_flight()), (96_000, 16_000));
     }
 
     #[test]
     fn a_result_beyond_what_was_sent_claims_no_more_than_that() {
         let mut stream = Stream::default();
-        stream.send(3_200);
-        assert_eq!(stream.finalize(format(), Duration::from_secs(9), 0, 1), 3_200);
-        assert_eq!(stream.finalize_all(), 0);
+        stream.send(1, 3_200);
+        assert_eq!(stream.finalize(format(), result(0, 9_000)), 3_200);
+        assert_eq!(stream.confirm(format(), MS(9_000)), 0);
     }
 
     #[test]
     fn audio_is_final_once_every_channel_is() {
         let mut stream = Stream::default();
-        stream.send(64_000);
-        assert_eq!(stream.finalize(format(), Duration::from_secs(1), 0, 2), 0);
-        assert_eq!(stream.finalize(format(), Duration::from_secs(2), 1, 2), 32_000);
+        stream.send(20, 64_000);
+        let of = |channel, end| Window { channel, channels: 2, ..result(0, end) };
+        assert_eq!(stream.finalize(format(), of(0, 1_000)), 0);
+        assert_eq!(stream.finalize(format(), of(1, 2_000)), 32_000);
     }
 
     /// An hour in frames of 20 ms, each with a result: what is claimed is exact to the byte.
@@ -136,9 +161,39 @@ mod tests {
         let mut stream = Stream::default();
         let mut finalized = 0;
         for frame in 1..=180_000_u64 {
-            stream.send(640);
-            finalized += stream.finalize(format(), Duration::from_millis(20 * frame), 0, 1);
+            stream.send(1, 640);
+            finalized += stream.finalize(format(), result(20 * (frame - 1), 20 * frame));
         }
         assert_eq!((finalized, stream.in_flight()), (180_000 * 640, 0));
+    }
+
+    #[test]
+    fn what_results_left_out_is_final_once_deepgram_says_it_was_processed() {
+        let mut stream = Stream::default();
+        stream.send(200, 4 * 32_000);
+        stream.finalize(format(), result(0, 1_000));
+        assert_eq!(stream.finalize(format(), result(3_000, 4_000)), 32_000);
+        assert_eq!((stream.in_flight(), stream.final_end()), (2 * 32_000, 4 * 32_000));
+        assert_eq!(stream.confirm(format(), MS(4_000)), 2 * 32_000);
+    }
+
+    #[test]
+    fn deepgram_may_be_off_by_a_frame_and_no_more() {
+        let sent = || {
+            let mut stream = Stream::default();
+            stream.send(50, 32_000);
+            stream
+        };
+        assert_eq!(sent().confirm(format(), MS(980)), 32_000);
+        assert_eq!(sent().confirm(format(), MS(979)), 979 * 32);
+        assert_eq!(sent().confirm(format(), MS(0)), 0);
+    }
+
+    /// A recording in one frame is not wholly allowed for.
+    #[test]
+    fn the_frame_allowed_for_is_at_most_a_quarter_of_a_second() {
+        let mut stream = Stream::default();
+        stream.send(1, 30 * 32_000);
+        assert_eq!(stream.confirm(format(), MS(15_000)), 15 * 32_000);
     }
 }

@@ -11,6 +11,9 @@ use crate::{Observation, Side, Written};
 /// A pause between two sends from which on it is worth measuring; streaming has none.
 const GAP_NOTICED: Duration = Duration::from_millis(500);
 
+/// A pause between two sends from which on Deepgram's idle timeout is our doing.
+pub(super) const GAP_LONG: Duration = Duration::from_secs(9);
+
 impl Connection {
     /// The kernel has all that was sent.
     pub(super) fn written(&mut self, cx: &mut Context<'_>, written: Written) -> Event {
@@ -20,7 +23,7 @@ impl Connection {
         self.timers.clear(Timer::Write);
         count(&mut cx.books.counts, &written);
         cx.books.ledger.send(written.audio_frames, written.audio_bytes);
-        self.stream.send(written.audio_bytes);
+        self.stream.send(written.audio_frames, written.audio_bytes);
         self.pings_written(cx, written.pings);
         self.finalizes_written(cx, written.finalizes);
         self.keepalives_written(cx, written.keepalives);
@@ -50,6 +53,9 @@ impl Connection {
         cx.books.segment.send_gap_max = cx.books.segment.send_gap_max.max(gap);
         if gap >= GAP_NOTICED {
             cx.books.observe(Observation::SendGap { gap });
+        }
+        if gap >= GAP_LONG {
+            self.long_gap_ended = Some(cx.now);
         }
         if let Some(level) = GapLevel::of(gap) {
             cx.books.record(Fact::KeepaliveGap(KeepaliveGap { gap, level }));

@@ -35,7 +35,7 @@ fn what_comes_after_a_death_is_dropped_skipped_and_counted() {
     assert_eq!(summary.audio.frames_dropped, 1);
     assert_eq!((summary.finalizes.skipped_dead, summary.finalizes.errors), (1, 0));
     assert_eq!(summary.death.unwrap().reason, Reason::ProviderError);
-    assert_eq!(summary.lost_ms, 1_100, "what was sent and not final is lost as well");
+    assert_eq!(summary.lost_ms, Some(1_100), "what was sent and not final is lost as well");
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn a_death_after_finish_is_answered_at_once() {
     let summary = world.summary();
     assert_eq!(summary.outcome, Outcome::Dead);
     assert_eq!(world.deaths().len(), 1);
-    assert_eq!(summary.lost_ms, 1_000);
+    assert_eq!(summary.lost_ms, Some(1_000));
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn any_end_after_metadata_is_a_good_end() {
     let mut world = World::connected(config());
     world.deepgram.closes = false;
     world.app(AppInput::Finish);
-    world.message(MessageKind::Metadata);
+    world.message(MessageKind::Metadata { processed: None });
     world.fail(Reason::ConnectionReset, Trigger::Read);
     assert_eq!(world.summary().outcome, Outcome::Finished);
     assert!(world.deaths().is_empty());
@@ -113,7 +113,7 @@ fn a_close_that_crosses_close_stream_before_it_was_written_is_a_death() {
 #[test]
 fn metadata_before_close_stream_excuses_nothing() {
     let mut world = World::connected(config());
-    world.message(MessageKind::Metadata);
+    world.message(MessageKind::Metadata { processed: None });
     world.close(Some(1011), "See https://dpgr.am/net0001");
     assert_eq!(world.deaths()[0].reason, Reason::Net0001Idle);
 }
@@ -132,7 +132,14 @@ fn a_final_result_takes_its_audio_out_of_danger() {
     let mut world = World::connected(config());
     world.speak(secs(3));
     let (is_final, from_finalize, end) = (true, false, secs(2));
-    world.message(MessageKind::Results { is_final, from_finalize, end, channel: 0, channels: 1 });
+    world.message(MessageKind::Results {
+        start: Duration::ZERO,
+        is_final,
+        from_finalize,
+        end,
+        channel: 0,
+        channels: 1,
+    });
     world.close(Some(1011), "oops");
     let lost: Vec<_> = world
         .facts
@@ -156,9 +163,20 @@ fn audio_is_final_when_every_channel_is() {
     }
     for (channel, end) in [(0, secs(2)), (1, Duration::from_millis(500))] {
         let (is_final, from_finalize) = (true, false);
-        world.message(MessageKind::Results { is_final, from_finalize, end, channel, channels: 2 });
+        world.message(MessageKind::Results {
+            start: Duration::ZERO,
+            is_final,
+            from_finalize,
+            end,
+            channel,
+            channels: 2,
+        });
     }
     world.close(Some(1011), "oops");
     world.app(AppInput::Finish);
-    assert_eq!(world.summary().lost_ms, 1_500, "2 s were sent, channel 1 is final up to 0.5 s");
+    assert_eq!(
+        world.summary().lost_ms,
+        Some(1_500),
+        "2 s were sent, channel 1 is final up to 0.5 s"
+    );
 }

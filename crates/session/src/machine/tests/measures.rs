@@ -36,6 +36,7 @@ fn a_results_lag_is_the_audio_sent_less_its_end() {
     world.deepgram.mute = true;
     world.speak(secs(3));
     let result = |end| MessageKind::Results {
+        start: Duration::ZERO,
         is_final: false,
         from_finalize: false,
         end,
@@ -318,7 +319,7 @@ fn the_end_of_a_drained_session_tells_how_long_shutdown_took() {
     world.drain(secs(25));
     world.advance(secs(4));
     world.deepgram.up = None;
-    world.message(MessageKind::Metadata);
+    world.message(MessageKind::Metadata { processed: None });
     world.close(Some(1000), "");
     let drained = world.facts_of(|fact| match fact {
         Fact::SessionEnded(ended) => Some((ended.drained_for, ended.audio)),

@@ -24,7 +24,7 @@ fn failure() -> impl Strategy<Value = UpstreamInput> {
             .prop_map(|(code, idle)| {
                 let detail = if idle { "net0001" } else { "" }.to_owned();
                 let (reason, dg_code) = (reason_of_close(code, &detail), dg_code_of(&detail));
-                UpstreamInput::Closed { code, reason, dg_code, detail }
+                UpstreamInput::Closed { code, reason, dg_code, detail, says_why: false }
             });
     let pairs: Vec<_> = Reason::ALL
         .into_iter()
@@ -43,6 +43,7 @@ fn step() -> impl Strategy<Value = Step> {
         |(is_final, from_finalize, end, channel)| UpstreamInput::Message {
             text: Bytes::from_static(b"{}"),
             kind: MessageKind::Results {
+                start: Duration::ZERO,
                 is_final,
                 from_finalize,
                 end: Duration::from_millis(end),
@@ -51,8 +52,10 @@ fn step() -> impl Strategy<Value = Step> {
             },
         },
     );
-    let metadata =
-        UpstreamInput::Message { text: Bytes::from_static(b"{}"), kind: MessageKind::Metadata };
+    let metadata = UpstreamInput::Message {
+        text: Bytes::from_static(b"{}"),
+        kind: MessageKind::Metadata { processed: None },
+    };
     prop_oneof![
         8 => (0..4_000_usize).prop_map(|n| Step::App(AppInput::Audio(vec![0; n].into()))),
         2 => Just(Step::App(AppInput::Finalize { channel: None })),

@@ -1,0 +1,108 @@
+//! Pauses of the whole process, as a CPU limit or a frozen node causes them: no verdict on anybody
+//! comes of them, and what Deepgram does about one is put down to the sidecar.
+
+use std::time::Duration;
+
+use client::{Incoming, OpenRequest, Sender};
+use rustix::process::Signal;
+use serde_json::json;
+use tokio::task::JoinSet;
+use tokio::time::{interval, sleep};
+
+use crate::support::{App, Config, Emulator, Sidecar, listen, speech};
+
+/// Sessions that go on while the process stands still now and then.
+const SESSIONS: usize = 10;
+
+/// Stops the daemon for so long.
+async fn pause(sidecar: &Sidecar, length: Duration) {
+    sidecar.process.signal(Signal::STOP);
+    sleep(length).await;
+    sidecar.process.signal(Signal::CONT);
+}
+
+/// Speaks at the pace of real time until it is told to stop.
+async fn speak_on(mut sender: Sender) -> Sender {
+    let mut clock = interval(Duration::from_millis(100));
+    for frame in 0..90 {
+        clock.tick().await;
+        sender.send_audio(&speech(frame)).await.unwrap();
+    }
+    sender
+}
+
+/// Deadlines are short, so that every pause passes all of them.
+fn hasty(emulator: &Emulator) -> Config {
+    Config::dialing(emulator)
+        .set("keepalive.interval", "300ms")
+        .set("liveness.ping_interval", "200ms")
+        .set("liveness.ping_timeout", "300ms")
+        .set("upstream.write_timeout", "400ms")
+        .set("session.finalize_timeout", "400ms")
+        .set("session.finish_timeout", "400ms")
+        .set("session.app_stall_timeout", "400ms")
+}
+
+#[tokio::test]
+async fn no_pause_is_held_against_anybody() {
+    let emulator = Emulator::start().await;
+    let sidecar = hasty(&emulator).start().await;
+    let mut talking = JoinSet::new();
+    let mut silent = Vec::new();
+    for number in 0..SESSIONS {
+        let App { sender, mut reader } = App::open(&sidecar, &named("talks", number)).await;
+        talking.spawn(async move {
+            let mut sender = speak_on(sender).await;
+            sender.finish().await.unwrap();
+            reader.rest().await
+        });
+        silent.push(App::open(&sidecar, &named("listens", number)).await);
+    }
+    for length in [1_100, 1_500, 2_000] {
+        sleep(Duration::from_millis(600)).await;
+        pause(&sidecar, Duration::from_millis(length)).await;
+    }
+    while let Some(rest) = talking.join_next().await {
+        let Some(Incoming::Finished(summary)) = rest.unwrap().pop() else { panic!() };
+        assert_eq!((&*summary.outcome, &summary.death), ("finished", &None), "{summary:?}");
+        assert_eq!(summary.lost_ms, Some(0), "{summary:?}");
+    }
+    for mut app in silent {
+        let summary = app.finish().await;
+        assert_eq!((&*summary.outcome, &summary.death), ("finished", &None), "{summary:?}");
+    }
+    let metrics = sidecar.metrics().await;
+    assert_eq!(metrics.sum("connection_deaths_total", &[]), 0.0);
+    assert_eq!(metrics.sum("sessions_aborted_total", &[]), 0.0);
+    assert_eq!(metrics.sum("app_stalls_total", &[]), 0.0);
+    assert!(metrics.sum("runtime_lag_seconds_sum", &[]) > 1.0, "it is recorded all the same");
+}
+
+fn named(word: &str, number: usize) -> OpenRequest {
+    listen(&format!("{word}-{number}"))
+}
+
+/// Deepgram gives up on each of them, and its close waits to be read when we go on.
+#[tokio::test]
+async fn a_pause_beyond_deepgrams_patience_is_the_sidecars_in_every_session() {
+    let emulator = Emulator::with(json!({"idle_timeout": "9500ms"}), &[]).await;
+    let sidecar = Config::dialing(&emulator).start().await;
+    let mut apps = Vec::new();
+    for number in 0..SESSIONS {
+        let mut app = App::open(&sidecar, &named("frozen", number)).await;
+        app.speak(5).await;
+        apps.push(app);
+    }
+    pause(&sidecar, Duration::from_secs(12)).await;
+    for mut app in apps {
+        let dead = app.event("dead").await;
+        let labels = ["reason", "trigger", "class"].map(|member| dead.text(member));
+        assert_eq!(labels, ["keepalive_late", "read", "sidecar"].map(Some), "{dead:?}");
+        assert!(dead.number("send_age_ms") >= Some(9_000), "{dead:?}");
+        assert_eq!(app.finish().await.outcome, "dead");
+    }
+    let metrics = sidecar.metrics().await;
+    let late = [("reason", "keepalive_late"), ("class", "sidecar")];
+    assert_eq!(metrics.sum("connection_deaths_total", &late), SESSIONS as f64);
+    assert_eq!(metrics.sum("connection_deaths_total", &[]), SESSIONS as f64);
+}
