@@ -18,6 +18,7 @@ mod neighbours;
 mod operator;
 mod poison;
 mod prometheus;
+mod receipts;
 mod refusal;
 mod start;
 mod support;

@@ -106,6 +106,10 @@ impl Ledger {
         self.finalized
     }
 
+    pub(super) fn lost_bytes_to(&self, cause: LossCause) -> u64 {
+        self.lost[cause as usize].bytes
+    }
+
     pub(super) fn lost_bytes(&self) -> u64 {
         self.lost.iter().map(|loss| loss.bytes).sum()
     }

@@ -1,0 +1,169 @@
+//! Shutdown: the application goes on for a while if it may, what it has written until then is still
+//! read, and then the stream is closed behind it.
+
+use std::time::{Duration, Instant};
+
+use super::connection::Connection;
+use super::timer::SessionTimer;
+use super::{Closing, Intent, Phase, Route, Session};
+use crate::drain::{DrainTimes, Drained, Flush};
+use crate::summary::Outcome;
+use crate::{AppInput, ErrorCode, Event, LossCause, Refusal, millis};
+
+/// How long, and how much of, an application's socket is read before CloseStream (contract, section 10).
+const READ_OUT_MAX: Duration = Duration::from_secs(1);
+const READ_OUT_BYTES_MAX: usize = 1 << 20;
+
+/// How long the last frame of a session that was cut may wait to be taken.
+pub const LAST_WRITE_MAX: Duration = Duration::from_secs(1);
+
+/// A shutdown, as far as one session is concerned.
+#[derive(Debug)]
+pub(super) struct Drain {
+    since: Instant,
+    /// Bytes that had been lost by then.
+    lost_before: u64,
+    /// Bytes read from the application since it is read for the last time; `None` while it is not.
+    read_out: Option<usize>,
+}
+
+impl Session {
+    /// Shutdown has begun. Only the first call counts, except for the deadline.
+    pub(super) fn drain(&mut self, now: Instant, times: DrainTimes) {
+        self.timers.set(SessionTimer::Drain, times.deadline);
+        if self.drain.is_some() {
+            return;
+        }
+        let lost_before = self.unflushed_bytes();
+        self.drain = Some(Drain { since: now, lost_before, read_out: None });
+        if self.phase == Phase::Ending {
+            return;
+        }
+        let deadline_ms = millis(times.deadline.saturating_duration_since(now));
+        self.deliver_event(now, Event::Draining { deadline_ms });
+        if self.intent.is_some() {
+            return;
+        }
+        if times.linger_until > now && !self.app.gone {
+            self.timers.set(SessionTimer::DrainLinger, times.linger_until);
+        } else {
+            self.read_out(now);
+        }
+    }
+
+    /// Reads what the application has written until now: until its socket is empty once, within
+    /// bounds.
+    pub(super) fn read_out(&mut self, now: Instant) {
+        if self.intent.is_some() || self.phase == Phase::Ending {
+            return;
+        }
+        if let Some(drain) = &mut self.drain {
+            drain.read_out = Some(0);
+        }
+        self.timers.set(SessionTimer::DrainRead, now + READ_OUT_MAX);
+    }
+
+    /// Whether [`AppInput::Emptied`] is awaited.
+    pub fn wants_emptied(&self) -> bool {
+        let is_read_out = self.drain.as_ref().is_some_and(|it| it.read_out.is_some());
+        is_read_out && self.intent.is_none() && self.phase != Phase::Ending
+    }
+
+    /// Counts what is read for the last time, up to the bound.
+    pub(super) fn count_read_out(&mut self, now: Instant, bytes: usize) {
+        if !self.wants_emptied() {
+            return;
+        }
+        let read = self.drain.as_mut().and_then(|it| it.read_out.as_mut());
+        let read = read.expect("the application is being read for the last time");
+        *read += bytes;
+        if *read >= READ_OUT_BYTES_MAX {
+            self.drain_close(now);
+        }
+    }
+
+    /// The application's socket is empty, or has been read for long enough: what was read is flushed.
+    pub(super) fn drain_close(&mut self, now: Instant) {
+        if !self.wants_emptied() {
+            return;
+        }
+        self.timers.clear(SessionTimer::DrainRead);
+        self.intent = Some(Intent::Drain);
+        match self.route() {
+            Route::Open(id) => self.close_when_sent(now, id),
+            Route::Dialing if !self.backlog.has_audio() => self.drain_deadline(now),
+            Route::Closing(Closing::Park) if !self.backlog.has_audio() => self.close_for_good(),
+            Route::Dialing | Route::Closing(_) | Route::Ending => {}
+            Route::Parked | Route::Latched => self.end(now),
+        }
+    }
+
+    /// Whether an application that leaves while the session dials is to have what it wrote sent all
+    /// the same: in a pod that ends it has died with the pod, and not changed its mind.
+    pub(super) fn outlives_app(&self) -> bool {
+        self.drain.is_some() && self.backlog.has_audio() && !self.app.breached
+    }
+
+    /// Shutdown waits no longer.
+    pub(super) fn drain_deadline(&mut self, now: Instant) {
+        if self.phase == Phase::Ending {
+            return self.abandon_app(now);
+        }
+        let cause = LossCause::DrainDeadline;
+        let mut unsent = self.unwritten_audio();
+        self.let_all_go(now, cause);
+        let kept = self.drop_backlog(cause);
+        unsent = (unsent.0 + kept.0, unsent.1 + kept.1);
+        if unsent.0 > 0 {
+            let (frames, bytes) = unsent;
+            self.deliver_event(now, Event::AudioDropped { frames, bytes, cause });
+        }
+        if !self.app.opened {
+            self.deliver_error(now, draining_refusal());
+        }
+        let outcome = self.outcome_or(Outcome::Drained);
+        self.end_as(now, outcome, self.app.opened || unsent.0 > 0);
+        // An application that does not even take its last frame is waited for no longer than this.
+        self.timers.set(SessionTimer::Drain, now + LAST_WRITE_MAX);
+    }
+
+    /// Frames and bytes of audio that were sent and are not known to be with the kernel.
+    fn unwritten_audio(&self) -> (u64, u64) {
+        self.connections
+            .iter()
+            .map(Connection::unwritten)
+            .fold((0, 0), |(frames, bytes), it| (frames + it.audio_frames, bytes + it.audio_bytes))
+    }
+
+    /// What shutdown has come to, once the books are closed; `None` without one.
+    pub(super) fn drained(&self, now: Instant, cut: bool) -> Option<Drained> {
+        let drain = self.drain.as_ref()?;
+        let bytes = self.unflushed_bytes() - drain.lost_before;
+        Some(Drained {
+            lasted: now.duration_since(drain.since),
+            flush: Flush::of(cut, bytes),
+            unflushed: self.config.audio.map(|it| it.duration(bytes)),
+        })
+    }
+
+    /// Bytes lost so far, except those that came after the end had been asked for.
+    fn unflushed_bytes(&self) -> u64 {
+        let ledger = &self.books.ledger;
+        ledger.lost_bytes() - ledger.lost_bytes_to(LossCause::AfterFinish)
+    }
+}
+
+/// Bytes that an input has taken on the socket, roughly: what bounds reading must not be free.
+pub(super) fn size_of(input: &AppInput) -> usize {
+    const HEADER_BYTES: usize = 5;
+    match input {
+        AppInput::Audio(payload) | AppInput::Text(payload) => HEADER_BYTES + payload.len(),
+        AppInput::Finalize { .. } | AppInput::Finish | AppInput::Update => HEADER_BYTES,
+        _ => 0,
+    }
+}
+
+/// What an application is told that comes, or still dials, during shutdown.
+pub fn draining_refusal() -> Refusal {
+    Refusal::new(ErrorCode::Draining, "the sidecar is shutting down; connect to its successor")
+}
