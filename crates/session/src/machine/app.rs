@@ -32,7 +32,7 @@ impl Session {
             AppInput::WriteBlocked => self.app_write_blocked(now),
             AppInput::WriteProgress => self.app_write_progress(now),
             AppInput::WriteDrained => self.app_write_drained(now),
-            AppInput::Emptied => self.drain_close(now),
+            AppInput::Emptied => self.emptied(now),
         }
     }
 

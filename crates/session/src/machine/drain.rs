@@ -14,17 +14,28 @@ use crate::{AppInput, ErrorCode, Event, LossCause, Refusal, millis};
 const READ_OUT_MAX: Duration = Duration::from_secs(1);
 const READ_OUT_BYTES_MAX: usize = 1 << 20;
 
-/// How long the last frame of a session that was cut may wait to be taken.
-pub const LAST_WRITE_MAX: Duration = Duration::from_secs(1);
+/// How long the last frame of a session that was cut may wait to be taken. With the second in which it
+/// may be read, and the time for the last spans, it must fit in the 5 s that pods allow for the end.
+pub const LAST_WRITE_MAX: Duration = Duration::from_millis(500);
 
 /// A shutdown, as far as one session is concerned.
 #[derive(Debug)]
 pub(super) struct Drain {
     since: Instant,
-    /// Bytes that had been lost by then.
-    lost_before: u64,
+    /// What had been lost by then.
+    before: Lost,
     /// Bytes read from the application since it is read for the last time; `None` while it is not.
     read_out: Option<usize>,
+    /// What had been lost when its socket was empty for the first time since.
+    emptied: Option<Lost>,
+}
+
+/// Bytes lost at some time.
+#[derive(Clone, Copy, Debug)]
+struct Lost {
+    all: u64,
+    /// Those that came after the end had been asked for.
+    after_finish: u64,
 }
 
 impl Session {
@@ -34,8 +45,8 @@ impl Session {
         if self.drain.is_some() {
             return;
         }
-        let lost_before = self.unflushed_bytes();
-        self.drain = Some(Drain { since: now, lost_before, read_out: None });
+        let before = self.lost();
+        self.drain = Some(Drain { since: now, before, read_out: None, emptied: None });
         if self.phase == Phase::Ending {
             return;
         }
@@ -65,17 +76,23 @@ impl Session {
 
     /// Whether [`AppInput::Emptied`] is awaited.
     pub fn wants_emptied(&self) -> bool {
-        let is_read_out = self.drain.as_ref().is_some_and(|it| it.read_out.is_some());
-        is_read_out && self.intent.is_none() && self.phase != Phase::Ending
+        let is_full = |it: &Drain| it.read_out.is_some() && it.emptied.is_none();
+        let is_ours = matches!(self.intent, None | Some(Intent::Drain));
+        self.drain.as_ref().is_some_and(is_full) && is_ours && self.phase != Phase::Ending
+    }
+
+    /// Nothing is left of what the application wrote before shutdown.
+    pub(super) fn emptied(&mut self, now: Instant) {
+        if self.wants_emptied() {
+            let lost = self.lost();
+            self.drain.as_mut().expect("it is awaited in shutdown only").emptied = Some(lost);
+            self.drain_close(now);
+        }
     }
 
     /// Counts what is read for the last time, up to the bound.
     pub(super) fn count_read_out(&mut self, now: Instant, bytes: usize) {
-        if !self.wants_emptied() {
-            return;
-        }
-        let read = self.drain.as_mut().and_then(|it| it.read_out.as_mut());
-        let read = read.expect("the application is being read for the last time");
+        let Some(read) = self.drain.as_mut().and_then(|it| it.read_out.as_mut()) else { return };
         *read += bytes;
         if *read >= READ_OUT_BYTES_MAX {
             self.drain_close(now);
@@ -84,7 +101,7 @@ impl Session {
 
     /// The application's socket is empty, or has been read for long enough: what was read is flushed.
     pub(super) fn drain_close(&mut self, now: Instant) {
-        if !self.wants_emptied() {
+        if self.intent.is_some() || self.phase == Phase::Ending {
             return;
         }
         self.timers.clear(SessionTimer::DrainRead);
@@ -138,7 +155,7 @@ impl Session {
     /// What shutdown has come to, once the books are closed; `None` without one.
     pub(super) fn drained(&self, now: Instant, cut: bool) -> Option<Drained> {
         let drain = self.drain.as_ref()?;
-        let bytes = self.unflushed_bytes() - drain.lost_before;
+        let bytes = self.unflushed_bytes(drain);
         Some(Drained {
             lasted: now.duration_since(drain.since),
             flush: Flush::of(cut, bytes),
@@ -146,10 +163,22 @@ impl Session {
         })
     }
 
-    /// Bytes lost so far, except those that came after the end had been asked for.
-    fn unflushed_bytes(&self) -> u64 {
+    /// Bytes lost since shutdown, except those that came after the end had been asked for. What the
+    /// bounds left unread when they ended the reading had been written before, as far as is known.
+    fn unflushed_bytes(&self, drain: &Drain) -> u64 {
+        let lost = self.lost();
+        let late_from = match (self.intent, drain.emptied) {
+            (Some(Intent::Drain), None) => lost.after_finish,
+            (Some(Intent::Drain), Some(emptied)) => emptied.after_finish,
+            _ => drain.before.after_finish,
+        };
+        lost.all - drain.before.all - (lost.after_finish - late_from)
+    }
+
+    fn lost(&self) -> Lost {
         let ledger = &self.books.ledger;
-        ledger.lost_bytes() - ledger.lost_bytes_to(LossCause::AfterFinish)
+        let after_finish = ledger.lost_bytes_to(LossCause::AfterFinish);
+        Lost { all: ledger.lost_bytes(), after_finish }
     }
 }
 

@@ -1,7 +1,6 @@
 //! Shutdown: what was written before it is flushed, and the receipt says what became of it.
 
 use super::*;
-use crate::LossCause;
 use crate::drain::{Drained, Flush};
 
 /// A session whose application has more in its socket than has been read.
@@ -195,6 +194,21 @@ fn what_the_deadline_cuts_is_unflushed() {
 }
 
 #[test]
+fn a_last_frame_that_nobody_takes_is_given_up() {
+    let mut world = World::connected(config());
+    world.deepgram.mute = true;
+    world.app_writes = false;
+    world.message(MessageKind::Other);
+    world.app(AppInput::WriteBlocked);
+    world.drain(secs(3));
+    world.advance(secs(3));
+    assert_eq!(receipt(&world).flush, Flush::Cut);
+    assert!(!world.session.is_closed(), "FINISHED waits to be taken");
+    world.advance(LAST_WRITE_MAX);
+    assert!(world.session.is_closed());
+}
+
+#[test]
 fn what_was_lost_before_shutdown_is_not() {
     let mut world = World::connected(config());
     world.deepgram.mute = true;
@@ -216,6 +230,23 @@ fn a_blocked_connection_is_waited_for_no_longer_than_a_second() {
     assert!(!world.session.wants_app_input(), "nothing is known of its socket");
     world.advance(secs(1));
     assert_eq!(world.count_sent(&Outgoing::CloseStream), 1);
-    let dropped = world.session.books.ledger.lost_bytes_to(LossCause::AfterFinish);
-    assert_eq!(dropped, 0);
+}
+
+#[test]
+fn what_the_bounds_left_unread_is_unflushed_and_what_comes_later_is_not() {
+    let mut world = World::connected(config());
+    world.deepgram.closes = false;
+    world.app_silent = false;
+    world.drain(secs(25));
+    world.advance(secs(1));
+    assert_eq!(world.count_sent(&Outgoing::CloseStream), 1);
+    world.app(AppInput::Audio(frame()));
+    world.app(AppInput::Audio(frame()));
+    empty(&mut world);
+    world.app(AppInput::Audio(frame()));
+    world.say(MessageKind::Metadata);
+    world.close(Some(1000), "");
+    let drained = receipt(&world);
+    assert_eq!((drained.flush, drained.unflushed), (Flush::Incomplete, Some(2 * FRAME)));
+    assert_eq!(world.summary().lost_ms, 300);
 }
