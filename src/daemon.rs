@@ -5,7 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use http::HeaderValue;
 use tokio::net::UnixListener;
@@ -22,7 +22,7 @@ use crate::config::{Auth, Collector, Config};
 use crate::drain::Drain;
 use crate::live::registry::Registry;
 use crate::relay::listener::{self, BindError, SocketFile};
-use crate::relay::reception::{Peers, Reception, Unopened};
+use crate::relay::reception::{self, Peers, Reception, Unopened};
 use crate::telemetry::Telemetry;
 use crate::telemetry::event::{
     DrainBegun, DrainEnded, Emit, KeyReloadFailed, KeyReplaced, Listening, ShutdownComplete,
@@ -31,6 +31,8 @@ use crate::telemetry::log::LogHandle;
 use crate::telemetry::otlp::SpanExport;
 use crate::upstream::dial::{Dial, Dialer};
 use crate::upstream::tls::{self, TlsError};
+use session::drain::DrainTimes;
+use session::machine::LAST_WRITE_MAX;
 use session::{Endpoint, SessionConfig};
 
 /// How often the key file is checked: Kubernetes itself takes a minute to swap a secret.
@@ -39,8 +41,9 @@ const KEY_CHECK_INTERVAL: Duration = Duration::from_secs(5);
 /// Maximum concurrent DNS lookups. They are all for one name, so more would not be faster.
 const LOOKUPS_MAX: usize = 16;
 
-/// Time for sessions cut by the drain deadline to write their last frame.
-const CUT_GRACE: Duration = Duration::from_secs(1);
+/// Time for sessions cut by the drain deadline to write their last frame, and for their applications
+/// to read it.
+const CUT_GRACE: Duration = LAST_WRITE_MAX.saturating_add(reception::LINGER);
 
 /// How long the kernel may leave sent bytes unacknowledged beyond our own timeouts, which name the
 /// cause better and so must fire first.
@@ -69,10 +72,13 @@ pub struct Daemon {
     readiness: Readiness,
     drain: Drain,
     drain_timeout: Duration,
+    drain_linger: Duration,
     /// Counts sessions, and connections that may still become one.
     sessions: TaskTracker,
     /// Applications' connections, which own the sessions.
     applications: Tasks,
+    /// Ends the accept loop.
+    accepting: CancellationToken,
     /// Admin, the key file watcher and the span export, which outlive the sessions.
     services: Tasks,
 }
@@ -129,8 +135,10 @@ impl Daemon {
             readiness,
             drain: Drain::default(),
             drain_timeout: config.drain.timeout,
+            drain_linger: config.drain.linger,
             sessions: TaskTracker::new(),
             applications: Tasks::default(),
+            accepting: CancellationToken::new(),
             services: Tasks::default(),
         };
         daemon.serve_admin(admin);
@@ -160,33 +168,38 @@ impl Daemon {
         &self.registry
     }
 
-    /// Drains: no new sessions, CloseStream for every live one, its last results delivered, until
-    /// `drain.timeout`. Returns when everything has ended and the socket is unlinked.
+    /// Drains: no new sessions, CloseStream for every live one behind what its application has
+    /// written, its last results delivered, until `drain.timeout`. Returns when everything has ended
+    /// and the socket is unlinked.
     pub async fn shutdown(self) {
         let begun = clock::now();
-        let deadline = begun + self.drain_timeout;
+        let times = DrainTimes {
+            linger_until: begun + self.drain_linger,
+            deadline: begun + self.drain_timeout,
+        };
         self.readiness.drain();
         let sessions = self.registry.sessions().len();
-        DrainBegun { sessions, deadline: self.drain_timeout }.emit(&self.telemetry);
-        self.drain.begin(deadline, &self.registry);
-        self.await_sessions(deadline).await;
-        let cut = self.registry.cut();
+        let (deadline, linger) = (self.drain_timeout, self.drain_linger);
+        DrainBegun { sessions, deadline, linger }.emit(&self.telemetry);
+        self.drain.begin(times, &self.registry);
+        let end = times.deadline + CUT_GRACE;
+        self.sessions.close();
+        let _ = timeout_at(end.into(), self.sessions.wait()).await;
         // Unlinked while still listening: otherwise a successor could find it stale and replace it,
         // and we would unlink the successor's.
         drop(self.socket);
+        // What was refused meanwhile may still read why.
+        self.accepting.cancel();
+        self.applications.tracker.close();
+        let end = end.min(clock::now() + reception::LINGER);
+        let _ = timeout_at(end.into(), self.applications.tracker.wait()).await;
         self.applications.end().await;
         let duration = clock::now().duration_since(begun);
-        DrainEnded { duration, cut }.emit(&self.telemetry);
+        let (cut, tally) = (self.registry.cut(), self.drain.tally());
+        DrainEnded { duration, cut, tally }.emit(&self.telemetry);
         // The last spans have their own deadline.
         self.services.end().await;
         ShutdownComplete { forced: false }.emit(&self.telemetry);
-    }
-
-    /// Waits until every session's last frame is written. At the deadline each session's own timer
-    /// cuts it; only the writing remains.
-    async fn await_sessions(&self, deadline: Instant) {
-        self.sessions.close();
-        let _ = timeout_at((deadline + CUT_GRACE).into(), self.sessions.wait()).await;
     }
 
     fn serve_admin(&self, admin: Admin) {
@@ -215,7 +228,7 @@ impl Daemon {
             tasks.tracker.clone(),
             tasks.stop.clone(),
         );
-        tasks.tracker.spawn(accept);
+        tasks.tracker.spawn(self.accepting.clone().run_until_cancelled_owned(accept));
     }
 
     fn reception<D: Dial>(&self, config: &Config, dialer: Arc<D>) -> Reception<D> {

@@ -18,6 +18,7 @@ use tokio::sync::oneshot;
 
 use session::audio::AudioFormat;
 use session::counts::Count;
+use session::drain::DrainTimes;
 use session::fact::{ConnectionDied, Fact};
 use session::trace::TraceContext;
 use session::{Endpoint, SessionId};
@@ -146,9 +147,9 @@ impl LiveSession {
         history.recorder.record(now.saturating_duration_since(self.opened_at), fact);
     }
 
-    /// Notifies the session that shutdown has started and cuts at `deadline`. Only the first call counts.
-    pub fn begin_drain(&self, deadline: Instant) {
-        self.calls.drain(deadline);
+    /// Notifies the session that shutdown has started. Only the first call counts.
+    pub fn begin_drain(&self, times: DrainTimes) {
+        self.calls.drain(times);
     }
 
     /// Asks the session's task for an inspection. The answer is an error if too many are pending or

@@ -21,8 +21,8 @@ enum Command {
     ///
     /// The API key is read from the file in upstream.api_key_file, or from DEEPGRAM_API_KEY. SIGTERM
     /// and SIGINT drain: every session gets its last results, until drain.timeout; a second signal
-    /// exits immediately. Exit codes: 0 after a drain, 1 after a second signal or a failure, 2 for
-    /// usage or configuration errors.
+    /// exits immediately. SIGHUP is ignored. Exit codes: 0 after a drain, 1 after a second signal or
+    /// a failure, 2 for usage or configuration errors.
     Run(configuration::Args),
     /// See what it does in 45 seconds: emulated Deepgram, sidecar, and a real recording.
     #[cfg(feature = "emulator")]

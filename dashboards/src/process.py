@@ -84,6 +84,29 @@ def resources() -> list:
             units.Seconds,
             buckets("session_drain_seconds"),
         ),
+        bars(
+            "What shutdown came to",
+            "Sessions ended by shutdown. `flushed`: all of their audio was answered; `incomplete`: some of it was not; "
+            "`cut`: drain.timeout ended them.",
+            units.Short,
+            Query(total(increase("session_receipts_total"), "flush"), "{{flush}}"),
+            links=[to.to_logs()],
+        ),
+        bars(
+            "Last frames in shutdown",
+            "Whether applications read FINISHED. `unread`: they closed their socket without; `unsent`: they had left "
+            "before, or did not read.",
+            units.Short,
+            Query(total(increase("session_receipts_total"), "last_frame"), "{{last_frame}}"),
+            links=[to.to_logs()],
+        ),
+        bars(
+            "Audio that shutdown lost",
+            "Audio read before a shutdown's CloseStream that never became text. Zero is normal.",
+            units.Seconds,
+            Query(total(increase("session_unflushed_seconds_total"), "pod"), "{{pod}}"),
+            links=[to.to_pod(NAME)],
+        ),
     ]
 
 

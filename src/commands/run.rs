@@ -10,7 +10,7 @@ use super::configuration::{Args, EXIT_USAGE};
 use crate::config::key::KeyStore;
 use crate::config::{self, Collector, Config};
 use crate::daemon::{self, Daemon};
-use crate::telemetry::event::{ConfigLoaded, Emit, ShutdownComplete};
+use crate::telemetry::event::{ConfigLoaded, Emit, HangupIgnored, ShutdownComplete};
 use crate::telemetry::log::{self, LogHandle};
 use crate::telemetry::otlp::SpanExport;
 use crate::telemetry::{SeriesLimits, Telemetry};
@@ -81,7 +81,7 @@ async fn serve(
     spans: Option<SpanExport>,
     log: LogHandle,
 ) -> anyhow::Result<ExitCode> {
-    let mut signals = Signals::new().context("cannot listen for signals")?;
+    let mut signals = Signals::new(telemetry.clone()).context("cannot listen for signals")?;
     let daemon = Daemon::start(config, keys, telemetry.clone(), spans, Some(log)).await?;
     signals.next().await;
     tokio::select! {
@@ -94,24 +94,32 @@ async fn serve(
     }
 }
 
-/// SIGTERM and SIGINT, which mean the same.
+/// SIGTERM and SIGINT, which mean the same; SIGHUP, which means nothing, would otherwise kill.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hangup: Signal,
+    telemetry: Telemetry,
 }
 
 impl Signals {
-    fn new() -> std::io::Result<Self> {
+    fn new(telemetry: Telemetry) -> std::io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+            telemetry,
         })
     }
 
+    /// The next signal to end.
     async fn next(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hangup.recv() => HangupIgnored.emit(&self.telemetry),
+            }
         }
     }
 }

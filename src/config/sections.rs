@@ -250,6 +250,10 @@ section! {
         /// How long sessions may take to end after SIGTERM. Shorter than Kubernetes' default grace
         /// period of 30 s, so that the daemon exits before it is killed.
         timeout: Duration = seconds(25), within(Duration::ZERO..=DAY);
+        /// How long live applications may go on after `draining`, before their sessions are ended: for
+        /// pods whose containers all get SIGTERM at once, as long as the application takes to send
+        /// FINISH. Part of `drain.timeout`, and shorter. 0s: not at all.
+        linger: Duration = Duration::ZERO, within(Duration::ZERO..=DAY);
     }
 }
 
@@ -269,6 +273,13 @@ impl Config {
                 keys: &[&["upstream", "url"], &["upstream", "allow_plaintext"]],
                 message: "ws:// sends key and audio in the clear; use wss://, or set \
                           upstream.allow_plaintext to true",
+            });
+        }
+        if !self.drain.linger.is_zero() && self.drain.linger >= self.drain.timeout {
+            found.push(Contradiction {
+                keys: &[&["drain", "linger"], &["drain", "timeout"]],
+                message: "must be shorter than drain.timeout, which it is part of; lower it, or \
+                          raise drain.timeout and the pod's grace period",
             });
         }
         found

@@ -41,7 +41,7 @@ telemetry:
   logs:    {format: json, level: info}
   otlp:    {endpoint: null, protocol: http, sample_ratio: 1.0}
   metrics: {per_session_max: 1000, per_session_linger: 60s}
-drain:     {timeout: 25s}
+drain:     {timeout: 25s, linger: 0s}
 "#;
 
 struct Setup {
@@ -382,6 +382,16 @@ fn plaintext_takes_two_settings() {
     assert!(setup.message().contains("upstream.allow_plaintext to true"));
     let setup = setup.variable("DEEPGRAM_SIDECAR_UPSTREAM_ALLOW_PLAINTEXT", "true");
     assert_eq!(setup.load().unwrap().upstream.url.scheme(), "ws");
+}
+
+#[test]
+fn lingering_is_part_of_the_drain() {
+    let setup = Setup::file("drain:\n  timeout: 25s\n  linger: 25s\n");
+    assert_eq!(setup.mistakes(), [at(3, "drain.linger")]);
+    assert!(setup.message().contains("shorter than drain.timeout"));
+    let setup = setup.variable("DEEPGRAM_SIDECAR_DRAIN_LINGER", "24s");
+    assert_eq!(setup.load().unwrap().drain.linger, Duration::from_secs(24));
+    assert!(Setup::file("drain: {timeout: 0s}\n").load().is_ok());
 }
 
 #[test]

@@ -2,8 +2,32 @@
 
 use std::task::{Context, Poll};
 
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
+use tokio::net::UnixStream;
+
 use crate::live::LiveSession;
+use session::drain::LastFrame;
 use session::{AppFrame, AppInput};
+
+/// An application's byte stream.
+pub trait AppStream: AsyncRead + AsyncWrite + Unpin {
+    /// Whether the kernel holds something that has not been read. The runtime may not have heard of
+    /// it yet, so a read that has nothing proves nothing.
+    fn has_unread(&self) -> bool;
+}
+
+impl AppStream for UnixStream {
+    fn has_unread(&self) -> bool {
+        rustix::io::ioctl_fionread(self).is_ok_and(|bytes| bytes > 0)
+    }
+}
+
+/// For tests and benchmarks: in memory, a read that has nothing is proof.
+impl AppStream for DuplexStream {
+    fn has_unread(&self) -> bool {
+        false
+    }
+}
 
 /// What a session's driver needs of its application. Everything is polled, nothing waits: a write
 /// that blocks is an input like any other.
@@ -20,6 +44,10 @@ pub trait App {
     /// What has been read along with the last input, so that all of it leaves in one write.
     fn next_buffered(&mut self) -> Option<AppInput>;
 
+    /// Whether its socket holds nothing to read, and no frame is half read. It is asked after
+    /// [`App::poll_input`] had nothing, and tells what the kernel says.
+    fn is_emptied(&self) -> bool;
+
     /// Hands a frame in for writing.
     fn send(&mut self, frame: &AppFrame, session: &LiveSession);
 
@@ -34,6 +62,10 @@ pub trait App {
 
     /// Bytes that wait to be written.
     fn unwritten_bytes(&self) -> usize;
+
+    /// What is known of its last frame, once that has been handed in and nothing is left to write;
+    /// `None` if only its end of stream can tell.
+    fn last_frame(&self) -> Option<LastFrame>;
 
     /// Ends the session's use of the stream.
     fn into_stream(self) -> Self::Stream;

@@ -12,10 +12,11 @@ use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_util::io::poll_read_buf;
 
-use super::app::App;
+use super::app::{App, AppStream};
 use super::payload::{self, bad_frame};
 use crate::live::LiveSession;
 use protocol::frame::{AppFrameType, Decoder, Frame, Header};
+use session::drain::LastFrame;
 use session::{AppFrame, AppInput, Endpoint, ErrorCode, Refusal};
 
 /// Room for a read between frames. It is on the stack, so that a session which waits for its
@@ -174,7 +175,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AppSocket<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> App for AppSocket<S> {
+impl<S: AppStream> App for AppSocket<S> {
     type Stream = S;
 
     fn poll_input(&mut self, cx: &mut Context<'_>, wants_input: bool) -> Poll<AppInput> {
@@ -242,6 +243,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> App for AppSocket<S> {
         }
     }
 
+    fn is_emptied(&self) -> bool {
+        !self.decoder.is_inside_frame(&self.inbound) && !self.stream.has_unread()
+    }
+
     fn send(&mut self, frame: &AppFrame, session: &LiveSession) {
         if self.writer != Writer::Gone {
             payload::write(frame, session, &mut self.outbound);
@@ -271,6 +276,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> App for AppSocket<S> {
 
     fn unwritten_bytes(&self) -> usize {
         self.outbound.len()
+    }
+
+    fn last_frame(&self) -> Option<LastFrame> {
+        match (self.writer, self.reader) {
+            (Writer::Gone, _) => Some(LastFrame::Unsent),
+            // Its end of stream came before.
+            (_, Reader::Eof) => Some(LastFrame::Unknown),
+            _ => None,
+        }
     }
 
     fn into_stream(self) -> S {

@@ -10,6 +10,7 @@ use std::time::Instant;
 use futures_util::task::AtomicWaker;
 use tokio::sync::oneshot;
 
+use session::drain::DrainTimes;
 use session::machine::{Snapshot, Timer};
 
 /// Maximum inspections waiting for one session.
@@ -29,8 +30,8 @@ pub struct Inspection {
 /// A request to a session.
 #[derive(Debug)]
 pub enum Call {
-    /// Shutdown has started and cuts at this time.
-    Drain(Instant),
+    /// Shutdown has started, and does what when.
+    Drain(DrainTimes),
     Inspect(Vec<oneshot::Sender<Inspection>>),
 }
 
@@ -44,15 +45,15 @@ struct Inspectors {
 
 #[derive(Debug, Default)]
 pub(super) struct Calls {
-    deadline: OnceLock<Instant>,
+    drain: OnceLock<DrainTimes>,
     is_inspected: AtomicBool,
     inspectors: Mutex<Inspectors>,
     waker: AtomicWaker,
 }
 
 impl Calls {
-    pub(super) fn drain(&self, deadline: Instant) {
-        let _ = self.deadline.set(deadline);
+    pub(super) fn drain(&self, times: DrainTimes) {
+        let _ = self.drain.set(times);
         self.waker.wake();
     }
 
@@ -88,8 +89,8 @@ impl Calls {
     }
 
     fn take(&self, wants_drain: bool) -> Option<Call> {
-        if wants_drain && let Some(deadline) = self.deadline.get() {
-            return Some(Call::Drain(*deadline));
+        if wants_drain && let Some(times) = self.drain.get() {
+            return Some(Call::Drain(*times));
         }
         // A plain load first: it is checked every turn, and almost never set.
         let is_inspected = self.is_inspected.load(Acquire) && self.is_inspected.swap(false, AcqRel);

@@ -22,8 +22,10 @@ use crate::upstream::dial::Dial;
 use crate::upstream::timestamps;
 use session::bound::APP_UNWRITTEN_BYTES_MAX;
 use session::counts::Count;
+use session::drain::{Drained, LastFrame};
 use session::fact::{Fact, Observer};
 use session::machine::{Output, Session};
+use session::summary::Outcome;
 use session::{AppFrame, AppInput, ConnectionId, TimeMap, UpstreamInput};
 
 /// After so many inputs from the sockets in a row the clock is looked at first, so that a flood
@@ -49,6 +51,8 @@ pub struct Driver<A, D: Dial, O> {
     slot: Option<Slot>,
     observer: O,
     draining: bool,
+    /// How the session ended, if shutdown ended it.
+    drained: Option<(Outcome, Drained)>,
     streak: u32,
     /// A pause of ours whose deadlines have not been handled.
     pause: Option<Pause>,
@@ -60,6 +64,16 @@ enum Pause {
     CatchingUp(Pin<Box<Sleep>>),
     /// What has come shows on the sockets.
     CaughtUp,
+}
+
+/// What is left of a session that is over.
+pub struct Ended<S> {
+    /// The application's, to be closed with care.
+    pub stream: S,
+    /// How it ended, if shutdown ended it.
+    pub drained: Option<(Outcome, Drained)>,
+    /// What is known of its last frame; `None` if only the application's end of stream can tell.
+    pub last_frame: Option<LastFrame>,
 }
 
 /// A session whose task answers calls until this is dropped.
@@ -106,19 +120,22 @@ where
             slot: Some(slot),
             observer,
             draining: false,
+            drained: None,
             streak: 0,
             pause: None,
         }
     }
 
-    /// Runs the session to its last frame and gives the application's stream back. Boxed: a future
-    /// keeps room for its arguments and for its own variables, so it would hold the driver twice.
-    pub async fn run(mut self: Box<Self>) -> A::Stream {
+    /// Runs the session to its last frame. Boxed: a future keeps room for its arguments and for its
+    /// own variables, so it would hold the driver twice.
+    pub async fn run(mut self: Box<Self>) -> Ended<A::Stream> {
         loop {
             self.perform();
             self.publish();
             if self.machine.is_closed() {
-                return self.app.into_stream();
+                let last_frame = self.app.last_frame();
+                let drained = self.drained;
+                return Ended { stream: self.app.into_stream(), drained, last_frame };
             }
             let input = poll_fn(|cx| self.poll_input(cx)).await;
             self.handle(input);
@@ -144,8 +161,12 @@ where
         if let Poll::Ready(input) = self.poll_upstream(cx) {
             return Poll::Ready(input);
         }
-        if let Poll::Ready(input) = self.app.poll_input(cx, self.machine.wants_app_input()) {
+        let wants_input = self.machine.wants_app_input();
+        if let Poll::Ready(input) = self.app.poll_input(cx, wants_input) {
             return Poll::Ready(Input::App(input));
+        }
+        if wants_input && self.machine.wants_emptied() && self.app.is_emptied() {
+            return Poll::Ready(Input::App(AppInput::Emptied));
         }
         // Both sockets are empty: there is no flood.
         self.streak = 0;
@@ -185,9 +206,9 @@ where
             self.pause = None;
         }
         match input {
-            Input::Call(Call::Drain(deadline)) => {
+            Input::Call(Call::Drain(times)) => {
                 self.draining = true;
-                self.machine.handle_drain(now, deadline);
+                self.machine.handle_drain(now, times);
             }
             Input::Call(Call::Inspect(inspectors)) => {
                 let answer = self.inspection(now);
@@ -242,7 +263,10 @@ where
         }
         self.observer.record(&fact);
         match &fact {
-            Fact::SessionEnded(ended) => self.leave(ended.summary.cut),
+            Fact::SessionEnded(ended) => {
+                self.drained = ended.drained.map(|drained| (ended.summary.outcome, drained));
+                self.leave(ended.summary.cut);
+            }
             // Nothing has been sent for a while: most idle sessions stay idle.
             Fact::KeepaliveSent(_) => self.app.rest(),
             _ => {}

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::driver::Driver;
 use crate::drain::Drain;
-use crate::ipc::app::App;
+use crate::ipc::app::{App, AppStream};
 use crate::ipc::open::{self, Open};
 use crate::ipc::payload;
 use crate::ipc::socket::{AppSocket, PreOpen};
@@ -21,10 +21,11 @@ use crate::live::LiveSession;
 use crate::live::registry::{Registry, Slot};
 use crate::telemetry::Telemetry;
 use crate::telemetry::event::{
-    AppRejected, Emit, OpenMissed, SessionRejected, TraceparentMalformed,
+    AppRejected, Emit, OpenMissed, SessionReceipt, SessionRejected, TraceparentMalformed,
 };
 use crate::telemetry::label::UnopenedCause;
 use crate::upstream::dial::Dial;
+use session::drain::{LastFrame, Receipt};
 use session::machine::{Session, draining_refusal};
 use session::{ErrorCode, Refusal, SessionConfig, SessionId};
 
@@ -33,7 +34,7 @@ const UNOPENED_EXTRA: usize = 128;
 
 /// How much is read and discarded after the last frame, so that an application in the middle of a
 /// write can still read why.
-const LINGER: Duration = Duration::from_secs(1);
+pub const LINGER: Duration = Duration::from_secs(1);
 const LINGER_BYTES_MAX: u64 = 1 << 20;
 
 /// How long an application may take to read the frame that refuses it.
@@ -164,19 +165,19 @@ impl<D: Dial> Reception<D> {
     /// Serves one connection until it ends.
     pub async fn serve<S>(&self, stream: S, peer: Option<Peer>)
     where
-        S: AsyncRead + AsyncWrite + Unpin,
+        S: AppStream,
     {
         let _active = self.telemetry.app_connection();
         // Once shutdown has started, nothing can become a session, so it need not wait for these.
-        let session = self.drain.deadline().is_none().then(|| self.sessions.token());
+        let _session = self.drain.times().is_none().then(|| self.sessions.token());
         let mut socket = AppSocket::new(stream, self.frame_bytes_max);
-        let stream = match self.receive(&mut socket, peer).await {
-            Ok((open, slot)) => Some(self.session(socket, open, slot).await),
-            Err(rejection) => self.reject(socket.into_stream(), rejection).await,
-        };
-        drop(session);
-        if let Some(stream) = stream {
-            linger(stream).await;
+        match self.receive(&mut socket, peer).await {
+            Ok((open, slot)) => self.session(socket, open, slot).await,
+            Err(rejection) => {
+                if let Some(stream) = self.reject(socket.into_stream(), rejection).await {
+                    linger(stream).await;
+                }
+            }
         }
     }
 
@@ -187,7 +188,7 @@ impl<D: Dial> Reception<D> {
         peer: Option<Peer>,
     ) -> Result<(Open, Slot), Rejection>
     where
-        S: AsyncRead + AsyncWrite + Unpin,
+        S: AppStream,
     {
         if !self.peers.admit(peer) {
             return Err(Rejection::Connection(not_allowed(peer)));
@@ -224,26 +225,37 @@ impl<D: Dial> Reception<D> {
         }
     }
 
-    /// Runs a session; returns the application's stream.
-    async fn session<S>(&self, socket: AppSocket<S>, open: Open, slot: Slot) -> S
+    /// Runs a session, and lets its application read the last frame.
+    async fn session<S>(&self, socket: AppSocket<S>, open: Open, slot: Slot)
     where
-        S: AsyncRead + AsyncWrite + Unpin,
+        S: AppStream,
     {
         let live = slot.session().clone();
         let observer = self.telemetry.session_within(live.clone(), open.traceparent);
         if open.traceparent_malformed {
             observer.span().in_scope(|| TraceparentMalformed.emit(&self.telemetry));
         }
-        if let Some(deadline) = self.drain.deadline() {
-            live.begin_drain(deadline);
+        if let Some(times) = self.drain.times() {
+            live.begin_drain(times);
         }
+        let span = observer.span().clone();
         let config = self.config_of(&open);
         let machine = Session::new(live.id.clone(), config, live.opened_at, seed());
         let query = Arc::from(open.query);
         let driver = Driver::new(machine, socket, self.dialer.clone(), query, slot, observer);
         // Not instrumented with the session's span, which would be entered for every frame: whatever
         // is told of a session is told by its observer, under that span.
-        Box::new(driver).run().await
+        let ended = Box::new(driver).run().await;
+        let last_frame = match ended.last_frame {
+            // The application has nothing more to say.
+            Some(known) => known,
+            None => linger(ended.stream).await,
+        };
+        if let Some((outcome, drained)) = ended.drained {
+            let receipt = Receipt { outcome, drained, last_frame };
+            self.drain.file(&receipt);
+            span.in_scope(|| SessionReceipt { receipt: &receipt }.emit(&self.telemetry));
+        }
     }
 
     fn config_of(&self, open: &Open) -> SessionConfig {
@@ -284,13 +296,19 @@ impl<D: Dial> Reception<D> {
     }
 }
 
-/// After its last frame the sidecar shuts down its writing side and keeps reading for a moment.
-async fn linger<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) {
+/// After its last frame the sidecar shuts down its writing side and keeps reading for a moment. An
+/// application that closes its socket in time shows whether it has read everything: the kernel
+/// resets a connection that is closed with something unread.
+async fn linger<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) -> LastFrame {
     if stream.shutdown().await.is_err() {
-        return;
+        return LastFrame::Unknown;
     }
     let mut rest = stream.take(LINGER_BYTES_MAX);
-    let _ = timeout(LINGER, tokio::io::copy(&mut rest, &mut tokio::io::sink())).await;
+    match timeout(LINGER, tokio::io::copy(&mut rest, &mut tokio::io::sink())).await {
+        Ok(Ok(discarded)) if discarded < LINGER_BYTES_MAX => LastFrame::Read,
+        Ok(Err(_)) => LastFrame::Unread,
+        Ok(Ok(_)) | Err(_) => LastFrame::Unknown,
+    }
 }
 
 fn not_allowed(peer: Option<Peer>) -> Refusal {

@@ -21,10 +21,11 @@ pub use app::{
     AcceptFailed, AppRejected, FrameRefused, OpenMissed, SessionRejected, TraceparentMalformed,
 };
 pub use daemon::{
-    AdminAcceptFailed, AdminExchangeFailed, ConfigLoaded, DrainBegun, DrainEnded, KeyReloadFailed,
-    KeyReplaced, Listening, LogLevelChanged, Panicked, ShutdownComplete,
+    AdminAcceptFailed, AdminExchangeFailed, ConfigLoaded, DrainBegun, DrainEnded, HangupIgnored,
+    KeyReloadFailed, KeyReplaced, Listening, LogLevelChanged, Panicked, ShutdownComplete,
 };
 pub(super) use fact::FactEvent;
+pub use lifecycle::SessionReceipt;
 pub(super) use lifecycle::{FlightRecorded, SessionCancelled, SessionClosed, SessionOpened};
 pub(super) use line::{LogLine, Measure, NAMED_BY_FIELD};
 pub(super) use observation::Observed;

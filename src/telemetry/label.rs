@@ -4,6 +4,7 @@ use crate::config::LogLevel;
 use session::State;
 use session::close::DgCode;
 use session::death::{Class, Reason};
+use session::drain::{Flush, LastFrame};
 use session::fact::{EndCause, GapLevel, SkipCause, Stage, StallOutcome};
 use session::summary::Outcome;
 use session::{KeepaliveKind, LossCause, Side, Vocabulary};
@@ -65,8 +66,10 @@ labels!(
     Class,
     DgCode,
     EndCause,
+    Flush,
     GapLevel,
     KeepaliveKind,
+    LastFrame,
     LossCause,
     Outcome,
     Reason,

@@ -18,6 +18,7 @@ use super::*;
 use session::audio::AudioFormat;
 use session::death::{Death, Reason};
 use session::dial::DialPhases;
+use session::drain::{Drained, Flush};
 use session::fact::{
     Connected, ConnectionClosed, ConnectionDied, ConnectionEnd, Drops, EndCause, Fact, Observer,
     SessionEnded, Stage,
@@ -129,13 +130,21 @@ pub(super) fn summary() -> Summary {
     }
 }
 
+pub(super) fn drained() -> Drained {
+    Drained {
+        lasted: Duration::from_millis(1500),
+        flush: Flush::Incomplete,
+        unflushed: Some(Duration::from_millis(700)),
+    }
+}
+
 pub(super) fn session_ended() -> Fact {
     Fact::SessionEnded(Box::new(SessionEnded {
         summary: summary(),
         cause: Some(EndCause::AppLeft),
         send_gap_max: Duration::from_millis(5001),
         audio: Some(Duration::from_secs(3)),
-        drained_for: Some(Duration::from_millis(1500)),
+        drained: Some(drained()),
         finalizes_requested: 10,
         drops: Drops { empty_frames: 1, texts: 2, updates: 3, messages: 4 },
     }))

@@ -14,6 +14,7 @@ SCHEMA = json.loads((CHARTS / "deepgram-sidecar" / "values.schema.json").read_te
 # What the chart decides itself.
 OWN = {
     "ipc.socket", "ipc.max_sessions", "admin.listen", "upstream.api_key_file", "upstream.ca_file", "drain.timeout",
+    "drain.linger",
 }  # fmt: skip
 
 

@@ -8,7 +8,9 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 
-use crate::support::{App, Config, Emulator, Process, Sidecar, listen, sidecar_command, speech};
+use crate::support::{
+    App, Config, Emulator, Process, Sidecar, frame_bytes, listen, sidecar_command, speech,
+};
 
 /// A Deepgram that overhears CloseStream, so that a drain takes until somebody cuts it.
 async fn deaf_deepgram() -> Emulator {
@@ -80,6 +82,36 @@ async fn the_deadline_cuts_what_deepgram_does_not_finish_and_it_still_exits_with
     assert_eq!((summary.outcome.as_str(), summary.cut), ("drained", true));
     assert_exits(&mut sidecar, 0).await;
     assert_eq!(sidecar.session_end("cut").await["cut"], true);
+}
+
+#[tokio::test]
+async fn a_hangup_is_logged_and_changes_nothing() {
+    let emulator = Emulator::start().await;
+    let mut sidecar = Sidecar::start(&emulator).await;
+    let mut app = App::open(&sidecar, &listen("unmoved")).await;
+    sidecar.process.signal(Signal::HUP);
+    let ignored = sidecar.process.log().event("signal_ignored").await;
+    assert_eq!(ignored["signal"], "SIGHUP");
+    app.speak(1).await;
+    assert_eq!(app.finish().await.outcome, "finished");
+    sidecar.process.signal(Signal::TERM);
+    assert_exits(&mut sidecar, 0).await;
+}
+
+#[tokio::test]
+async fn a_live_application_may_go_on_and_finish_by_itself() {
+    let emulator = Emulator::start().await;
+    let mut sidecar = Config::dialing(&emulator).set("drain.linger", "20s").start().await;
+    let mut app = App::open(&sidecar, &listen("lingering")).await;
+    sidecar.process.signal(Signal::TERM);
+    app.event("draining").await;
+    app.speak(5).await;
+    let summary = app.finish().await;
+    assert_eq!((summary.outcome.as_str(), summary.audio.bytes_sent), ("finished", frame_bytes(5)));
+    drop(app);
+    assert_exits(&mut sidecar, 0).await;
+    let ended = sidecar.process.log().event("drain_end").await;
+    assert_eq!((&ended["sessions"], &ended["read"]), (&json!(1), &json!(1)));
 }
 
 #[tokio::test]

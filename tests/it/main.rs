@@ -20,6 +20,7 @@ mod operator;
 mod pauses;
 mod poison;
 mod prometheus;
+mod receipts;
 mod refusal;
 mod start;
 mod support;

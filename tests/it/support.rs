@@ -19,7 +19,7 @@ pub(crate) use app::{App, SAMPLES_PER_FRAME, frame_bytes, listen, speech};
 pub(crate) use collector::{Collector, Span};
 pub(crate) use emulator::Emulator;
 pub(crate) use metrics::Metrics;
-pub(crate) use process::{Process, memory_kib, run_to_exit};
+pub(crate) use process::{Process, memory_kib, run_to_exit, tool};
 pub(crate) use prometheus::{Labels, Prometheus, assert_promtool_finds_nothing};
 pub(crate) use sidecar::{Config, KEY, Sidecar, sidecar_command};
 pub(crate) use terminal::Terminal;

@@ -38,6 +38,9 @@ pub enum AppInput {
     WriteProgress,
     /// The kernel has taken all of it.
     WriteDrained,
+    /// The application's socket holds nothing to read, and no frame is half read: told only where it
+    /// is asked for, by [`Session::wants_emptied`](crate::machine::Session::wants_emptied).
+    Emptied,
 }
 
 /// Input from Deepgram's side.

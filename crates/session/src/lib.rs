@@ -12,6 +12,7 @@ mod config;
 pub mod counts;
 pub mod death;
 pub mod dial;
+pub mod drain;
 pub mod fact;
 mod frame;
 mod input;

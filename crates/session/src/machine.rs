@@ -17,6 +17,7 @@ mod backlog;
 mod books;
 mod connection;
 mod connections;
+mod drain;
 mod ending;
 mod ledger;
 mod segment;
@@ -29,6 +30,7 @@ mod upstream;
 use std::time::{Duration, Instant};
 
 use super::death::Death;
+use super::drain::DrainTimes;
 use super::fact::{EndCause, Fact};
 use super::{
     AppFrame, ConnectionId, Event, Observation, Outgoing, Refusal, SessionConfig, SessionId, State,
@@ -39,9 +41,10 @@ use backlog::Backlog;
 use books::Books;
 use connection::{Connection, Context, State as ConnectionState};
 use connections::Connections;
+use drain::Drain;
 use timer::SessionTimers;
 
-pub use ending::draining_refusal;
+pub use drain::{LAST_WRITE_MAX, draining_refusal};
 pub use snapshot::{ConnectionSnapshot, Snapshot};
 pub use timer::{ConnectionTimer, SessionTimer, Timer};
 
@@ -88,7 +91,7 @@ pub struct Session {
     first_death: Option<Death>,
     /// When the application's own messages were last written, on a connection that is over.
     idle_since: Instant,
-    draining_since: Option<Instant>,
+    drain: Option<Drain>,
 }
 
 /// Where the session is in its life.
@@ -176,7 +179,7 @@ impl Session {
             connections_up: 0,
             first_death: None,
             idle_since: now,
-            draining_since: None,
+            drain: None,
         };
         session.arm_segment(now);
         session.dial(now);
@@ -244,6 +247,8 @@ impl Session {
     /// connections, each in [`ConnectionTimer`]'s order, then the rest.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.handle_due(now, SessionTimer::Drain);
+        self.handle_due(now, SessionTimer::DrainLinger);
+        self.handle_due(now, SessionTimer::DrainRead);
         for id in self.connections.ids().into_iter().flatten() {
             while let Some(Some(event)) = self.with(now, id, Connection::handle_timeout) {
                 self.handle_connection(now, id, event);
@@ -253,15 +258,17 @@ impl Session {
         self.handle_due(now, SessionTimer::Segment);
     }
 
-    /// Shutdown has begun; it cuts at `deadline`.
-    pub fn handle_drain(&mut self, now: Instant, deadline: Instant) {
-        self.drain(now, deadline);
+    /// Shutdown has begun.
+    pub fn handle_drain(&mut self, now: Instant, times: DrainTimes) {
+        self.drain(now, times);
     }
 
     fn handle_due(&mut self, now: Instant, timer: SessionTimer) {
         let Some(deadline) = self.timers.take_due(timer, now) else { return };
         match timer {
             SessionTimer::Drain => self.drain_deadline(now),
+            SessionTimer::DrainLinger => self.read_out(now),
+            SessionTimer::DrainRead => self.drain_close(now),
             SessionTimer::AppWrite => self.app_write_deadline(now, now.duration_since(deadline)),
             SessionTimer::Segment => self.end_segment(now),
         }

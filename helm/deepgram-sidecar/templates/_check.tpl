@@ -14,6 +14,9 @@
 {{- if and .Values.shutdown.graceSeconds (lt (int .Values.shutdown.graceSeconds) $least) -}}
 {{- printf "shutdown.graceSeconds is %d, but shutting down the application, the drain and 5 s for the last log lines take up to %d: raise it, or lower shutdown.appSeconds or shutdown.drainSeconds." (int .Values.shutdown.graceSeconds) $least | fail -}}
 {{- end -}}
+{{- if and .Values.shutdown.lingerSeconds (ge (int .Values.shutdown.lingerSeconds) (int .Values.shutdown.drainSeconds)) -}}
+{{- printf "shutdown.lingerSeconds is %d, which leaves nothing of shutdown.drainSeconds (%d) to get the last results: lower it, or raise shutdown.drainSeconds." (int .Values.shutdown.lingerSeconds) (int .Values.shutdown.drainSeconds) | fail -}}
+{{- end -}}
 {{- range .Values.env -}}
 {{- if or (eq .name "DEEPGRAM_API_KEY") (hasPrefix "DEEPGRAM_SIDECAR_" .name) -}}
 {{- printf "env has %s, which would silently override the chart's own setting: use config, or apiKey for the key." .name | fail -}}

@@ -22,6 +22,9 @@ admin:
   listen: {{ include "deepgram-sidecar.adminAddress" . | quote }}
 drain:
   timeout: {{ .Values.shutdown.drainSeconds }}s
+  {{- if .Values.shutdown.lingerSeconds }}
+  linger: {{ .Values.shutdown.lingerSeconds }}s
+  {{- end }}
 {{- if or (include "deepgram-sidecar.wantsKey" .) .Values.upstreamCA.configMapName }}
 upstream:
   {{- if include "deepgram-sidecar.wantsKey" . }}

@@ -74,7 +74,7 @@ deepgram-sidecar/config-checksum: {{ include "deepgram-sidecar.config" . | sha25
 {{- default (include "deepgram-sidecar.graceSecondsLeast" .) .Values.shutdown.graceSeconds | int -}}
 {{- end -}}
 
-{{/* After the drain the sidecar has 1 s for last frames, 3 s for last spans and 1 s for pending admin responses. */}}
+{{/* After the drain the sidecar has 1.5 s for last frames to be written and read, then 3 s for last spans and pending admin responses. */}}
 {{- define "deepgram-sidecar.graceSecondsLeast" -}}
 {{- add .Values.shutdown.appSeconds .Values.shutdown.drainSeconds 5 -}}
 {{- end -}}

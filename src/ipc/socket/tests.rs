@@ -1,7 +1,9 @@
+use std::io::Write;
 use std::task::Waker;
 
 use bytes::BufMut;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::net::UnixStream;
 
 use std::sync::Arc;
 
@@ -35,7 +37,7 @@ fn poll(socket: &mut AppSocket<DuplexStream>) -> Poll<AppInput> {
     socket.poll_input(&mut Context::from_waker(Waker::noop()), true)
 }
 
-async fn next(socket: &mut AppSocket<DuplexStream>) -> AppInput {
+async fn next<S: AppStream>(socket: &mut AppSocket<S>) -> AppInput {
     poll_fn(|cx| socket.poll_input(cx, true)).await
 }
 
@@ -238,6 +240,35 @@ async fn what_an_application_sent_before_it_left_is_read_although_nothing_can_be
         panic!("{inputs:?}")
     };
     assert_eq!(audio, "last words");
+}
+
+#[tokio::test]
+async fn what_only_the_kernel_knows_of_is_not_empty_and_nor_is_half_a_frame() {
+    let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+    ours.set_nonblocking(true).unwrap();
+    let mut socket = AppSocket::new(UnixStream::from_std(ours).unwrap(), FRAME_BYTES_MAX);
+    socket.opened(Endpoint::V1Listen);
+    let poll = |socket: &mut AppSocket<UnixStream>| {
+        socket.poll_input(&mut Context::from_waker(Waker::noop()), true)
+    };
+    assert!(poll(&mut socket).is_pending() && socket.is_emptied());
+    let frame = bytes_of(0x02, b"last words");
+    (&theirs).write_all(&frame[..7]).unwrap();
+    // The runtime has had no time to hear of it.
+    assert!(poll(&mut socket).is_pending() && !socket.is_emptied());
+    let half = poll_fn(|cx| {
+        let polled = socket.poll_input(cx, true);
+        if polled.is_pending() && !socket.stream.has_unread() {
+            assert!(!socket.is_emptied(), "half a frame has been read");
+            return Poll::Ready(());
+        }
+        assert!(polled.is_pending());
+        Poll::Pending
+    });
+    half.await;
+    (&theirs).write_all(&frame[7..]).unwrap();
+    assert!(matches!(next(&mut socket).await, AppInput::Audio(_)));
+    assert!(socket.is_emptied());
 }
 
 fn live() -> Arc<LiveSession> {

@@ -30,6 +30,7 @@ use client::{Client, Incoming, OpenRequest, Summary};
 use emulator::{Emulator, Script, Settings, position};
 use session::counts::Count;
 use session::dial::{DialFailure, DialPhases};
+use session::drain::{DrainTimes, Flush, LastFrame};
 use session::{Endpoint, SessionId, State};
 
 /// 100 ms of 16 kHz linear16.
@@ -105,6 +106,13 @@ impl Rig {
         client.open(&request).await.unwrap();
         client.opened().await.unwrap();
         client
+    }
+
+    /// Shutdown begins.
+    fn drain(&self) {
+        let now = clock::now();
+        let times = DrainTimes { linger_until: now, deadline: now + Duration::from_secs(25) };
+        self.reception.drain.begin(times, &self.reception.registry);
     }
 
     fn emulator(&self) -> &Emulator {
@@ -329,7 +337,10 @@ async fn an_application_that_has_read_is_not_judged_by_a_pause_of_ours() {
 }
 
 /// A session of a driver alone.
-fn driven<D: Dial>(app: DuplexStream, dialer: D) -> (Arc<LiveSession>, JoinSet<DuplexStream>) {
+fn driven<D: Dial>(
+    app: DuplexStream,
+    dialer: D,
+) -> (Arc<LiveSession>, JoinSet<Ended<DuplexStream>>) {
     let (live, driver) = driver(app, dialer);
     let mut session = JoinSet::new();
     session.spawn(driver.run());
@@ -381,8 +392,7 @@ async fn a_session_answers_whoever_looks_closely() {
     assert!((4_000..=5_000).contains(&due_in.as_millis()), "{due_in:?}");
     assert_eq!(live.events()[0].count, 1);
     // It goes on, also after shutdown has begun.
-    let deadline = clock::now() + Duration::from_secs(25);
-    rig.reception.drain.begin(deadline, &rig.reception.registry);
+    rig.drain();
     let inspection = live.inspect().await;
     let has_drain = |it: Inspection| it.deadlines.iter().any(|(it, _)| it.as_str() == "drain");
     assert!(inspection.is_err() || has_drain(inspection.unwrap()));
@@ -410,14 +420,56 @@ async fn shutdown_delivers_the_last_words_and_says_so() {
     let mut rig = Rig::plain();
     let mut client = rig.open().await;
     let end = speak(&mut client, 0, Duration::from_secs(2)).await;
-    let deadline = clock::now() + Duration::from_secs(25);
-    rig.reception.drain.begin(deadline, &rig.reception.registry);
+    rig.drain();
     let summary = client.finished().await.unwrap();
     assert_eq!((summary.outcome.as_str(), summary.cut), ("drained", false));
     assert_eq!(rig.emulator().observed().positions().never(end), []);
     let mut late = rig.connect();
     let Some(Incoming::Error(refusal)) = late.next().await.unwrap() else { panic!("let in") };
     assert_eq!(refusal.code, "draining");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_written_before_shutdown_and_not_yet_read_becomes_text() {
+    let mut rig = Rig::plain();
+    let mut client = rig.open().await;
+    let spoken = speak(&mut client, 0, Duration::from_secs(2)).await;
+    // Nobody else runs meanwhile, so the sidecar hears of shutdown first.
+    for frame in 0..10 {
+        let from = spoken + frame * FRAME_SAMPLES as u64;
+        client.send_audio(&position::encode(from, FRAME_SAMPLES)).await.unwrap();
+    }
+    rig.drain();
+    let summary = client.finished().await.unwrap();
+    assert_eq!((summary.outcome.as_str(), summary.audio.bytes_dropped), ("drained", 0));
+    let end = spoken + 10 * FRAME_SAMPLES as u64;
+    assert_eq!(rig.emulator().observed().positions().never(end), []);
+}
+
+/// Whether an application reads its last frame, and what its receipt says.
+async fn last_frame_of(leave: impl AsyncFnOnce(InMemoryClient)) -> LastFrame {
+    let mut rig = Rig::plain();
+    let client = rig.open().await;
+    rig.drain();
+    leave(client).await;
+    while rig.connections.join_next().await.is_some() {}
+    let tally = rig.reception.drain.tally();
+    assert_eq!((tally.sessions(), tally.flushes(Flush::Flushed)), (1, 1));
+    let told = |it: &LastFrame| tally.last_frames(*it) == 1;
+    LastFrame::ALL.into_iter().find(told).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_receipt_says_whether_the_last_frame_was_read() {
+    let reads = async |mut client: InMemoryClient| drop(client.finished().await.unwrap());
+    assert_eq!(last_frame_of(reads).await, LastFrame::Read);
+    let leaves = async |client: InMemoryClient| drop(client);
+    assert_eq!(last_frame_of(leaves).await, LastFrame::Unsent);
+    let stays = async |mut client: InMemoryClient| {
+        client.finished().await.unwrap();
+        sleep(Duration::from_secs(2)).await;
+    };
+    assert_eq!(last_frame_of(stays).await, LastFrame::Unknown);
 }
 
 /// Long streaming once made the clock go before what the sockets held.

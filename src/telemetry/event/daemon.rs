@@ -9,10 +9,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::Emit;
+use super::line::LogLine;
 use crate::config::LogLevel;
 use crate::telemetry::label::{KeyReload, Queue};
 use crate::telemetry::{REVISION, Telemetry, VERSION};
 use session::bound::{APP_UNWRITTEN_BYTES_MAX, BACKLOG_BYTES_MAX, MESSAGE_BYTES_MAX};
+use session::drain::{Flush, LastFrame, Tally};
+use session::members::{Members, Visitor};
 use session::millis;
 
 /// The configuration was loaded.
@@ -120,6 +123,20 @@ impl Emit for LogLevelChanged {
     }
 }
 
+/// SIGHUP came: it means nothing to the daemon, and must not end it.
+#[derive(Clone, Copy, Debug)]
+pub struct HangupIgnored;
+
+impl Emit for HangupIgnored {
+    fn emit(&self, _telemetry: &Telemetry) {
+        tracing::info!(
+            name: "signal_ignored",
+            signal = "SIGHUP",
+            "SIGHUP ignored; the configuration is read at startup only, so restart to change it"
+        );
+    }
+}
+
 /// Shutdown has started.
 #[derive(Clone, Copy, Debug)]
 pub struct DrainBegun {
@@ -127,6 +144,8 @@ pub struct DrainBegun {
     pub sessions: usize,
     /// How long they may take.
     pub deadline: Duration,
+    /// How long live applications go on.
+    pub linger: Duration,
 }
 
 impl Emit for DrainBegun {
@@ -135,6 +154,7 @@ impl Emit for DrainBegun {
             name: "drain_begin",
             sessions = self.sessions,
             deadline_ms = millis(self.deadline),
+            linger_ms = millis(self.linger),
             "shutting down: no new sessions"
         );
     }
@@ -146,21 +166,35 @@ pub struct DrainEnded {
     pub duration: Duration,
     /// Sessions that the deadline cut.
     pub cut: usize,
+    /// The sessions' receipts.
+    pub tally: Tally,
+}
+
+impl Members for DrainEnded {
+    fn visit<'a>(&'a self, visitor: &mut Visitor<'_, 'a>) {
+        visitor.member("duration_ms", self.duration);
+        visitor.member("sessions", self.tally.sessions());
+        visitor.member("cut", self.cut);
+        visitor.member("incomplete", self.tally.flushes(Flush::Incomplete));
+        visitor.member("unflushed_ms", self.tally.unflushed);
+        for last_frame in LastFrame::ALL {
+            visitor.member(last_frame.as_str(), self.tally.last_frames(last_frame));
+        }
+    }
 }
 
 impl Emit for DrainEnded {
     fn emit(&self, _telemetry: &Telemetry) {
-        let duration_ms = millis(self.duration);
-        if self.cut == 0 {
-            tracing::info!(name: "drain_end", duration_ms, cut = self.cut, "all sessions ended");
+        let line = if self.cut > 0 {
+            let message =
+                "sessions cut by the deadline; raise drain.timeout and the pod's grace period";
+            LogLine::warn(message)
+        } else if self.tally.flushes(Flush::Incomplete) > 0 {
+            LogLine::warn("all sessions ended, some without all of their text")
         } else {
-            tracing::warn!(
-                name: "drain_end",
-                duration_ms,
-                cut = self.cut,
-                "sessions cut by the deadline; raise drain.timeout and the pod's grace period"
-            );
-        }
+            LogLine::info("all sessions ended")
+        };
+        line.write("drain_end", self);
     }
 }
 

@@ -11,6 +11,7 @@ use crate::telemetry::family::ObserveDuration;
 use crate::telemetry::label::Dropped;
 use session::State;
 use session::death::Class;
+use session::drain::{Flush, Receipt};
 use session::fact::{AppStalled, ConnectionDied, SessionEnded, SessionParked, SessionResumed};
 use session::members::{Members, Visitor};
 use session::summary::Outcome;
@@ -83,8 +84,9 @@ fn count_end(ended: &SessionEnded, telemetry: &Telemetry) {
     if let Some(audio) = ended.audio {
         session.audio.observe_duration(audio);
     }
-    if let Some(drained_for) = ended.drained_for {
-        session.drain.observe_duration(drained_for);
+    if let Some(drained) = ended.drained {
+        session.drain.observe_duration(drained.lasted);
+        session.unflushed.inc_by(drained.unflushed.unwrap_or_default().as_secs_f64());
     }
     let audio = &telemetry.metrics.audio;
     let drops = ended.drops;
@@ -92,6 +94,27 @@ fn count_end(ended: &SessionEnded, telemetry: &Telemetry) {
     audio.dropped[Dropped::Text].inc_by(drops.texts);
     audio.dropped[Dropped::Update].inc_by(drops.updates);
     audio.dropped[Dropped::Message].inc_by(drops.messages);
+}
+
+/// A session that shutdown has ended is over, and so is its application's connection. Emit it within
+/// the session's span.
+#[derive(Debug)]
+pub struct SessionReceipt<'a> {
+    pub receipt: &'a Receipt,
+}
+
+impl Emit for SessionReceipt<'_> {
+    fn emit(&self, telemetry: &Telemetry) {
+        let Receipt { drained, last_frame, .. } = self.receipt;
+        telemetry.metrics.session.receipts[(drained.flush, *last_frame)].inc();
+        let line = match drained.flush {
+            Flush::Flushed => LogLine::info("session ended by shutdown"),
+            Flush::Incomplete | Flush::Cut => {
+                LogLine::warn("session ended by shutdown without all of its text")
+            }
+        };
+        line.write_whole("session_receipt", self.receipt);
+    }
 }
 
 /// The members of the wide log line: the session's end, and what its summary does not contain.

@@ -10,8 +10,8 @@ use tracing::callsite::Identifier;
 /// would write several lines per session at once.
 const LINES_PER_SECOND: u32 = 50;
 
-/// Events without a limit: each session ends once, and its summary is guaranteed.
-const UNBOUNDED: [&str; 2] = ["session_end", "session_cancelled"];
+/// Events without a limit: each session ends once, and its summary and receipt are guaranteed.
+const UNBOUNDED: [&str; 3] = ["session_end", "session_cancelled", "session_receipt"];
 
 /// Counts lines by call site and name: facts share one call site per level. Names are a closed set,
 /// so the table is bounded by the program.

@@ -1,10 +1,11 @@
 //! Sessions: how many, how they end, and their totals.
 
-use prometheus::{Histogram, IntCounter, IntGauge};
+use prometheus::{Counter, Histogram, IntCounter, IntGauge};
 
 use crate::telemetry::family::{Children, Families, bounds};
 use crate::telemetry::label::RejectReason;
 use session::State;
+use session::drain::{Flush, LastFrame};
 use session::fact::EndCause;
 use session::summary::Outcome;
 
@@ -28,6 +29,8 @@ pub(crate) struct SessionMetrics {
     pub(crate) finalize_errors: Histogram,
     pub(crate) audio: Histogram,
     pub(crate) drain: Histogram,
+    pub(crate) receipts: Children<(Flush, LastFrame), IntCounter>,
+    pub(crate) unflushed: Counter,
     pub(crate) series: IntGauge,
     pub(crate) series_omitted: IntGauge,
     pub(crate) series_refused: IntCounter,
@@ -89,6 +92,14 @@ impl SessionMetrics {
                 "session_drain_seconds",
                 "Time from the start of shutdown to a session's end.",
                 bounds::DRAIN,
+            ),
+            receipts: families.counters(
+                "session_receipts_total",
+                "Sessions ended by shutdown, by what became of their audio and whether the application read its last frame.",
+            ),
+            unflushed: families.fraction(
+                "session_unflushed_seconds_total",
+                "Audio read before a shutdown's CloseStream that never became text, if the encoding has a known duration.",
             ),
             series: families.gauge(
                 "session_series",

@@ -74,9 +74,11 @@ session_duration_seconds histogram outcome
 session_finalize_errors histogram
 session_keepalives histogram
 session_max_send_gap_seconds histogram outcome
+session_receipts_total counter flush,last_frame
 session_series gauge
 session_series_omitted gauge
 session_series_refused_total counter
+session_unflushed_seconds_total counter
 sessions_aborted_total counter cause
 sessions_active gauge state
 sessions_cancelled_total counter

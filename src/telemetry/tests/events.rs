@@ -3,7 +3,8 @@
 use super::*;
 use crate::config::LogLevel;
 use crate::telemetry::event::*;
-use crate::telemetry::label::{KeyReload, UnopenedCause};
+use crate::telemetry::label::{KeyReload, Label, UnopenedCause};
+use session::drain::{LastFrame, Receipt, Tally};
 use session::{ErrorCode, Refusal};
 
 const MS: fn(u64) -> Duration = Duration::from_millis;
@@ -89,9 +90,21 @@ fn events_of_the_daemon() {
     let socket = std::path::Path::new("sidecar.sock");
     assert_event(Listening { socket, admin: None }, &[]);
     assert_event(LogLevelChanged { from: LogLevel::Info, to: LogLevel::Debug }, &[]);
-    assert_event(DrainBegun { sessions: 2, deadline: MS(25_000) }, &[]);
-    assert_event(DrainEnded { duration: MS(3), cut: 1 }, &[]);
+    assert_event(HangupIgnored, &[]);
+    assert_event(DrainBegun { sessions: 2, deadline: MS(25_000), linger: MS(5_000) }, &[]);
+    assert_event(DrainEnded { duration: MS(3), cut: 1, tally: Tally::default() }, &[]);
     assert_event(ShutdownComplete { forced: false }, &[]);
+}
+
+#[test]
+fn receipts() {
+    for (flush, last_frame) in <(Flush, LastFrame)>::all() {
+        let drained = Drained { flush, ..drained() };
+        let receipt = Receipt { outcome: Outcome::Drained, drained, last_frame };
+        let (flush, last_frame) = (flush.as_str(), last_frame.as_str());
+        let series = format!("session_receipts_total{{flush={flush},last_frame={last_frame}}}");
+        assert_event(SessionReceipt { receipt: &receipt }, &[(&series, 1.0)]);
+    }
 }
 
 #[test]

@@ -170,6 +170,7 @@ fn end_moves() -> Moves {
         ("session_audio_seconds_sum", 3.0),
         ("session_drain_seconds_count", 1.0),
         ("session_drain_seconds_sum", 1.5),
+        ("session_unflushed_seconds_total", 0.7),
         ("dropped_total{cause=empty,what=audio}", 1.0),
         ("dropped_total{cause=session_over,what=text}", 2.0),
         ("dropped_total{cause=session_over,what=update}", 3.0),

@@ -151,8 +151,8 @@ impl ChildSpans {
         self.unpark(at);
         let never = Failure::new(ended.summary.outcome.as_str(), "no connection to Deepgram");
         self.opened(at, Some(never));
-        if let Some(lasted) = ended.drained_for {
-            self.add(span::drain(at, lasted));
+        if let Some(drained) = ended.drained {
+            self.add(span::drain(at, drained));
         }
     }
 

@@ -10,6 +10,7 @@ use opentelemetry::{KeyValue, Value};
 
 use crate::telemetry::label::FinalizeError;
 use session::dial::DialPhases;
+use session::drain::Drained;
 use session::fact::{
     AudioLost, Connected, ConnectionClosed, ConnectionDied, DialFailed, Fact, FinalizeAnswered,
     FinalizeTimedOut, GapLevel, KeepaliveGap, LateEvidence, StallEnded,
@@ -112,8 +113,10 @@ pub(super) fn close(since: Duration, until: Duration) -> Described {
 }
 
 /// From the start of shutdown to the session's end.
-pub(super) fn drain(at: Duration, lasted: Duration) -> Described {
-    Described::internal("stt.session.drain", at, lasted)
+pub(super) fn drain(at: Duration, drained: Drained) -> Described {
+    Described::internal("stt.session.drain", at, drained.lasted)
+        .with_word("stt.drain", drained.flush)
+        .with_some("stt.drain.unflushed_ms", drained.unflushed.map(millis_value))
 }
 
 fn dial_failed(fact: &DialFailed, at: Duration) -> Described {

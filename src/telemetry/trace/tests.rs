@@ -13,11 +13,12 @@ use tokio::time::advance;
 use tracing_subscriber::layer::SubscriberExt;
 
 use super::*;
-use crate::telemetry::tests::{connected, died, live, session_ended};
+use crate::telemetry::tests::{connected, died, drained, live, session_ended};
 use crate::telemetry::{SessionTelemetry, Telemetry};
 use session::Observation;
 use session::death::Reason;
 use session::dial::{DialFailure, DialReason};
+use session::drain::Drained;
 use session::fact::*;
 use session::summary::Outcome;
 
@@ -121,7 +122,7 @@ fn ended(outcome: Outcome, death: bool) -> Fact {
     let Fact::SessionEnded(mut ended) = session_ended() else { unreachable!() };
     ended.summary.outcome = outcome;
     ended.summary.death.take_if(|_| !death);
-    ended.drained_for = None;
+    ended.drained = None;
     Fact::SessionEnded(ended)
 }
 
@@ -367,10 +368,12 @@ async fn shutdown_is_a_span_of_each_session_that_it_ended() {
     let setup = Setup::new(1.0);
     let session = setup.session(None);
     let Fact::SessionEnded(mut fact) = ended(Outcome::Drained, false) else { unreachable!() };
-    fact.drained_for = Some(S(3));
+    fact.drained = Some(Drained { lasted: S(3), ..drained() });
     session.after(S(10), Fact::SessionEnded(fact)).await;
     let drain = setup.exported.one("stt.session.drain");
     assert_eq!(lasted(&drain), S(3));
+    assert_eq!(value(&drain, "stt.drain.flush"), "incomplete".into());
+    assert_eq!(value(&drain, "stt.drain.unflushed_ms"), 700.into());
     assert_eq!(drain.end_time, setup.exported.one("stt.session").end_time);
 }
 

@@ -70,7 +70,7 @@ pub(super) async fn run_on_input(command: &mut Command, input: &str) -> Output {
 }
 
 /// The place of a program that `make tools` installs.
-pub(super) fn tool(path: &str) -> PathBuf {
+pub(crate) fn tool(path: &str) -> PathBuf {
     let tool = Path::new(env!("CARGO_MANIFEST_DIR")).join(".tools").join(path);
     assert!(tool.exists(), "{} is missing; run `make tools` first", tool.display());
     tool

@@ -4,6 +4,7 @@ use crate::members::{Members, Visitor};
 use std::time::Duration;
 
 use crate::LossCause;
+use crate::drain::Drained;
 use crate::summary::Summary;
 
 /// The keepalive budget was used up and the connection closed.
@@ -70,8 +71,8 @@ pub struct SessionEnded {
     pub send_gap_max: Duration,
     /// Audio received; `None` if the encoding has no known duration.
     pub audio: Option<Duration>,
-    /// Time since the start of shutdown; `None` without one.
-    pub drained_for: Option<Duration>,
+    /// What shutdown has come to; `None` without one.
+    pub drained: Option<Drained>,
     pub finalizes_requested: u64,
     /// What was dropped besides non-empty audio.
     pub drops: Drops,
@@ -83,7 +84,9 @@ impl Members for SessionEnded {
         visitor.word_if_any(self.cause);
         visitor.member("send_gap_max_ms", self.send_gap_max);
         visitor.member("audio_ms", self.audio);
-        visitor.member("drain_ms", self.drained_for);
+        visitor.member("drain_ms", self.drained.map(|it| it.lasted));
+        visitor.word_if_any(self.drained.map(|it| it.flush));
+        visitor.member("unflushed_ms", self.drained.and_then(|it| it.unflushed));
         visitor.member("finalizes_requested", self.finalizes_requested);
     }
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::connection::Connection;
 use super::timer::SessionTimer;
-use super::{Closing, Intent, Output, Phase, Route, Session};
+use super::{Closing, Intent, Output, Phase, Route, Session, drain};
 use crate::counts::Count;
 use crate::fact::{AppStalled, EndCause, Fact, SkipCause};
 use crate::{AppInput, ErrorCode, LossCause, Observation, Outgoing, Refusal, Side};
@@ -14,6 +14,12 @@ use crate::{AppInput, ErrorCode, LossCause, Observation, Outgoing, Refusal, Side
 impl Session {
     /// The application sent something, or its socket's state changed.
     pub fn handle_app(&mut self, now: Instant, input: AppInput) {
+        let bytes = drain::size_of(&input);
+        self.take_app(now, input);
+        self.count_read_out(now, bytes);
+    }
+
+    fn take_app(&mut self, now: Instant, input: AppInput) {
         match input {
             AppInput::Audio(audio) => self.app_audio(now, audio),
             AppInput::Text(text) => self.app_text(now, text),
@@ -26,6 +32,7 @@ impl Session {
             AppInput::WriteBlocked => self.app_write_blocked(now),
             AppInput::WriteProgress => self.app_write_progress(now),
             AppInput::WriteDrained => self.app_write_drained(now),
+            AppInput::Emptied => self.emptied(now),
         }
     }
 
@@ -110,7 +117,8 @@ impl Session {
 
     fn app_eof(&mut self, now: Instant) {
         self.app.eof = true;
-        if self.route() == Route::Dialing && !self.app.opened && self.intent.is_none() {
+        let is_cancelled = self.route() == Route::Dialing && !self.outlives_app();
+        if is_cancelled && !self.app.opened && self.intent.is_none() {
             self.deliver_error(now, left_while_dialing());
         }
         self.app_left(now);
@@ -143,7 +151,9 @@ impl Session {
         let abort = matches!(self.intent, Some(Intent::Abort(_)));
         match self.route() {
             Route::Open(id) => self.close_when_sent(now, id),
-            Route::Dialing if abort => self.end_unconnected(now, LossCause::AppGone),
+            Route::Dialing if abort && !self.outlives_app() => {
+                self.end_unconnected(now, LossCause::AppGone)
+            }
             // CloseStream is out. If audio waits for the next connection, that one is still dialled.
             Route::Closing(Closing::Park) if abort || !self.backlog.has_audio() => {
                 self.close_for_good();

@@ -1,4 +1,4 @@
-//! How a session ends: by its application, by a death, by shutdown.
+//! How a session ends: by its application, or by a death.
 
 use std::time::Instant;
 
@@ -71,7 +71,7 @@ impl Session {
     }
 
     /// Gives up what still waits for a connection.
-    fn drop_backlog(&mut self, cause: LossCause) -> (u64, u64) {
+    pub(super) fn drop_backlog(&mut self, cause: LossCause) -> (u64, u64) {
         let (mut frames, mut bytes, mut finalizes) = (0, 0, 0);
         while let Some(entry) = self.backlog.pop() {
             match entry {
@@ -123,62 +123,8 @@ impl Session {
         }
     }
 
-    /// Shutdown: what can still be flushed is, until the deadline.
-    pub(super) fn drain(&mut self, now: Instant, deadline: Instant) {
-        self.timers.set(SessionTimer::Drain, deadline);
-        self.draining_since.get_or_insert(now);
-        if self.phase == Phase::Ending {
-            return;
-        }
-        let deadline_ms = millis(deadline.saturating_duration_since(now));
-        self.deliver_event(now, Event::Draining { deadline_ms });
-        if self.intent.is_some() {
-            return;
-        }
-        self.intent = Some(Intent::Drain);
-        match self.route() {
-            Route::Open(id) => self.close_when_sent(now, id),
-            Route::Dialing if !self.backlog.has_audio() => self.drain_deadline(now),
-            Route::Closing(Closing::Park) if !self.backlog.has_audio() => self.close_for_good(),
-            Route::Dialing | Route::Closing(_) | Route::Ending => {}
-            Route::Parked | Route::Latched => self.end(now),
-        }
-    }
-
-    /// Shutdown waits no longer.
-    pub(super) fn drain_deadline(&mut self, now: Instant) {
-        if self.phase == Phase::Ending {
-            return self.abandon_app(now);
-        }
-        let cause = LossCause::DrainDeadline;
-        let mut unsent = self.unwritten_audio();
-        self.let_all_go(now, cause);
-        let kept = self.drop_backlog(cause);
-        unsent = (unsent.0 + kept.0, unsent.1 + kept.1);
-        if unsent.0 > 0 {
-            let (frames, bytes) = unsent;
-            self.deliver_event(now, Event::AudioDropped { frames, bytes, cause });
-        }
-        if !self.app.opened {
-            self.deliver_error(now, draining_refusal());
-        }
-        let outcome = match self.intent {
-            Some(Intent::Abort(_)) => Outcome::Aborted,
-            _ => Outcome::Drained,
-        };
-        self.end_as(now, outcome, self.app.opened || unsent.0 > 0);
-    }
-
-    /// Frames and bytes of audio that were sent and are not known to be with the kernel.
-    fn unwritten_audio(&self) -> (u64, u64) {
-        self.connections
-            .iter()
-            .map(Connection::unwritten)
-            .fold((0, 0), |(frames, bytes), it| (frames + it.audio_frames, bytes + it.audio_bytes))
-    }
-
     /// Lets go of every connection, up or not. The phase must move on.
-    fn let_all_go(&mut self, now: Instant, cause: LossCause) {
+    pub(super) fn let_all_go(&mut self, now: Instant, cause: LossCause) {
         for id in self.connections.ids().into_iter().flatten() {
             self.let_go(now, id, StreamEnd::Lost(cause));
         }
@@ -195,7 +141,7 @@ impl Session {
 
     /// The outcome of an abort or shutdown, which stands whatever its flush comes to, or else what
     /// a FINISH has led to.
-    fn outcome_or(&self, finished: Outcome) -> Outcome {
+    pub(super) fn outcome_or(&self, finished: Outcome) -> Outcome {
         match self.intent {
             Some(Intent::Abort(_)) => Outcome::Aborted,
             Some(Intent::Drain) => Outcome::Drained,
@@ -203,7 +149,7 @@ impl Session {
         }
     }
 
-    fn end_as(&mut self, now: Instant, outcome: Outcome, cut: bool) {
+    pub(super) fn end_as(&mut self, now: Instant, outcome: Outcome, cut: bool) {
         self.drop_backlog(LossCause::AppGone);
         LossCause::ALL.into_iter().for_each(|cause| self.books.record_loss(cause));
         self.phase = Phase::Ending;
@@ -219,7 +165,7 @@ impl Session {
             cause,
             send_gap_max: self.books.send_gap_max,
             audio: self.config.audio.map(|it| it.duration(summary.audio.bytes_received)),
-            drained_for: self.draining_since.map(|since| now.duration_since(since)),
+            drained: self.drained(now, cut),
             finalizes_requested: self.books.counts[Count::FinalizesRequested],
             drops: self.books.drops,
         })));
@@ -272,9 +218,4 @@ fn refusal_of(failure: DialFailure, attempts: u32) -> Refusal {
         request_id: failure.request_id,
     };
     Refusal { connect: Some(Box::new(connect)), ..Refusal::new(ErrorCode::ConnectFailed, message) }
-}
-
-/// What an application is told that comes, or still dials, during shutdown.
-pub fn draining_refusal() -> Refusal {
-    Refusal::new(ErrorCode::Draining, "the sidecar is shutting down; connect to its successor")
 }

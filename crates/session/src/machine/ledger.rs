@@ -127,6 +127,10 @@ impl Ledger {
         self.format.map(|format| millis(format.duration(bytes)))
     }
 
+    pub(super) fn lost_bytes_to(&self, cause: LossCause) -> u64 {
+        self.lost[cause as usize].bytes
+    }
+
     pub(super) fn lost_bytes(&self) -> u64 {
         self.lost.iter().map(|loss| loss.bytes).sum()
     }

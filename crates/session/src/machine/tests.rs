@@ -3,6 +3,7 @@
 mod books;
 mod deaths;
 mod dialing;
+mod drain;
 mod endings;
 mod keepalives;
 mod liveness;
@@ -74,6 +75,8 @@ struct World {
     /// Whether the kernel takes what is sent to Deepgram, and to the application.
     upstream_writes: bool,
     app_writes: bool,
+    /// Whether the application's socket is empty whenever that is asked for.
+    app_silent: bool,
     unwritten: Written,
     dials: u32,
     hang_ups: u32,
@@ -110,6 +113,7 @@ impl World {
             connection: ConnectionId::FIRST,
             upstream_writes: true,
             app_writes: true,
+            app_silent: true,
             unwritten: Written::default(),
             dials: 0,
             hang_ups: 0,
@@ -182,7 +186,12 @@ impl World {
     }
 
     fn drain(&mut self, timeout: Duration) {
-        self.session.handle_drain(self.now, self.now + timeout);
+        self.drain_lingering(Duration::ZERO, timeout);
+    }
+
+    fn drain_lingering(&mut self, linger: Duration, timeout: Duration) {
+        let times = DrainTimes { linger_until: self.now + linger, deadline: self.now + timeout };
+        self.session.handle_drain(self.now, times);
         self.settle();
     }
 
@@ -200,6 +209,11 @@ impl World {
                 self.answer(written);
             } else if self.app_writes && self.session.app.unwritten {
                 self.session.handle_app(self.now, AppInput::WriteDrained);
+            } else if self.app_silent
+                && self.session.wants_emptied()
+                && self.session.wants_app_input()
+            {
+                self.session.handle_app(self.now, AppInput::Emptied);
             } else {
                 break;
             }

@@ -28,6 +28,10 @@ crate::vocabulary! {
     pub enum SessionTimer: "timer" {
         /// Shutdown cuts what is left.
         Drain = "drain",
+        /// Shutdown lets live applications go on no longer.
+        DrainLinger = "drain_linger",
+        /// The application has been read for the last time.
+        DrainRead = "drain_read",
         /// The application must have read some of what waits for it.
         AppWrite = "app_write",
         /// A stretch of the session's life is over.

@@ -11,7 +11,7 @@ impl World {
         self.observations.iter().filter_map(|(_, it)| pick(it)).collect()
     }
 
-    fn facts_of<T>(&self, pick: impl Fn(&Fact) -> Option<T>) -> Vec<T> {
+    pub(super) fn facts_of<T>(&self, pick: impl Fn(&Fact) -> Option<T>) -> Vec<T> {
         self.facts.iter().filter_map(pick).collect()
     }
 
@@ -322,7 +322,7 @@ fn the_end_of_a_drained_session_tells_how_long_shutdown_took() {
     world.message(MessageKind::Metadata { processed: None });
     world.close(Some(1000), "");
     let drained = world.facts_of(|fact| match fact {
-        Fact::SessionEnded(ended) => Some((ended.drained_for, ended.audio)),
+        Fact::SessionEnded(ended) => Some((ended.drained.map(|it| it.lasted), ended.audio)),
         _ => None,
     });
     assert_eq!(drained, [(Some(secs(4)), Some(secs(1)))]);

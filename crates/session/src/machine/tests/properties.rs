@@ -15,7 +15,8 @@ enum Step {
     Connect,
     UpstreamWrites(bool),
     AppWrites(bool),
-    Drain(u64),
+    AppSilent(bool),
+    Drain(u64, u64),
 }
 
 fn failure() -> impl Strategy<Value = UpstreamInput> {
@@ -82,7 +83,9 @@ fn step() -> impl Strategy<Value = Step> {
         4 => Just(Step::Connect),
         2 => any::<bool>().prop_map(Step::UpstreamWrites),
         2 => any::<bool>().prop_map(Step::AppWrites),
-        1 => (0..30_000_u64).prop_map(Step::Drain),
+        2 => any::<bool>().prop_map(Step::AppSilent),
+        1 => (prop_oneof![Just(0), 0..10_000_u64], 0..30_000_u64)
+            .prop_map(|(linger, timeout)| Step::Drain(linger, timeout)),
     ]
 }
 
@@ -116,7 +119,13 @@ fn run(world: &mut World, step: Step) {
             world.app_writes = works;
             world.settle();
         }
-        Step::Drain(ms) => world.drain(Duration::from_millis(ms)),
+        Step::AppSilent(silent) => {
+            world.app_silent = silent;
+            world.settle();
+        }
+        Step::Drain(linger, timeout) => {
+            world.drain_lingering(Duration::from_millis(linger), Duration::from_millis(timeout));
+        }
     }
 }
 
