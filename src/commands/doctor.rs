@@ -30,7 +30,7 @@ use report::{Check, Report, Row};
 ///
 /// Run it where the daemon runs, with the daemon's configuration:
 ///
-///   kubectl exec POD -c deepgram-sidecar -- /deepgram-sidecar doctor
+/// kubectl exec POD -c deepgram-sidecar -- deepgram-sidecar doctor
 ///
 /// It checks the configuration, the key, file descriptors, the applications' socket, DNS, TCP and TLS
 /// of each address, the upgrade, the clock, and streams one second of silence. It takes the
@@ -54,7 +54,7 @@ pub struct Args {
     /// Then ask the peer what Deepgram does not document, and compare with what we expect.
     ///
     /// For example when an idle stream is closed and with which code, or what a Finalize on silence
-    /// answers. Opens about 18 streams, takes about 40 s, and Deepgram bills about 45 s of audio.
+    /// answers. Opens 17 streams, takes about 40 s, and Deepgram bills about 50 s of audio.
     #[arg(long)]
     probe: bool,
 

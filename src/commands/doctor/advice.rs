@@ -45,7 +45,7 @@ pub(super) const TLS_TIMEOUT: &str = "TCP connects but nobody answers: a firewal
 
 pub(super) fn tls(failure: &DialFailure) -> &'static str {
     let says = |text: &str| failure.detail.contains(text);
-    if says("UnknownIssuer") || says("CaUsedAsEndEntity") {
+    if says("UnknownIssuer") || says("BadSignature") || says("CaUsedAsEndEntity") {
         "its certificate is not signed by an authority that this pod trusts, so a proxy that \
          inspects TLS is probably on the path: let this host bypass it, or put the proxy's \
          certificate authority into upstream.ca_file; for a self-hosted Deepgram, its own"

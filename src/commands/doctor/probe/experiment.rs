@@ -98,11 +98,15 @@ fn on_timers(expected: Expected) -> Vec<Experiment> {
     use Question::*;
     let Expected { idle, response, tolerance } = expected;
     let quiet = response.mul_f64(1.2);
-    let begun = Duration::from_millis(1_100);
+    // The audio after the result is too little for another one.
+    let second = Duration::from_secs(1);
+    let mut audio = silence(Duration::ZERO, second);
+    audio.extend(silence(2 * second, second / 10));
+    let begun = Duration::from_millis(2_100);
     vec![
         Experiment::stream(
             &[KeepaliveAfterResult, ServerPing],
-            with_keepalives(silence(Duration::ZERO, begun), begun, begun + quiet, idle),
+            with_keepalives(audio, begun, begun + quiet, idle),
             begun + quiet,
             judge::kept,
         ),
