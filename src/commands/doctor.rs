@@ -11,6 +11,8 @@ mod recorded;
 mod report;
 mod stream;
 
+use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -23,7 +25,7 @@ use crate::config::key::{KeyError, KeySource, KeyStore};
 use crate::config::{self, Auth, Config, Sources};
 use crate::daemon;
 use crate::upstream::dial::Dialer;
-use network::Key;
+use network::{Key, Secured};
 use report::{Check, Report, Row};
 
 /// Check whether this pod can stream: one row for each thing that it needs, with what to do.
@@ -74,7 +76,7 @@ const AFTER_HELP: &str = "Examples:
 /// Checks, and prints what it finds.
 ///
 /// # Errors
-/// When the runtime cannot be started.
+/// When the runtime cannot be started, or JSON cannot be written.
 pub fn main(args: &Args) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.context("cannot start the runtime")?;
@@ -82,9 +84,10 @@ pub fn main(args: &Args) -> anyhow::Result<ExitCode> {
     let code = runtime.block_on(examine(args, &mut report));
     // A lookup that hangs must not hold up the exit.
     runtime.shutdown_background();
+    report.begin("");
     match args.json {
-        true => println!("{:#}", report.to_json()),
-        false => println!("\n{}", report.verdict()),
+        true => writeln!(io::stdout(), "{:#}", report.to_json())?,
+        false => report.print(format_args!("\n{}", report.verdict())),
     }
     Ok(code)
 }
@@ -179,39 +182,50 @@ impl Streaming<'_> {
     async fn check<K: Key>(&self, dialer: &Dialer<K>, report: &mut Report) {
         let limit = self.config.upstream.connect_timeout;
         let rest = [Check::Upgrade, Check::Clock, Check::Stream];
+        report.begin("dns: looking up the host");
         let (row, addresses) = network::lookup(dialer, self.config).await;
         report.add(row);
         if addresses.is_empty() {
             return skip(report, &rest);
         }
+        report.begin("tcp, tls: connecting to each address");
         let (rows, first) = network::connect(dialer, &addresses, limit).await;
         rows.into_iter().for_each(|row| report.add(row));
         let Some((address, secured)) = first else { return skip(report, &rest) };
         if !self.has_key {
             return skip(report, &rest);
         }
-        let query = self.query();
+        self.stream(dialer, address, secured, report).await;
+    }
+
+    async fn stream<K: Key>(
+        &self,
+        dialer: &Dialer<K>,
+        address: SocketAddr,
+        secured: Secured,
+        report: &mut Report,
+    ) {
+        let (query, limit) = (self.query(), self.config.upstream.connect_timeout);
+        report.begin("upgrade: waiting for the answer");
         let upgrade = network::upgrade(dialer, secured, &query, dialer.credentials(), limit).await;
         report.add(upgrade.row(&self.source));
         report.add(upgrade.clock(SystemTime::now()));
-        match upgrade.result {
-            Ok(opened) => {
-                report.add(stream::check(opened, self.config.session.finish_timeout).await)
-            }
-            Err(_) => return skip(report, &[Check::Stream]),
+        let Ok(opened) = upgrade.result else { return skip(report, &[Check::Stream]) };
+        report.begin("stream: sending a second of silence");
+        report.add(stream::check(opened, self.config.session.finish_timeout).await);
+        if self.args.probe {
+            let sends_key = self.config.upstream.auth != Auth::None;
+            let peer = probe::Peer { dialer, address, limit, query, sends_key };
+            self.probe(&peer, report).await;
         }
-        if self.args.probe && !report.can_stream() {
-            eprintln!("probe: not started, because nothing can be asked until a stream works");
-        } else if self.args.probe {
-            let peer = probe::Peer {
-                dialer,
-                address,
-                limit,
-                query,
-                sends_key: self.config.upstream.auth != Auth::None,
-            };
-            report.answer(probe::run(&peer, &self.args.probing, !self.args.json).await);
+    }
+
+    async fn probe<K: Key>(&self, peer: &probe::Peer<'_, K>, report: &mut Report) {
+        if !report.can_stream() {
+            return report.print("probe: not started, because no stream works");
         }
+        let narrates = !self.args.json;
+        report.answer(probe::run(peer, &self.args.probing, narrates).await);
     }
 
     /// The parameters of an OPEN, as the daemon encodes them.

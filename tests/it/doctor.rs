@@ -61,6 +61,8 @@ pub(crate) async fn examine(config: &Config, arguments: &[&str]) -> Found {
     let directory = tempfile::tempdir().unwrap();
     let socket = directory.path().join("sidecar.sock");
     let arguments: Vec<_> = ["--json"].iter().chain(arguments).copied().collect();
+    // Few enough for any machine's limit of descriptors.
+    let config = config.clone().set("ipc.max_sessions", 100);
     let found = Found::by(&mut config.doctor(&socket, &arguments)).await;
     let left = std::fs::read_dir(directory.path()).unwrap().count();
     assert_eq!(left, 0, "something was left behind");
@@ -283,7 +285,8 @@ async fn too_few_descriptors_are_counted_out() {
 async fn where_nobody_answers_is_told_apart() {
     let deaf = StdListener::bind("127.0.0.1:0").unwrap();
     let deaf_at = deaf.local_addr().unwrap();
-    let closed_at = StdListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    // An address of its own, so that nobody takes the port meanwhile.
+    let closed_at = StdListener::bind("127.0.0.9:0").unwrap().local_addr().unwrap();
     let (_full, full_at) = full();
     for (url, check, advice) in [
         ("ws://deepgram.invalid".to_owned(), "dns", "dnsPolicy"),

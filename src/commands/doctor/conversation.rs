@@ -12,8 +12,11 @@ use crate::upstream::transport::Transport;
 use session::death::Reason;
 use session::{Outgoing, UpstreamInput};
 
-/// Messages kept of one stream; a peer that sends more is cut off.
+/// Messages kept of one stream; a peer that sends more is left.
 const HEARD_MAX: usize = 10_000;
+
+/// Bytes received on one stream, likewise.
+const HEARD_BYTES_MAX: u64 = 16 << 20;
 
 /// An upgraded stream.
 #[derive(Debug)]
@@ -108,7 +111,7 @@ pub(super) async fn hold(
     let mut transcript = Transcript { heard: Vec::new(), until };
     let mut lines = lines.iter();
     let mut line = lines.next();
-    while transcript.heard.len() < HEARD_MAX {
+    while transcript.heard.len() < HEARD_MAX && link.bytes().1 < HEARD_BYTES_MAX {
         while let Some(Line { at, outgoing }) = line
             && opened + *at <= clock::now()
         {

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use futures_util::future::join_all;
 use http::HeaderValue;
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::advice;
@@ -26,6 +27,9 @@ const ADDRESSES_MAX: usize = 16;
 
 /// How far clocks may be apart: `Date` counts seconds, and the answer travels.
 const CLOCK_SKEW_MAX: Duration = Duration::from_secs(30);
+
+const NO_IPV6: &str = "this pod has no route for IPv6, which costs nothing while another address \
+    works";
 
 /// The source of `Authorization`.
 pub(super) trait Key: Fn() -> Option<HeaderValue> + Send + Sync + 'static {}
@@ -67,66 +71,78 @@ pub(super) async fn connect<K: Key>(
 ) -> (Vec<Row>, Option<(SocketAddr, Secured)>) {
     let tries = addresses.iter().map(|address| try_address(dialer, *address, limit));
     let mut tried = join_all(tries).await;
-    excuse_unrouted(&mut tried);
     let first = tried.iter_mut().find_map(|it| Some((it.address, it.secured.take()?)));
-    (tried.into_iter().flat_map(|it| it.rows).collect(), first)
+    let mut rows: Vec<_> = tried.into_iter().flat_map(|it| it.rows).collect();
+    if first.is_some() {
+        excuse_unrouted(&mut rows);
+    }
+    (rows, first)
 }
 
 /// What came of one address.
 struct Tried {
     address: SocketAddr,
     rows: Vec<Row>,
-    /// Whether there is no way to its family at all.
-    unrouted: bool,
     secured: Option<Secured>,
 }
 
 async fn try_address<K: Key>(dialer: &Dialer<K>, address: SocketAddr, limit: Duration) -> Tried {
-    let mut tried = Tried { address, rows: Vec::new(), unrouted: false, secured: None };
+    let mut tried = Tried { address, rows: Vec::new(), secured: None };
+    let (row, stream) = reach(dialer, address, limit).await;
+    tried.rows.push(row.at(address));
+    if let Some(stream) = stream {
+        let (row, secured) = encrypt(dialer, stream, limit).await;
+        tried.rows.extend(row.map(|row| row.at(address)));
+        tried.secured = secured;
+    }
+    tried
+}
+
+async fn reach<K: Key>(
+    dialer: &Dialer<K>,
+    address: SocketAddr,
+    limit: Duration,
+) -> (Row, Option<TcpStream>) {
     let since = clock::now();
-    let reached = match timeout(limit, dialer.reach(address)).await {
-        Ok(reached) => reached,
-        Err(_) => Err(io::ErrorKind::TimedOut.into()),
-    };
-    let stream = match reached {
-        Ok(stream) => stream,
-        Err(error) => {
-            let (detail, help) = match error.raw_os_error() {
-                None if error.kind() == io::ErrorKind::TimedOut => {
-                    (format!("no connection within {limit:?}"), advice::TCP_TIMEOUT)
-                }
-                _ => (error.to_string(), advice::tcp(&error)),
+    match timeout(limit, dialer.reach(address)).await {
+        Ok(Ok(stream)) => (Row::ok(Check::Tcp, elapsed(since), "connected"), Some(stream)),
+        Ok(Err(error)) => {
+            let help = match is_unrouted(address, &error) {
+                true => NO_IPV6,
+                false => advice::tcp(&error),
             };
-            let kind = error.kind();
-            tried.unrouted = address.is_ipv6()
-                && matches!(
-                    kind,
-                    io::ErrorKind::NetworkUnreachable | io::ErrorKind::AddrNotAvailable
-                );
-            tried.rows.push(Row::failed(Check::Tcp, elapsed(since), detail, help).at(address));
-            return tried;
+            (Row::failed(Check::Tcp, elapsed(since), error.to_string(), help), None)
         }
-    };
-    tried.rows.push(Row::ok(Check::Tcp, elapsed(since), "connected").at(address));
+        Err(_) => {
+            let detail = format!("no connection within {limit:?}");
+            (Row::failed(Check::Tcp, elapsed(since), detail, advice::TCP_TIMEOUT), None)
+        }
+    }
+}
+
+/// Its row, except for a plain connection, which has no handshake to report.
+async fn encrypt<K: Key>(
+    dialer: &Dialer<K>,
+    stream: TcpStream,
+    limit: Duration,
+) -> (Option<Row>, Option<Secured>) {
     let since = clock::now();
     let secured = timeout(limit, dialer.encrypt(stream)).await;
     let took = elapsed(since);
-    let row = match secured {
+    match secured {
         Ok(Ok((transport, meter))) => {
-            let detail = tls_of(&transport);
-            tried.secured = Some(Secured { transport, meter });
-            detail.map(|detail| Row::ok(Check::Tls, took, detail))
+            let row = tls_of(&transport).map(|detail| Row::ok(Check::Tls, took, detail));
+            (row, Some(Secured { transport, meter }))
         }
         Ok(Err(failure)) => {
-            Some(Row::failed(Check::Tls, took, &*failure.detail, advice::tls(&failure)))
+            let help = advice::tls(&failure);
+            (Some(Row::failed(Check::Tls, took, failure.detail, help)), None)
         }
         Err(_) => {
             let detail = format!("no handshake within {limit:?}");
-            Some(Row::failed(Check::Tls, took, detail, advice::TLS_TIMEOUT))
+            (Some(Row::failed(Check::Tls, took, detail, advice::TLS_TIMEOUT)), None)
         }
-    };
-    tried.rows.extend(row.map(|row| row.at(address)));
-    tried
+    }
 }
 
 /// What was negotiated; `None` for a plain connection, which has no handshake to report.
@@ -140,16 +156,16 @@ fn tls_of(transport: &Transport) -> Option<String> {
     }
 }
 
+/// Whether there is no way to the address's whole family.
+fn is_unrouted(address: SocketAddr, error: &io::Error) -> bool {
+    let unrouted = [io::ErrorKind::NetworkUnreachable, io::ErrorKind::AddrNotAvailable];
+    address.is_ipv6() && unrouted.contains(&error.kind())
+}
+
 /// A pod without IPv6 fails such addresses at once and uses the others.
-fn excuse_unrouted(tried: &mut [Tried]) {
-    if tried.iter().all(|it| it.secured.is_none()) {
-        return;
-    }
-    for row in tried.iter_mut().filter(|it| it.unrouted).flat_map(|it| &mut it.rows) {
-        row.status = Status::Warning;
-        row.advice =
-            Some("this pod has no IPv6, which costs nothing while other addresses work".to_owned());
-    }
+fn excuse_unrouted(rows: &mut [Row]) {
+    let unrouted = |row: &&mut Row| row.advice.as_deref() == Some(NO_IPV6);
+    rows.iter_mut().filter(unrouted).for_each(|row| row.status = Status::Warning);
 }
 
 /// How an upgrade went.
@@ -225,5 +241,48 @@ impl Upgrade {
             true => Row::failed(Check::Clock, Duration::ZERO, detail, advice::CLOCK),
             false => Row::ok(Check::Clock, Duration::ZERO, detail),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::config::{Auth, KeyStore};
+    use crate::daemon;
+
+    #[tokio::test]
+    async fn the_first_address_that_works_is_used_and_each_is_reported() {
+        let mut config = Config::default();
+        config.upstream.auth = Auth::None;
+        config.upstream.url = "ws://deepgram.invalid".parse().unwrap();
+        let keys = KeyStore::load(&config.upstream, &[]).unwrap();
+        let dialer = daemon::dialer(&config, Arc::new(keys)).unwrap();
+        let live = TcpListener::bind("127.0.0.1:0").unwrap();
+        let live_at = live.local_addr().unwrap();
+        // An address of its own, so that nobody takes the port meanwhile.
+        let dead_at = TcpListener::bind("127.0.0.8:0").unwrap().local_addr().unwrap();
+        let limit = Duration::from_secs(60);
+        let (rows, first) = connect(&dialer, &[dead_at, live_at, live_at], limit).await;
+        let status: Vec<_> = rows.iter().map(|row| (row.target.clone(), row.status)).collect();
+        let at = |address: SocketAddr, status| (Some(address.to_string()), status);
+        let (failed, ok) = (at(dead_at, Status::Failed), at(live_at, Status::Ok));
+        assert_eq!(status, [failed, ok.clone(), ok]);
+        assert_eq!(first.map(|(address, _)| address), Some(live_at));
+    }
+
+    #[test]
+    fn a_pod_without_ipv6_is_excused_from_it_and_from_nothing_else() {
+        let unreachable = io::Error::from(io::ErrorKind::NetworkUnreachable);
+        let six: SocketAddr = "[2001:db8::1]:443".parse().unwrap();
+        let four: SocketAddr = "192.0.2.1:443".parse().unwrap();
+        assert!(is_unrouted(six, &unreachable) && !is_unrouted(four, &unreachable));
+        assert!(!is_unrouted(six, &io::ErrorKind::ConnectionRefused.into()));
+        let failed = |advice| Row::failed(Check::Tcp, Duration::ZERO, "", advice);
+        let mut rows = [failed(NO_IPV6), failed(advice::TCP_TIMEOUT)];
+        excuse_unrouted(&mut rows);
+        assert_eq!(rows.map(|row| row.status), [Status::Warning, Status::Failed]);
     }
 }

@@ -17,6 +17,7 @@ use super::network::{self, Key, Upgrade};
 use super::recorded::HttpAnswer;
 use crate::upstream::dial::Dialer;
 use experiment::{Experiment, Subject};
+use judge::Found;
 use session::dial::DialFailure;
 use upgrade::Refusal;
 
@@ -143,25 +144,28 @@ async fn conduct<K: Key>(
             vec![judge(Some(Refusal { failure, answer: answer.as_ref() }))]
         }
         (Subject::Upgrade { judge, .. }, Outcome::Accepted) => vec![judge(None)],
-        _ => return unanswered(&experiment, &outcome, took),
+        _ => return unanswered(&experiment, expected, &outcome, took),
     };
     found.into_iter().map(|found| found.into_answer(took)).collect()
 }
 
-fn unanswered(experiment: &Experiment, outcome: &Outcome, took: Duration) -> Vec<Answer> {
+fn unanswered(
+    experiment: &Experiment,
+    expected: Expected,
+    outcome: &Outcome,
+    took: Duration,
+) -> Vec<Answer> {
     let seen = match outcome {
         Outcome::Refused(failure, _) => format!("no stream: {}", failure.detail),
         Outcome::Unreachable(detail) => format!("no connection: {detail}"),
         Outcome::Held(_) | Outcome::Accepted => "no stream".into(),
     };
-    let answer = |question: &Question| Answer {
-        question: *question,
+    let answer = |found: Found| Answer {
         verdict: Verdict::Unanswered,
-        expected: "a stream to ask on".into(),
         seen: seen.clone(),
-        took,
+        ..found.into_answer(took)
     };
-    experiment.questions.iter().map(answer).collect()
+    experiment.unasked(expected).into_iter().map(answer).collect()
 }
 
 async fn outcome<K: Key>(peer: &Peer<'_, K>, experiment: &Experiment) -> Outcome {

@@ -1,13 +1,18 @@
 //! What was checked and what was found: rows for people, JSON for machines.
 
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
+use std::io::{self, IsTerminal, Write as _};
 use std::time::Duration;
 
+use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
 use super::super::plain;
 use super::answer::{self, Answer};
 use crate::config::key::ApiKey;
+
+/// A shorter text is no secret, and may be part of any word.
+const SECRET_BYTES_MIN: usize = 8;
 
 session::vocabulary! {
     /// One thing that a pod needs for streaming.
@@ -129,22 +134,36 @@ pub(super) struct Report {
     answers: Option<Vec<Answer>>,
     /// What must not be printed, even if a peer repeats it.
     key: Option<ApiKey>,
-    /// Whether rows are printed as they come.
-    narrates: bool,
+    /// Shows what is being checked; `None` for machines, to whom rows are not printed as they come.
+    screen: Option<ProgressBar>,
 }
 
 impl Report {
     /// An empty report, whose rows are printed as they come unless it is for machines.
     pub(super) fn new(narrates: bool) -> Self {
-        Self { narrates, ..Self::default() }
+        Self { screen: narrates.then(screen), ..Self::default() }
     }
 
     /// Says whom all the rest is about.
     pub(super) fn about(&mut self, url: String) {
-        if self.narrates {
-            println!("{url}\n");
-        }
+        self.print(format_args!("{url}\n"));
         self.url = url;
+    }
+
+    /// Says what is being checked, as long as that takes.
+    pub(super) fn begin(&self, what: &'static str) {
+        if let Some(screen) = &self.screen {
+            screen.set_message(what);
+        }
+    }
+
+    /// Prints a line for people. Whoever does not read it still gets the exit code.
+    pub(super) fn print(&self, line: impl Display) {
+        if let Some(screen) = &self.screen {
+            screen.suspend(|| {
+                let _ = writeln!(io::stdout(), "{line}");
+            });
+        }
     }
 
     /// Keeps this key out of everything that follows.
@@ -155,9 +174,8 @@ impl Report {
     pub(super) fn add(&mut self, mut row: Row) {
         row.detail = self.without_key(row.detail);
         row.advice = row.advice.map(|advice| self.without_key(advice));
-        if self.narrates {
-            println!("{}", row.to_text());
-        }
+        self.begin("");
+        self.print(row.to_text());
         self.rows.push(row);
     }
 
@@ -166,16 +184,16 @@ impl Report {
         for answer in &mut answers {
             answer.seen = self.without_key(std::mem::take(&mut answer.seen));
         }
-        if self.narrates {
-            println!("\n{}", answer::table(&answers));
-        }
+        self.print(format_args!("\n{}", answer::table(&answers)));
         self.answers = Some(answers);
     }
 
     /// A proxy's error page may show the request that it got.
     fn without_key(&self, text: String) -> String {
         match &self.key {
-            Some(key) if text.contains(key.expose()) => text.replace(key.expose(), "[hidden]"),
+            Some(key) if key.expose().len() >= SECRET_BYTES_MIN => {
+                text.replace(key.expose(), "[hidden]")
+            }
             _ => text,
         }
     }
@@ -201,10 +219,12 @@ impl Report {
         match (self.is_ok(), failed, differing) {
             (true, ..) => "All is well: this pod can stream.".into(),
             (false, 0, 0) => "Not everything could be checked.".into(),
+            (false, 0, 1) => "This pod can stream, but 1 answer is not as expected.".into(),
             (false, 0, differing) => {
                 format!("This pod can stream, but {differing} answers are not as expected.")
             }
-            (false, failed, _) => format!("{failed} failed; start with the first."),
+            (false, 1, _) => "1 check failed.".into(),
+            (false, failed, _) => format!("{failed} checks failed; start with the first."),
         }
     }
 
@@ -220,8 +240,17 @@ impl Report {
     }
 }
 
+/// What is being checked, on a terminal; nothing elsewhere.
+fn screen() -> ProgressBar {
+    if !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{wide_msg}").expect("the template is a constant");
+    ProgressBar::new_spinner().with_style(style)
+}
+
 /// Milliseconds, to the microsecond.
-pub(super) fn millis(duration: Duration) -> f64 {
+fn millis(duration: Duration) -> f64 {
     duration.as_micros() as f64 / 1_000.0
 }
 

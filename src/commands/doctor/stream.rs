@@ -8,7 +8,7 @@ use super::advice;
 use super::conversation::{Heard, Line, Opened, Transcript, hold};
 use super::local::elapsed;
 use super::report::{Check, Row};
-use session::Outgoing;
+use session::{Outgoing, bounded};
 
 /// 16 kHz, 16 bits, one channel.
 pub(super) const BYTES_PER_SECOND: usize = 32_000;
@@ -40,7 +40,7 @@ fn judge(transcript: &Transcript, took: Duration) -> Row {
     let results = transcript.texts("Results").count();
     let error = transcript.texts("Error").last().map(|(_, it)| it["description"].to_string());
     let ending = match error {
-        Some(error) => format!("{}; it said {error}", transcript.ending()),
+        Some(error) => bounded(format!("{}; it said {error}", transcript.ending())),
         None => transcript.ending(),
     };
     match transcript.end() {

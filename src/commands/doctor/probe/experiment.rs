@@ -56,6 +56,14 @@ impl Experiment {
         }
     }
 
+    /// What it would have told, had it been made.
+    pub(super) fn unasked(&self, expected: Expected) -> Vec<Found> {
+        match &self.subject {
+            Subject::Stream { judge, .. } => judge(expected, &Transcript::default()),
+            Subject::Upgrade { judge, .. } => vec![judge(None)],
+        }
+    }
+
     fn stream(
         questions: &'static [Question],
         lines: Vec<Line>,

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::super::answer::{Answer, Question, Verdict};
 use super::super::conversation::{Heard, Transcript};
 use super::Expected;
+use session::bounded;
 
 /// Silence that is enough for one result and leaves something unfinished.
 pub(super) const SOME_AUDIO: Duration = Duration::from_millis(1_300);
@@ -71,7 +72,7 @@ pub(super) fn found(
     seen: impl Into<String>,
     agrees: bool,
 ) -> Found {
-    Found { question, expected: expected.into(), seen: seen.into(), agrees }
+    Found { question, expected: expected.into(), seen: bounded(seen.into()), agrees }
 }
 
 /// Judges by equality of words.
