@@ -7,6 +7,7 @@ pub mod admin;
 pub mod configuration;
 #[cfg(feature = "emulator")]
 pub mod demo;
+pub mod doctor;
 #[cfg(feature = "lab")]
 pub mod lab;
 pub mod live;

@@ -278,7 +278,11 @@ pub(crate) fn session_defaults(config: &Config) -> SessionConfig {
     }
 }
 
-fn dialer(config: &Config, keys: Arc<KeyStore>) -> Result<impl Dial + std::fmt::Debug, TlsError> {
+/// What dials Deepgram, with the key that `keys` holds at the time.
+pub(crate) fn dialer(
+    config: &Config,
+    keys: Arc<KeyStore>,
+) -> Result<Dialer<impl Fn() -> Option<HeaderValue> + Send + Sync + 'static>, TlsError> {
     let url = &config.upstream.url;
     let is_tls = url.scheme() == "wss";
     let tls = is_tls.then(|| tls::connector(config.upstream.ca_file.as_deref())).transpose()?;

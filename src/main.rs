@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use deepgram_sidecar::commands::{configuration, log_level, run, sessions, stream, top};
+use deepgram_sidecar::commands::{configuration, doctor, log_level, run, sessions, stream, top};
 
 /// Manages an application's streaming connections to Deepgram: keeps idle ones alive, detects dead
 /// ones immediately, reports the cause, and shows operators what every session is doing.
@@ -35,6 +35,7 @@ enum Command {
     Sessions(sessions::Args),
     Top(top::Args),
     LogLevel(log_level::Args),
+    Doctor(doctor::Args),
     /// Check the configuration, and report all problems at once.
     CheckConfig(configuration::Args),
     /// Print the effective configuration, secrets hidden.
@@ -52,6 +53,7 @@ fn main() -> ExitCode {
         Command::Sessions(args) => sessions::main(&args),
         Command::Top(args) => top::main(args),
         Command::LogLevel(args) => log_level::main(&args),
+        Command::Doctor(args) => doctor::main(&args),
         Command::CheckConfig(args) => configuration::check(&args).map_err(Into::into),
         Command::PrintConfig(args) => configuration::print(&args).map_err(Into::into),
     };

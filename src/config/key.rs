@@ -44,7 +44,7 @@ impl ApiKey {
         Ok(Self(Arc::new(key.into())))
     }
 
-    /// The key itself, for the `Authorization` header only.
+    /// The key itself, for the `Authorization` header, and for keeping it out of what is printed.
     pub fn expose(&self) -> &str {
         self.0.expose_secret()
     }

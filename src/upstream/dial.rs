@@ -1,5 +1,7 @@
 //! Dialling Deepgram: DNS, TCP, TLS, upgrade, each timed and each with its own failure.
 
+mod steps;
+
 use std::fmt;
 use std::future::Future;
 use std::io;

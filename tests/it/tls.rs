@@ -8,32 +8,41 @@ use tempfile::TempDir;
 use crate::support::{App, Config, Emulator, frame_bytes, listen};
 
 /// An authority's certificate, and a server's that it has signed, as PEM files.
-struct Certificates {
+pub(crate) struct Certificates {
     directory: TempDir,
 }
 
 impl Certificates {
-    fn new(host: &str) -> Self {
+    pub(crate) fn new(host: &str) -> Self {
+        Self::valid_between(host, 1975, 4096)
+    }
+
+    /// The server's is valid from the beginning of one year to that of another.
+    pub(crate) fn valid_between(host: &str, from: i32, until: i32) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let write = |name, pem: String| std::fs::write(directory.path().join(name), pem).unwrap();
         let mut authority = rcgen::CertificateParams::new([]).unwrap();
+        let name = format!("authority of {from}");
+        authority.distinguished_name.push(rcgen::DnType::CommonName, name);
         authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
         let authority_key = rcgen::KeyPair::generate().unwrap();
         write("ca.pem", authority.self_signed(&authority_key).unwrap().pem());
         let issuer = rcgen::Issuer::new(authority, authority_key);
         let server_key = rcgen::KeyPair::generate().unwrap();
-        let server = rcgen::CertificateParams::new([host.to_owned()]).unwrap();
+        let mut server = rcgen::CertificateParams::new([host.to_owned()]).unwrap();
+        server.not_before = rcgen::date_time_ymd(from, 1, 1);
+        server.not_after = rcgen::date_time_ymd(until, 1, 1);
         write("server.pem", server.signed_by(&server_key, &issuer).unwrap().pem());
         write("server.key", server_key.serialize_pem());
         Self { directory }
     }
 
-    fn file(&self, name: &str) -> PathBuf {
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
     /// An emulator that shows the server's certificate.
-    async fn emulator(&self) -> Emulator {
+    pub(crate) async fn emulator(&self) -> Emulator {
         let (cert, key) = (self.file("server.pem"), self.file("server.key"));
         let arguments = ["--tls-cert".into(), cert, "--tls-key".into(), key];
         Emulator::with_arguments(json!({}), &[], &arguments).await
@@ -41,7 +50,7 @@ impl Certificates {
 }
 
 /// One attempt at the emulator, trusting this authority; the plaintext switch stays off.
-fn trusting(authority: &Certificates, emulator: &Emulator) -> Config {
+pub(crate) fn trusting(authority: &Certificates, emulator: &Emulator) -> Config {
     Config::dialing_url(&format!("wss://{}", emulator.addr()))
         .set("upstream.allow_plaintext", false)
         .set("upstream.ca_file", authority.file("ca.pem").display())

@@ -66,6 +66,15 @@ impl Config {
         command
     }
 
+    /// The command that examines it, on this socket.
+    pub(crate) fn doctor(&self, socket: &Path, arguments: &[&str]) -> Command {
+        let mut config = self.clone();
+        config.arguments[0] = "doctor".into();
+        let mut command = config.command(socket);
+        command.args(arguments);
+        command
+    }
+
     /// Starts it on a socket of its own.
     pub(crate) async fn start(&self) -> Sidecar {
         let directory = tempfile::tempdir().unwrap();

@@ -1,0 +1,136 @@
+//! What can be checked without a network: the key, file descriptors, the applications' socket.
+
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileTypeExt;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Resource, getrlimit};
+
+use super::report::{Check, Row};
+use crate::config::Config;
+use crate::config::key::{KeyError, KeyStore};
+use crate::daemon;
+
+/// Descriptors besides those of sessions: standard streams, the runtime's, both listeners, admin
+/// clients, one dial and the collector.
+const RESERVE: u64 = 64;
+
+/// A session has its application's socket and its connection to Deepgram.
+const PER_SESSION: u64 = 2;
+
+/// Whether there is a key, and where it comes from.
+pub(super) fn key(config: &Config, keys: Result<&KeyStore, &KeyError>, since: Instant) -> Row {
+    let took = elapsed(since);
+    match keys {
+        Ok(keys) => match keys.source() {
+            Some(source) => Row::ok(Check::Key, took, format!("from {source}")),
+            None => Row::ok(Check::Key, took, "upstream.auth is none: no key is sent"),
+        },
+        Err(error) => Row::failed(Check::Key, took, error.to_string(), key_advice(config, error)),
+    }
+}
+
+fn key_advice(config: &Config, error: &KeyError) -> String {
+    let file = config.upstream.api_key_file.as_deref().map(Path::display);
+    match (error, file) {
+        (KeyError::Missing, _) => {
+            "mount the secret and set upstream.api_key_file, or set DEEPGRAM_API_KEY in the \
+             sidecar's container (not the application's)"
+                .into()
+        }
+        (KeyError::Unreadable(_), Some(file)) => format!(
+            "mount the secret so that {file} is a file, readable by user {}; a key in a secret is \
+             a file below the mount's path",
+            rustix::process::geteuid().as_raw()
+        ),
+        (_, Some(file)) => format!("write the key alone into {file}, without quotes"),
+        (_, None) => "set DEEPGRAM_API_KEY to the key alone, without quotes".into(),
+    }
+}
+
+/// Whether the kernel allows as many descriptors as `ipc.max_sessions` may need. `run` raises the
+/// soft limit itself, so the hard one counts.
+pub(super) fn descriptors(config: &Config) -> Row {
+    let since = clock::now();
+    let sessions = daemon::sessions_max(config) as u64;
+    let needed = PER_SESSION * sessions + RESERVE;
+    let limit = getrlimit(Resource::Nofile).maximum;
+    let said = limit.map_or_else(|| "no limit".to_owned(), |it| format!("hard limit {it}"));
+    let detail = format!("{said}; {sessions} sessions need {needed}");
+    if limit.is_none_or(|limit| limit >= needed) {
+        return Row::ok(Check::Descriptors, elapsed(since), detail);
+    }
+    let fitting = limit.unwrap_or(0).saturating_sub(RESERVE) / PER_SESSION;
+    let advice = match fitting {
+        0 => "raise the container's nofile limit (ulimit -Hn)".to_owned(),
+        fitting => format!(
+            "raise the container's nofile limit (ulimit -Hn) to {needed}, or set ipc.max_sessions \
+             to at most {fitting}"
+        ),
+    };
+    Row::failed(Check::Descriptors, elapsed(since), detail, advice)
+}
+
+/// Whether the daemon can bind its socket, or has done so.
+pub(super) fn socket(config: &Config) -> Row {
+    let since = clock::now();
+    let path = &config.ipc.socket;
+    match bindable(path) {
+        Ok(detail) => Row::ok(Check::Socket, elapsed(since), detail),
+        Err((detail, advice)) => Row::failed(Check::Socket, elapsed(since), detail, advice),
+    }
+}
+
+/// What was seen, or that and what to do.
+fn bindable(path: &Path) -> Result<String, (String, String)> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if !found.file_type().is_socket() => Err((
+            format!("{} exists and is not a socket", path.display()),
+            "remove it, or set another ipc.socket".into(),
+        )),
+        Ok(_) if listens(path) => Ok(format!("a daemon is listening on {}", path.display())),
+        _ => writable(path),
+    }
+}
+
+/// A full backlog or a missing permission means that something listens, too.
+fn listens(path: &Path) -> bool {
+    let refused = |error: io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
+    !UnixStream::connect(path).is_err_and(refused)
+}
+
+/// Creates a file where the socket would be, or where its directory would be, and removes it:
+/// permission bits say little about read-only mounts and other users' volumes.
+fn writable(path: &Path) -> Result<String, (String, String)> {
+    let folder = existing(path);
+    let trial = folder.join(format!(".deepgram-sidecar-doctor-{}", std::process::id()));
+    let tried = OpenOptions::new().write(true).create_new(true).open(&trial);
+    match tried {
+        Ok(_) => {
+            // What cannot be removed is an empty file; the next start of the pod has none.
+            let _ = fs::remove_file(&trial);
+            Ok(format!("{} can be created", path.display()))
+        }
+        Err(error) => Err((
+            format!("{} cannot be created: {}: {error}", path.display(), folder.display()),
+            format!(
+                "mount a volume (emptyDir) for the directory of ipc.socket, writable by user {}, \
+                 in this container and in the application's",
+                rustix::process::geteuid().as_raw()
+            ),
+        )),
+    }
+}
+
+/// The nearest directory above the path that is there; the daemon creates those below.
+fn existing(path: &Path) -> PathBuf {
+    let found = path.ancestors().skip(1).find(|folder| folder.exists());
+    found.unwrap_or(Path::new("/")).to_owned()
+}
+
+pub(super) fn elapsed(since: Instant) -> Duration {
+    clock::now().duration_since(since)
+}
