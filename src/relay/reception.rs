@@ -335,6 +335,8 @@ fn seed() -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use tokio::net::UnixStream;
+
     use super::*;
 
     #[test]
@@ -342,6 +344,30 @@ mod tests {
         let text = std::str::from_utf8(HTTP_ANSWER).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
         assert!(head.contains(&format!("content-length: {}", body.len())), "{}", body.len());
+    }
+
+    #[tokio::test]
+    async fn a_socket_that_is_closed_says_whether_all_was_read() {
+        const LAST: &[u8] = b"the last frame";
+        for (reads, expected) in [(LAST.len(), LastFrame::Read), (5, LastFrame::Unread)] {
+            let (mut ours, mut theirs) = UnixStream::pair().unwrap();
+            ours.write_all(LAST).await.unwrap();
+            // It is in the middle of a write itself.
+            theirs.write_all(b"audio").await.unwrap();
+            theirs.read_exact(&mut vec![0; reads]).await.unwrap();
+            drop(theirs);
+            assert_eq!(linger(ours).await, expected);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_stays_open_or_never_stops_says_nothing() {
+        let (ours, _theirs) = tokio::io::duplex(64);
+        assert_eq!(linger(ours).await, LastFrame::Unknown);
+        let (ours, mut theirs) = tokio::io::duplex(4 << 20);
+        theirs.write_all(&vec![0; 2 << 20]).await.unwrap();
+        drop(theirs);
+        assert_eq!(linger(ours).await, LastFrame::Unknown);
     }
 
     #[test]

@@ -10,10 +10,12 @@ import asyncio
 import json
 import struct
 import sys
+import time
 
 OPEN, AUDIO = 0x01, 0x02
 OPENED, FINISHED, ERROR = 0x81, 0x84, 0x8F
 FRAME = bytes(640)
+WORK_SECONDS = 0.0002
 
 
 def frame(kind: int, payload: bytes) -> bytes:
@@ -34,8 +36,17 @@ async def read_until(reader: asyncio.StreamReader, wanted: int) -> bytes:
             raise RuntimeError(f"0x{kind:02x} came: {payload.decode()}")
 
 
+def work() -> None:
+    """What an application does with each frame: it makes the event loop late, so that writes come between FINISHED and its
+    being read."""
+    begun = time.perf_counter()
+    while time.perf_counter() - begun < WORK_SECONDS:
+        pass
+
+
 async def write_on(writer: asyncio.StreamWriter) -> None:
     while True:
+        work()
         writer.write(frame(AUDIO, FRAME))
         await writer.drain()
         await asyncio.sleep(0.02)

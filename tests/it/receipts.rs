@@ -19,6 +19,9 @@ use crate::support::{App, Config, Emulator, Process, Sidecar, frame_bytes, liste
 const TALKERS: usize = 200;
 const PACE: Duration = Duration::from_millis(100);
 
+/// Frames that the daemon has not read when the signal comes.
+const LAST_WORDS: u64 = 5;
+
 /// Applications of another runtime that write every 20 ms.
 const ASYNCIO_CLIENTS: usize = 100;
 
@@ -31,7 +34,7 @@ async fn slow_deepgram() -> Emulator {
 struct Talker {
     id: String,
     app: App,
-    /// Frames that it had written when it was told to stop counting.
+    /// Frames that it has written.
     frames: u64,
 }
 
@@ -61,10 +64,17 @@ impl Talker {
         let mut ticks = interval(PACE);
         while !stop.load(Relaxed) {
             ticks.tick().await;
+            self.say(1).await;
+        }
+        self
+    }
+
+    /// Writes so many frames.
+    async fn say(&mut self, frames: u64) {
+        for _ in 0..frames {
             self.app.sender.send_audio(&speech(self.frames)).await.unwrap();
             self.frames += 1;
         }
-        self
     }
 
     /// Reads all that is still to come, and closes.
@@ -85,8 +95,9 @@ fn final_end_ms(frame: &Incoming) -> Option<u64> {
     is_final.then_some((end * 1000.0).round() as u64)
 }
 
-/// Lets all of them talk for two seconds, and stops them between two frames.
-async fn stop_in_mid_speech(talkers: Vec<Talker>) -> Vec<Talker> {
+/// Lets all of them talk for two seconds. Their last words are written while the daemon stands still, so
+/// that it has read nothing of them when the signal comes.
+async fn stop_in_mid_speech(sidecar: &Sidecar, talkers: Vec<Talker>) -> Vec<Talker> {
     let stop = Arc::new(AtomicBool::new(false));
     let mut talking = JoinSet::new();
     talkers.into_iter().for_each(|it| drop(talking.spawn(it.talk(stop.clone()))));
@@ -94,16 +105,26 @@ async fn stop_in_mid_speech(talkers: Vec<Talker>) -> Vec<Talker> {
     clock.tick().await;
     clock.tick().await;
     stop.store(true, Relaxed);
-    talking.join_all().await
+    let mut talkers = talking.join_all().await;
+    sidecar.process.signal(Signal::STOP);
+    for talker in &mut talkers {
+        talker.say(LAST_WORDS).await;
+    }
+    talkers
+}
+
+/// The daemon goes on, and finds the signal and all that was written.
+fn terminate(sidecar: &Sidecar) {
+    sidecar.process.signal(Signal::TERM);
+    sidecar.process.signal(Signal::CONT);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_two_hundred_talkers_wrote_before_the_signal_becomes_text() {
     let emulator = slow_deepgram().await;
     let mut sidecar = Sidecar::start(&emulator).await;
-    let talkers = stop_in_mid_speech(talkers(&sidecar).await).await;
-    // Nothing is awaited: much of what was written has not been read.
-    sidecar.process.signal(Signal::TERM);
+    let talkers = stop_in_mid_speech(&sidecar, talkers(&sidecar).await).await;
+    terminate(&sidecar);
     let mut ending = JoinSet::new();
     talkers.into_iter().for_each(|it| drop(ending.spawn(it.listen_to_the_end())));
     for Seen { id, frames, final_ms, summary } in ending.join_all().await {
@@ -121,11 +142,11 @@ async fn what_two_hundred_talkers_wrote_before_the_signal_becomes_text() {
 async fn what_two_hundred_killed_talkers_wrote_becomes_text_too() {
     let emulator = slow_deepgram().await;
     let mut sidecar = Sidecar::start(&emulator).await;
-    let talkers = stop_in_mid_speech(talkers(&sidecar).await).await;
+    let talkers = stop_in_mid_speech(&sidecar, talkers(&sidecar).await).await;
     let written: Vec<_> = talkers.iter().map(|it| (it.id.clone(), it.frames)).collect();
     // As the kernel does for a killed process: all sockets are closed, with messages unread in them.
     drop(talkers);
-    sidecar.process.signal(Signal::TERM);
+    terminate(&sidecar);
     assert_eq!(sidecar.process.exit().await.code(), Some(0));
     sidecar.process.log().whole().await;
     let ends = sidecar.process.log().events("session_end");
