@@ -28,6 +28,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::live::dials::Dials;
 use crate::live::registry::Registry;
 use crate::telemetry::Telemetry;
 use crate::telemetry::event::{AdminAcceptFailed, AdminExchangeFailed, Emit};
@@ -60,6 +61,8 @@ pub struct Sources {
     pub telemetry: Telemetry,
     /// What blocks readiness.
     pub readiness: Readiness,
+    /// What holds dials to Deepgram back.
+    pub dials: Dials,
     /// The effective configuration as YAML, without secrets.
     pub config: String,
     /// The process's log, if it writes one.

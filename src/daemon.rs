@@ -4,7 +4,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use http::HeaderValue;
@@ -14,13 +14,16 @@ use tokio::time::{MissedTickBehavior, interval, timeout_at};
 use tokio_rustls::rustls::ClientConfig;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use uuid::Uuid;
 
 use crate::admin::readiness::Readiness;
 use crate::admin::{self, Admin};
 use crate::config::key::{KeyStore, Refresh};
 use crate::config::{Auth, Collector, Config};
 use crate::drain::Drain;
+use crate::live::dials::Dials;
 use crate::live::registry::Registry;
+use crate::relay::dial_queue::{QueuedDialer, Turns};
 use crate::relay::listener::{self, BindError, SocketFile};
 use crate::relay::reception::{Peers, Reception, Unopened};
 use crate::telemetry::Telemetry;
@@ -107,7 +110,10 @@ impl Daemon {
     ) -> Result<Self, StartError> {
         let keys = Arc::new(keys);
         let collector_tls = spans.as_ref().map(collector_tls).transpose()?.flatten();
+        let dials = Dials::default();
+        let turns = Turns::new(seed(), telemetry.clone(), dials.clone());
         let dialer = Arc::new(dialer(config, keys.clone())?);
+        let dialer = Arc::new(QueuedDialer::new(dialer, turns.clone()));
         let registry = Registry::new(sessions_max(config));
         let readiness = Readiness::new();
         let blocker = readiness.register("ipc_socket");
@@ -115,6 +121,7 @@ impl Daemon {
             registry: registry.clone(),
             telemetry: telemetry.clone(),
             readiness: readiness.clone(),
+            dials,
             config: config.to_yaml(),
             log,
         };
@@ -134,7 +141,8 @@ impl Daemon {
             services: Tasks::default(),
         };
         daemon.serve_admin(admin);
-        daemon.watch_key(keys);
+        daemon.watch_key(keys, turns.clone());
+        daemon.run_turns(turns);
         daemon.watch_runtime();
         if let Some(spans) = spans {
             daemon.export_spans(spans, collector_tls);
@@ -193,9 +201,14 @@ impl Daemon {
         self.services.tracker.spawn(admin.serve(self.services.stop.clone()));
     }
 
-    fn watch_key(&self, keys: Arc<KeyStore>) {
-        let watch = watch_key(keys, self.telemetry.clone());
+    fn watch_key(&self, keys: Arc<KeyStore>, turns: Arc<Turns>) {
+        let watch = watch_key(keys, turns, self.telemetry.clone());
         self.services.tracker.spawn(self.services.stop.clone().run_until_cancelled_owned(watch));
+    }
+
+    fn run_turns(&self, turns: Arc<Turns>) {
+        let run = self.services.stop.clone().run_until_cancelled_owned(turns.run());
+        self.services.tracker.spawn(run);
     }
 
     fn watch_runtime(&self) {
@@ -264,6 +277,11 @@ pub(crate) fn session_defaults(config: &Config) -> SessionConfig {
     }
 }
 
+/// Seeds the jitter between probes: pods that were refused together must not probe together.
+fn seed() -> u64 {
+    Uuid::new_v4().as_u64_pair().0
+}
+
 fn dialer(config: &Config, keys: Arc<KeyStore>) -> Result<impl Dial + std::fmt::Debug, TlsError> {
     let url = &config.upstream.url;
     let is_tls = url.scheme() == "wss";
@@ -278,6 +296,7 @@ fn dialer(config: &Config, keys: Arc<KeyStore>) -> Result<impl Dial + std::fmt::
         user_timeout: config.liveness.ping_interval
             + config.liveness.ping_timeout.max(config.upstream.write_timeout)
             + USER_TIMEOUT_SLACK,
+        worked: Mutex::default(),
         lookups: Arc::new(Semaphore::new(LOOKUPS_MAX)),
         authorization: move || authorization(auth, &keys),
     })
@@ -302,7 +321,7 @@ fn authorization(auth: Auth, keys: &KeyStore) -> Option<HeaderValue> {
     Some(value)
 }
 
-async fn watch_key(keys: Arc<KeyStore>, telemetry: Telemetry) {
+async fn watch_key(keys: Arc<KeyStore>, turns: Arc<Turns>, telemetry: Telemetry) {
     let mut ticks = interval(KEY_CHECK_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -311,7 +330,10 @@ async fn watch_key(keys: Arc<KeyStore>, telemetry: Telemetry) {
         // Reading a file blocks, and this worker may be serving sessions.
         let refreshed = tokio::task::spawn_blocking(move || keys.refresh()).await;
         match refreshed {
-            Ok(Refresh::Replaced) => KeyReplaced.emit(&telemetry),
+            Ok(Refresh::Replaced) => {
+                KeyReplaced.emit(&telemetry);
+                turns.replace_credential();
+            }
             Ok(Refresh::Failed(error)) => KeyReloadFailed { error: &error }.emit(&telemetry),
             Ok(Refresh::Unchanged) | Err(_) => {}
         }

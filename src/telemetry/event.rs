@@ -10,6 +10,7 @@
 mod app;
 mod connection;
 mod daemon;
+mod dials;
 mod fact;
 mod lifecycle;
 mod line;
@@ -24,6 +25,7 @@ pub use daemon::{
     AdminAcceptFailed, AdminExchangeFailed, ConfigLoaded, DrainBegun, DrainEnded, KeyReloadFailed,
     KeyReplaced, Listening, LogLevelChanged, Panicked, ShutdownComplete,
 };
+pub use dials::{DialsHeld, DialsReleased};
 pub(super) use fact::FactEvent;
 pub(super) use lifecycle::{FlightRecorded, SessionCancelled, SessionClosed, SessionOpened};
 pub(super) use line::{LogLine, Measure, NAMED_BY_FIELD};
