@@ -1,9 +1,12 @@
 //! The composition root: creates the parts from the configuration, owns their tasks, and stops
 //! them in order.
 
+mod descriptors;
+
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -28,19 +31,18 @@ use crate::relay::listener::{self, BindError, SocketFile};
 use crate::relay::reception::{Peers, Reception, Unopened};
 use crate::telemetry::Telemetry;
 use crate::telemetry::event::{
-    DrainBegun, DrainEnded, Emit, KeyReloadFailed, KeyReplaced, Listening, ShutdownComplete,
+    DrainBegun, DrainEnded, Emit, KeyReloadFailed, KeyReplaced, Listening, SessionsCapped,
+    ShutdownComplete,
 };
 use crate::telemetry::log::LogHandle;
 use crate::telemetry::otlp::SpanExport;
 use crate::upstream::dial::{Dial, Dialer};
 use crate::upstream::tls::{self, TlsError};
+use descriptors::Descriptors;
 use session::{Endpoint, SessionConfig};
 
 /// How often the key file is checked: Kubernetes itself takes a minute to swap a secret.
 const KEY_CHECK_INTERVAL: Duration = Duration::from_secs(5);
-
-/// Maximum concurrent DNS lookups. They are all for one name, so more would not be faster.
-const LOOKUPS_MAX: usize = 16;
 
 /// Time for sessions cut by the drain deadline to write their last frame.
 const CUT_GRACE: Duration = Duration::from_secs(1);
@@ -108,13 +110,18 @@ impl Daemon {
         spans: Option<SpanExport>,
         log: Option<LogHandle>,
     ) -> Result<Self, StartError> {
+        let descriptors = Descriptors::of_process(sessions_max(config));
+        if descriptors.sessions_max < sessions_max(config) {
+            let Descriptors { limit, sessions_max: sessions, .. } = descriptors;
+            SessionsCapped { sessions, wanted: sessions_max(config), limit }.emit(&telemetry);
+        }
         let keys = Arc::new(keys);
         let collector_tls = spans.as_ref().map(collector_tls).transpose()?.flatten();
         let dials = Dials::default();
         let turns = Turns::new(seed(), telemetry.clone(), dials.clone());
-        let dialer = Arc::new(dialer(config, keys.clone())?);
+        let dialer = Arc::new(dialer(config, keys.clone(), descriptors.lookups_max)?);
         let dialer = Arc::new(QueuedDialer::new(dialer, turns.clone()));
-        let registry = Registry::new(sessions_max(config));
+        let registry = Registry::new(descriptors.sessions_max);
         let readiness = Readiness::new();
         let blocker = readiness.register("ipc_socket");
         let sources = admin::Sources {
@@ -125,7 +132,7 @@ impl Daemon {
             config: config.to_yaml(),
             log,
         };
-        let admin = Admin::bind(config.admin.listen, sources).await?;
+        let admin = Admin::bind(config.admin.listen, descriptors.admin_max, sources).await?;
         let (listener, socket) =
             SocketFile::bind(&config.ipc.socket, config.ipc.socket_mode.bits())?;
         let daemon = Self {
@@ -147,7 +154,8 @@ impl Daemon {
         if let Some(spans) = spans {
             daemon.export_spans(spans, collector_tls);
         }
-        daemon.serve_applications(listener, daemon.reception(config, dialer));
+        let places = descriptors.connections_max;
+        daemon.serve_applications(listener, daemon.reception(config, dialer), places);
         blocker.clear();
         let listening = Listening { socket: daemon.socket.path(), admin: Some(daemon.admin_addr) };
         listening.emit(&daemon.telemetry);
@@ -220,11 +228,17 @@ impl Daemon {
         self.services.tracker.spawn(spans.run(tls, self.services.stop.clone()));
     }
 
-    fn serve_applications<D: Dial>(&self, listener: UnixListener, reception: Reception<D>) {
+    fn serve_applications<D: Dial>(
+        &self,
+        listener: UnixListener,
+        reception: Reception<D>,
+        places: usize,
+    ) {
         let tasks = &self.applications;
         let accept = listener::accept(
             listener,
             Arc::new(reception),
+            places,
             tasks.tracker.clone(),
             tasks.stop.clone(),
         );
@@ -246,6 +260,7 @@ impl Daemon {
             drain: self.drain.clone(),
             sessions: self.sessions.clone(),
             unopened: Unopened::new(self.registry.sessions_max()),
+            refused_full: AtomicU64::default(),
         }
     }
 }
@@ -282,7 +297,11 @@ fn seed() -> u64 {
     Uuid::new_v4().as_u64_pair().0
 }
 
-fn dialer(config: &Config, keys: Arc<KeyStore>) -> Result<impl Dial + std::fmt::Debug, TlsError> {
+fn dialer(
+    config: &Config,
+    keys: Arc<KeyStore>,
+    lookups_max: usize,
+) -> Result<impl Dial + std::fmt::Debug, TlsError> {
     let url = &config.upstream.url;
     let is_tls = url.scheme() == "wss";
     let tls = is_tls.then(|| tls::connector(config.upstream.ca_file.as_deref())).transpose()?;
@@ -297,7 +316,7 @@ fn dialer(config: &Config, keys: Arc<KeyStore>) -> Result<impl Dial + std::fmt::
             + config.liveness.ping_timeout.max(config.upstream.write_timeout)
             + USER_TIMEOUT_SLACK,
         worked: Mutex::default(),
-        lookups: Arc::new(Semaphore::new(LOOKUPS_MAX)),
+        lookups: Arc::new(Semaphore::new(lookups_max)),
         authorization: move || authorization(auth, &keys),
     })
 }
@@ -331,8 +350,8 @@ async fn watch_key(keys: Arc<KeyStore>, turns: Arc<Turns>, telemetry: Telemetry)
         let refreshed = tokio::task::spawn_blocking(move || keys.refresh()).await;
         match refreshed {
             Ok(Refresh::Replaced) => {
-                KeyReplaced.emit(&telemetry);
                 turns.replace_credential();
+                KeyReplaced.emit(&telemetry);
             }
             Ok(Refresh::Failed(error)) => KeyReloadFailed { error: &error }.emit(&telemetry),
             Ok(Refresh::Unchanged) | Err(_) => {}

@@ -40,7 +40,7 @@ impl Served {
         let telemetry = Telemetry::default();
         let sources = sources(registry.clone(), telemetry.clone(), readiness.clone());
         let dials = sources.dials.clone();
-        let admin = Admin::bind(addr, sources).await.unwrap();
+        let admin = Admin::bind(addr, 64, sources).await.unwrap();
         let addr = admin.addr();
         let shutdown = CancellationToken::new();
         let mut tasks = JoinSet::new();
@@ -201,8 +201,11 @@ async fn shutdown_closes_idle_connections_and_the_port() {
 #[tokio::test]
 async fn an_address_in_use_is_said_with_a_remedy() {
     let served = Served::new().await;
-    let again =
-        Admin::bind(served.addr, sources(Registry::new(1), Telemetry::default(), Readiness::new()));
+    let again = Admin::bind(
+        served.addr,
+        64,
+        sources(Registry::new(1), Telemetry::default(), Readiness::new()),
+    );
     let error = again.await.unwrap_err().to_string();
     assert!(error.contains(&served.addr.to_string()), "{error}");
     assert!(error.contains("choose another admin.listen"), "{error}");

@@ -19,11 +19,12 @@ mod otlp;
 mod stream;
 
 pub use app::{
-    AcceptFailed, AppRejected, FrameRefused, OpenMissed, SessionRejected, TraceparentMalformed,
+    AcceptFailed, AcceptResumed, AppRejected, FrameRefused, OpenMissed, SessionRejected,
+    SessionsAdmitted, TraceparentMalformed,
 };
 pub use daemon::{
     AdminAcceptFailed, AdminExchangeFailed, ConfigLoaded, DrainBegun, DrainEnded, KeyReloadFailed,
-    KeyReplaced, Listening, LogLevelChanged, Panicked, ShutdownComplete,
+    KeyReplaced, Listening, LogLevelChanged, Panicked, SessionsCapped, ShutdownComplete,
 };
 pub use dials::{DialsHeld, DialsReleased};
 pub(super) use fact::FactEvent;

@@ -19,6 +19,7 @@ mod operator;
 mod poison;
 mod prometheus;
 mod refusal;
+mod resources;
 mod start;
 mod support;
 mod tls;

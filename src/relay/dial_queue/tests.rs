@@ -1,6 +1,7 @@
 //! Storms of refusals: 200 whole sessions over the real codecs, in one runtime whose clock is
 //! virtual.
 
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use tokio::io::DuplexStream;
@@ -76,6 +77,7 @@ impl Storm {
             drain: Drain::default(),
             sessions: TaskTracker::new(),
             unopened: Unopened::new(SESSIONS),
+            refused_full: AtomicU64::default(),
         });
         let mut tasks = JoinSet::new();
         tasks.spawn(turns.clone().run());

@@ -2,6 +2,7 @@
 //! clock is virtual.
 
 use std::sync::Mutex;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -78,6 +79,7 @@ impl Rig {
             drain: Drain::default(),
             sessions: TaskTracker::new(),
             unopened: Unopened::new(config.ipc.max_sessions),
+            refused_full: AtomicU64::default(),
         };
         Self { reception: Arc::new(reception), connections: JoinSet::new() }
     }

@@ -35,7 +35,10 @@ fn events_of_applications() {
         ],
     );
     let error = std::io::Error::other("no descriptors");
-    assert_event(AcceptFailed { error: &error }, &[("app_connections_total{result=error}", 1.0)]);
+    assert_event(
+        AcceptFailed { error: &error, failures: 0 },
+        &[("app_connections_total{result=error}", 1.0)],
+    );
     assert_event(
         OpenMissed { cause: UnopenedCause::Timeout },
         &[("app_connections_unopened_total{cause=timeout}", 1.0)],
@@ -54,7 +57,7 @@ fn events_of_refusals() {
     ] {
         let refusal = Refusal::new(code, "no");
         assert_event(
-            SessionRejected { refusal: &refusal },
+            SessionRejected { refusal: &refusal, is_repeated: false },
             &[
                 (&format!("sessions_rejected_total{{reason={reason}}}"), 1.0),
                 (&format!("app_protocol_errors_total{{code={}}}", code.as_str()), 1.0),
@@ -178,4 +181,10 @@ fn an_attempt_that_was_not_dialled_counts_as_withheld_too() {
         ("upstream_dials_withheld_total{blocker=credential_refused}", 1.0),
     ];
     assert_moved(&telemetry, &moved, || session.record(&Fact::DialFailed(fact)));
+}
+
+#[test]
+fn fewer_sessions_than_configured_are_the_limit_that_operators_see() {
+    let capped = SessionsCapped { sessions: 9, wanted: 2_000, limit: 64 };
+    assert_event(capped, &[("sessions_limit", 9.0)]);
 }
