@@ -22,7 +22,7 @@ use uuid::Uuid;
 use crate::admin::readiness::Readiness;
 use crate::admin::{self, Admin};
 use crate::config::key::{KeyStore, Refresh};
-use crate::config::{Auth, Collector, Config};
+use crate::config::{Auth, Collector, Config, Proxy};
 use crate::drain::Drain;
 use crate::live::dials::Dials;
 use crate::live::registry::Registry;
@@ -38,6 +38,7 @@ use crate::telemetry::log::LogHandle;
 use crate::telemetry::otlp::SpanExport;
 use crate::upstream::dial::{Dial, Dialer};
 use crate::upstream::tls::{self, TlsError};
+use crate::upstream::tunnel;
 use descriptors::Descriptors;
 use session::{Endpoint, SessionConfig};
 
@@ -106,6 +107,7 @@ impl Daemon {
     pub async fn start(
         config: &Config,
         keys: KeyStore,
+        proxy: Option<Proxy>,
         telemetry: Telemetry,
         spans: Option<SpanExport>,
         log: Option<LogHandle>,
@@ -119,7 +121,7 @@ impl Daemon {
         let collector_tls = spans.as_ref().map(collector_tls).transpose()?.flatten();
         let dials = Dials::default();
         let turns = Turns::new(seed(), telemetry.clone(), dials.clone());
-        let dialer = Arc::new(dialer(config, keys.clone(), descriptors.lookups_max)?);
+        let dialer = Arc::new(dialer(config, keys.clone(), proxy, descriptors.lookups_max)?);
         let dialer = Arc::new(QueuedDialer::new(dialer, turns.clone()));
         let registry = Registry::new(descriptors.sessions_max);
         let readiness = Readiness::new();
@@ -300,6 +302,7 @@ fn seed() -> u64 {
 fn dialer(
     config: &Config,
     keys: Arc<KeyStore>,
+    proxy: Option<Proxy>,
     lookups_max: usize,
 ) -> Result<impl Dial + std::fmt::Debug, TlsError> {
     let url = &config.upstream.url;
@@ -310,6 +313,7 @@ fn dialer(
     Ok(Dialer {
         host: host.trim_start_matches('[').trim_end_matches(']').to_owned(),
         port: url.port().unwrap_or(if is_tls { 443 } else { 80 }),
+        proxy: proxy.map(tunnel),
         tls,
         connect_timeout: config.upstream.connect_timeout,
         user_timeout: config.liveness.ping_interval
@@ -319,6 +323,15 @@ fn dialer(
         lookups: Arc::new(Semaphore::new(lookups_max)),
         authorization: move || authorization(auth, &keys),
     })
+}
+
+fn tunnel(proxy: Proxy) -> tunnel::Proxy {
+    let host = proxy.uri.host().expect("the configuration accepts no proxy without a host");
+    tunnel::Proxy {
+        host: host.trim_start_matches('[').trim_end_matches(']').to_owned(),
+        port: proxy.uri.port_u16().unwrap_or(80),
+        authorization: proxy.authorization,
+    }
 }
 
 /// The TLS client for the collector, if its URL needs one.

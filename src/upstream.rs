@@ -13,4 +13,5 @@ pub mod resources;
 pub mod timestamps;
 pub mod tls;
 pub mod transport;
+pub mod tunnel;
 pub mod upgrade;

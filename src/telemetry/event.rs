@@ -24,7 +24,7 @@ pub use app::{
 };
 pub use daemon::{
     AdminAcceptFailed, AdminExchangeFailed, ConfigLoaded, DrainBegun, DrainEnded, KeyReloadFailed,
-    KeyReplaced, Listening, LogLevelChanged, Panicked, SessionsCapped, ShutdownComplete,
+    KeyReplaced, Listening, LogLevelChanged, Panicked, ProxyUsed, SessionsCapped, ShutdownComplete,
 };
 pub use dials::{DialsHeld, DialsReleased};
 pub(super) use fact::FactEvent;

@@ -19,9 +19,10 @@ use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::addresses;
 use super::link::Link;
-use super::meter::{Meter, Metered};
+use super::meter::Metered;
 use super::resources::{descriptors_exhausted, limit_of};
 use super::transport::Transport;
+use super::tunnel::Proxy;
 use super::upgrade::{Ask, upgrade};
 use session::Endpoint;
 
@@ -64,6 +65,8 @@ pub struct Dialer<K> {
     /// Host name or address, without brackets.
     pub host: String,
     pub port: u16,
+    /// To go through, if any: then its name is looked up, and it looks up Deepgram's.
+    pub proxy: Option<Proxy>,
     /// `None` for plain `ws://`.
     pub tls: Option<TlsConnector>,
     /// Timeout of one whole attempt.
@@ -124,7 +127,9 @@ where
         let tcp_stream = self.connect(&addresses).await?;
         let tcp = stopwatch.lap();
         progress.advance();
-        let (stream, meter) = self.secure(tcp_stream).await?;
+        let (stream, meter) = Metered::new(tcp_stream);
+        let stream = self.tunnel(stream).await?;
+        let stream = self.secure(stream).await?;
         let tls = if self.tls.is_some() { stopwatch.lap() } else { Duration::ZERO };
         progress.advance();
         let authority = self.authority();
@@ -151,12 +156,16 @@ where
     /// `dns`, or `resources` if it is ours that are lacking.
     pub async fn resolve(&self) -> Result<Vec<SocketAddr>, DialFailure> {
         let failed = |detail: String| DialFailure::before_answer(DialReason::Dns, detail);
-        if let Ok(address) = self.host.parse::<IpAddr>() {
-            return Ok(vec![(address, self.port).into()]);
+        let (host, port) = match &self.proxy {
+            Some(proxy) => (proxy.host.clone(), proxy.port),
+            None => (self.host.clone(), self.port),
+        };
+        if let Ok(address) = host.parse::<IpAddr>() {
+            return Ok(vec![(address, port).into()]);
         }
         let lookups = self.lookups.clone();
         let lookup = lookups.acquire_owned().await.expect("the semaphore is never closed");
-        let (host, port) = (self.host.clone(), self.port);
+        let name = host.clone();
         let found = tokio::task::spawn_blocking(move || {
             let addresses = (host.as_str(), port).to_socket_addrs().map(Iterator::collect);
             drop(lookup);
@@ -164,12 +173,12 @@ where
         });
         let addresses: Vec<_> = match found.await {
             Ok(found) => found.map_err(|error| {
-                lacking(&error).unwrap_or_else(|| failed(format!("{}: {error}", self.host)))
+                lacking(&error).unwrap_or_else(|| failed(format!("{name}: {error}")))
             })?,
             Err(stopped) => return Err(failed(stopped.to_string())),
         };
         if addresses.is_empty() {
-            return Err(failed(format!("{} has no address", self.host)));
+            return Err(failed(format!("{name} has no address")));
         }
         Ok(addresses)
     }
@@ -205,28 +214,47 @@ where
         Ok(stream)
     }
 
+    /// Through the proxy to Deepgram, if there is one.
+    ///
+    /// # Errors
+    /// `tcp`, with the proxy's answer.
+    pub async fn tunnel(
+        &self,
+        stream: Metered<TcpStream>,
+    ) -> Result<Metered<TcpStream>, DialFailure> {
+        match &self.proxy {
+            Some(proxy) => {
+                proxy.connect(stream, &format!("{}:{}", self.bracketed(), self.port)).await
+            }
+            None => Ok(stream),
+        }
+    }
+
     /// TLS, unless the URL is plain.
     ///
     /// # Errors
     /// `tls`.
-    pub async fn secure(&self, stream: TcpStream) -> Result<(Transport, Meter), DialFailure> {
-        let (stream, meter) = Metered::new(stream);
-        let Some(connector) = &self.tls else { return Ok((Transport::Plain(stream), meter)) };
+    pub async fn secure(&self, stream: Metered<TcpStream>) -> Result<Transport, DialFailure> {
+        let Some(connector) = &self.tls else { return Ok(Transport::Plain(stream)) };
         let failed = |detail: String| DialFailure::before_answer(DialReason::Tls, detail);
         let name = ServerName::try_from(self.host.clone()).map_err(|it| failed(it.to_string()))?;
         let stream = connector.connect(name, stream).await.map_err(|error| DialFailure {
             untrusted: is_certificate_error(&error),
             ..failed(error.to_string())
         })?;
-        Ok((Transport::Tls(Box::new(stream)), meter))
+        Ok(Transport::Tls(Box::new(stream)))
     }
 
     /// `Host`, without the scheme's default port.
     fn authority(&self) -> String {
-        let host =
-            if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
         let default_port = if self.tls.is_some() { 443 } else { 80 };
+        let host = self.bracketed();
         if self.port == default_port { host } else { format!("{host}:{}", self.port) }
+    }
+
+    /// The host, as URLs have it.
+    fn bracketed(&self) -> String {
+        if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() }
     }
 }
 
@@ -286,6 +314,7 @@ mod tests {
         Dialer {
             host: "deepgram.test".to_owned(),
             port: 443,
+            proxy: None,
             tls: None,
             connect_timeout: Duration::from_secs(10),
             user_timeout: Duration::from_secs(15),

@@ -32,7 +32,9 @@ const REQUEST_ID_BYTES_MAX: usize = 128;
 const BODY_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Maximum size of a response head; hyper's smallest limit is 8 KiB.
-const HEAD_BYTES_MAX: usize = 16 << 10;
+pub(super) const HEAD_BYTES_MAX: usize = 16 << 10;
+
+pub(super) const USER_AGENT_TEXT: &str = concat!("deepgram-sidecar/", env!("CARGO_PKG_VERSION"));
 
 /// An upgraded stream.
 #[derive(Debug)]
@@ -81,7 +83,7 @@ where
 }
 
 /// Runs `exchange` to its end while `connection` moves its bytes.
-async fn alongside<T>(
+pub(super) async fn alongside<T>(
     exchange: impl Future<Output = T>,
     connection: impl Future<Output = hyper::Result<()>>,
 ) -> T {
@@ -104,7 +106,7 @@ fn request(ask: Ask<'_>, key: &str) -> Result<Request<Empty<Bytes>>, DialFailure
         .header(header::UPGRADE, "websocket")
         .header(header::SEC_WEBSOCKET_VERSION, "13")
         .header(header::SEC_WEBSOCKET_KEY, key)
-        .header(header::USER_AGENT, concat!("deepgram-sidecar/", env!("CARGO_PKG_VERSION")));
+        .header(header::USER_AGENT, USER_AGENT_TEXT);
     if let Some(authorization) = ask.authorization {
         builder = builder.header(header::AUTHORIZATION, authorization);
     }

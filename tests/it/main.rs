@@ -18,6 +18,7 @@ mod neighbours;
 mod operator;
 mod poison;
 mod prometheus;
+mod proxy;
 mod refusal;
 mod resources;
 mod start;

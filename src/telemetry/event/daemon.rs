@@ -177,6 +177,26 @@ impl Emit for ShutdownComplete {
     }
 }
 
+/// Connections go through a proxy that the environment names.
+#[derive(Clone, Copy, Debug)]
+pub struct ProxyUsed<'a> {
+    /// The setting that names where they go.
+    pub destination: &'static str,
+    /// The proxy, without credentials.
+    pub proxy: &'a http::Uri,
+}
+
+impl Emit for ProxyUsed<'_> {
+    fn emit(&self, _telemetry: &Telemetry) {
+        tracing::info!(
+            name: "proxy_used",
+            destination = self.destination,
+            proxy = %self.proxy,
+            "connections go through a proxy"
+        );
+    }
+}
+
 /// The file descriptor limit allows fewer sessions than configured.
 #[derive(Clone, Copy, Debug)]
 pub struct SessionsCapped {
