@@ -22,7 +22,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::configuration::{self, EXIT_USAGE};
 use crate::config::key::{KeyError, KeySource, KeyStore};
-use crate::config::{self, Auth, Config, Sources};
+use crate::config::{self, Auth, Config, Proxy, Sources};
 use crate::daemon;
 use crate::upstream::dial::Dialer;
 use network::{Key, Secured};
@@ -67,6 +67,9 @@ pub struct Args {
     #[arg(long, value_name = "MODEL", default_value = "nova-3")]
     model: String,
 }
+
+/// It looks up one name.
+const LOOKUPS_MAX: usize = 1;
 
 const AFTER_HELP: &str = "Examples:
   deepgram-sidecar doctor --config /etc/deepgram-sidecar/config.yaml
@@ -113,7 +116,9 @@ async fn examine(args: &Args, report: &mut Report) -> ExitCode {
     let keys = check_key(&config, &sources, report);
     report.add(local::descriptors(&config));
     report.add(local::socket(&config));
-    reach(args, &config, keys, report).await;
+    // One that cannot be used is a mistake in the configuration, which is sound.
+    let proxy = Proxy::find(&config.upstream.url, &sources.environment).ok().flatten();
+    reach(args, &config, keys, proxy, report).await;
     if report.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
@@ -128,13 +133,19 @@ fn check_key(config: &Config, sources: &Sources, report: &mut Report) -> Option<
 }
 
 /// Without a key the way is checked as far as none is needed.
-async fn reach(args: &Args, config: &Config, keys: Option<KeyStore>, report: &mut Report) {
+async fn reach(
+    args: &Args,
+    config: &Config,
+    keys: Option<KeyStore>,
+    proxy: Option<Proxy>,
+    report: &mut Report,
+) {
     let has_key = keys.is_some();
     let source = keys.as_ref().and_then(KeyStore::source).map(KeySource::to_string);
     let source = source.unwrap_or_else(|| "upstream.auth (none)".to_owned());
     let keys = keys.unwrap_or_else(keyless);
     let since = clock::now();
-    let dialer = match daemon::dialer(config, Arc::new(keys)) {
+    let dialer = match daemon::dialer(config, Arc::new(keys), proxy, LOOKUPS_MAX) {
         Ok(dialer) => dialer,
         Err(error) => {
             let advice = "correct upstream.ca_file, or install ca-certificates in the image";

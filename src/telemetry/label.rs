@@ -4,6 +4,7 @@ use crate::config::LogLevel;
 use session::State;
 use session::close::DgCode;
 use session::death::{Class, Reason};
+use session::dial::Blocker;
 use session::drain::{Flush, LastFrame};
 use session::fact::{EndCause, GapLevel, SkipCause, Stage, StallOutcome};
 use session::summary::Outcome;
@@ -63,6 +64,7 @@ macro_rules! label_enums {
 }
 
 labels!(
+    Blocker,
     Class,
     DgCode,
     EndCause,
@@ -81,7 +83,14 @@ labels!(
 
 label_enums! {
     /// A timed part of a dial.
-    enum DialPhase: "phase" { Dns = "dns", Tcp = "tcp", Tls = "tls", Upgrade = "upgrade", Total = "total" }
+    enum DialPhase: "phase" {
+        Queued = "queued",
+        Dns = "dns",
+        Tcp = "tcp",
+        Tls = "tls",
+        Upgrade = "upgrade",
+        Total = "total",
+    }
 
     /// Why a keepalive was not written.
     enum KeepaliveError: "reason" { WriteBlocked = "write_blocked", SocketError = "socket_error" }

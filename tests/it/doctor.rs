@@ -40,7 +40,7 @@ impl Found {
         fitting.map(|row| row["check"].as_str().unwrap()).collect()
     }
 
-    fn row(&self, check: &str) -> &Value {
+    pub(crate) fn row(&self, check: &str) -> &Value {
         let rows = self.report["checks"].as_array().unwrap();
         rows.iter().find(|row| row["check"] == check).unwrap()
     }
@@ -48,7 +48,7 @@ impl Found {
     /// Asserts that this check failed, and no other; that its advice says this, and the exit code
     /// that something is wrong.
     #[track_caller]
-    fn assert_only(&self, check: &str, advice: &str) {
+    pub(crate) fn assert_only(&self, check: &str, advice: &str) {
         assert_eq!(self.checks("failed"), [check], "{:#}", self.report);
         let row = self.row(check);
         assert!(row["advice"].as_str().unwrap().contains(advice), "{advice}: {row:#}");

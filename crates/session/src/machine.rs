@@ -55,8 +55,9 @@ const PAUSE_NOTICED: Duration = Duration::from_millis(100);
 /// An effect that the driver carries out.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Output {
-    /// Dial Deepgram; answer with `Connected` or `DialFailed`.
-    Dial(ConnectionId),
+    /// Dial Deepgram, waiting no longer than this behind other sessions' dials; answer with
+    /// `Connected` or `DialFailed`.
+    Dial(ConnectionId, Duration),
     /// Send this on a connection; answer with `Written` once the kernel has all that was sent on it.
     Send(ConnectionId, Outgoing),
     /// Drop a connection, or the dial under way.

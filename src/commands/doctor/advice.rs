@@ -40,6 +40,10 @@ pub(super) fn tcp(error: &io::Error) -> &'static str {
 pub(super) const TCP_TIMEOUT: &str = "no answer at all: a firewall, security group or \
     NetworkPolicy drops the packets; allow TCP egress to that address and port";
 
+pub(super) const PROXY: &str = "the HTTP proxy, from HTTPS_PROXY, HTTP_PROXY or ALL_PROXY, does not let \
+    us through: correct its address, user and password in the variable, allow CONNECT to this host \
+    there, or add the host to NO_PROXY";
+
 pub(super) const TLS_TIMEOUT: &str = "TCP connects but nobody answers: a firewall or proxy \
     accepts connections and holds them; allow this host through, or bypass it";
 

@@ -17,7 +17,7 @@ use super::report::{Check, Row, Status};
 use crate::config::Config;
 use crate::upstream::dial::Dialer;
 use crate::upstream::link::Link;
-use crate::upstream::meter::Meter;
+use crate::upstream::meter::{Meter, Metered};
 use crate::upstream::transport::Transport;
 use session::Endpoint;
 use session::dial::{DialFailure, DialReason};
@@ -90,12 +90,39 @@ async fn try_address<K: Key>(dialer: &Dialer<K>, address: SocketAddr, limit: Dur
     let mut tried = Tried { address, rows: Vec::new(), secured: None };
     let (row, stream) = reach(dialer, address, limit).await;
     tried.rows.push(row.at(address));
-    if let Some(stream) = stream {
-        let (row, secured) = encrypt(dialer, stream, limit).await;
-        tried.rows.extend(row.map(|row| row.at(address)));
-        tried.secured = secured;
-    }
+    let Some(stream) = stream else { return tried };
+    let (row, passed) = pass(dialer, stream, limit).await;
+    tried.rows.extend(row.map(|row| row.at(address)));
+    let Some((stream, meter)) = passed else { return tried };
+    let (row, transport) = encrypt(dialer, stream, limit).await;
+    tried.rows.extend(row.map(|row| row.at(address)));
+    tried.secured = transport.map(|transport| Secured { transport, meter });
     tried
+}
+
+/// Its row, where there is a proxy.
+async fn pass<K: Key>(
+    dialer: &Dialer<K>,
+    stream: TcpStream,
+    limit: Duration,
+) -> (Option<Row>, Option<(Metered<TcpStream>, Meter)>) {
+    let since = clock::now();
+    let passed = timeout(limit, dialer.pass(stream)).await;
+    let took = elapsed(since);
+    match passed {
+        Ok(Ok(passed)) => {
+            let tunnel = format!("a tunnel to {}:{}", dialer.host, dialer.port);
+            let row = dialer.proxy.as_ref().map(|_| Row::ok(Check::Proxy, took, tunnel));
+            (row, Some(passed))
+        }
+        Ok(Err(failure)) => {
+            (Some(Row::failed(Check::Proxy, took, failure.detail, advice::PROXY)), None)
+        }
+        Err(_) => {
+            let detail = format!("no answer to CONNECT within {limit:?}");
+            (Some(Row::failed(Check::Proxy, took, detail, advice::PROXY)), None)
+        }
+    }
 }
 
 async fn reach<K: Key>(
@@ -123,16 +150,16 @@ async fn reach<K: Key>(
 /// Its row, except for a plain connection, which has no handshake to report.
 async fn encrypt<K: Key>(
     dialer: &Dialer<K>,
-    stream: TcpStream,
+    stream: Metered<TcpStream>,
     limit: Duration,
-) -> (Option<Row>, Option<Secured>) {
+) -> (Option<Row>, Option<Transport>) {
     let since = clock::now();
     let secured = timeout(limit, dialer.encrypt(stream)).await;
     let took = elapsed(since);
     match secured {
-        Ok(Ok((transport, meter))) => {
+        Ok(Ok(transport)) => {
             let row = tls_of(&transport).map(|detail| Row::ok(Check::Tls, took, detail));
-            (row, Some(Secured { transport, meter }))
+            (row, Some(transport))
         }
         Ok(Err(failure)) => {
             let help = advice::tls(&failure);
@@ -259,7 +286,7 @@ mod tests {
         config.upstream.auth = Auth::None;
         config.upstream.url = "ws://deepgram.invalid".parse().unwrap();
         let keys = KeyStore::load(&config.upstream, &[]).unwrap();
-        let dialer = daemon::dialer(&config, Arc::new(keys)).unwrap();
+        let dialer = daemon::dialer(&config, Arc::new(keys), None, 1).unwrap();
         let live = TcpListener::bind("127.0.0.1:0").unwrap();
         let live_at = live.local_addr().unwrap();
         // An address of its own, so that nobody takes the port meanwhile.

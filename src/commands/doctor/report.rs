@@ -31,6 +31,8 @@ session::vocabulary! {
         Dns = "dns",
         /// An address accepts TCP connections.
         Tcp = "tcp",
+        /// The proxy at an address opens a tunnel to the host; only where there is one.
+        Proxy = "proxy",
         /// An address shows a trusted certificate.
         Tls = "tls",
         /// The upgrade is answered with 101.

@@ -8,8 +8,9 @@ use http::HeaderValue;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
+use super::super::meter::{Meter, Metered};
 use super::super::upgrade::Upgraded;
-use super::{Ask, DialFailure, Dialer, Endpoint, Meter, Transport, upgrade};
+use super::{Ask, DialFailure, Dialer, Endpoint, Transport, upgrade};
 
 impl<K> Dialer<K>
 where
@@ -26,8 +27,17 @@ where
         self.tune(stream).map_err(|failure| io::Error::other(failure.detail))
     }
 
+    /// Through the proxy to the host, if there is one. Has no timeout of its own.
+    pub async fn pass(
+        &self,
+        stream: TcpStream,
+    ) -> Result<(Metered<TcpStream>, Meter), DialFailure> {
+        let (stream, meter) = Metered::new(stream);
+        Ok((self.tunnel(stream).await?, meter))
+    }
+
     /// The TLS handshake, unless the address is plain `ws://`. Has no timeout of its own.
-    pub async fn encrypt(&self, stream: TcpStream) -> Result<(Transport, Meter), DialFailure> {
+    pub async fn encrypt(&self, stream: Metered<TcpStream>) -> Result<Transport, DialFailure> {
         self.secure(stream).await
     }
 

@@ -23,6 +23,7 @@ use super::books::Books;
 use super::timer::{ConnectionTimer as Timer, ConnectionTimers};
 use super::{Closing, Output};
 use crate::audio::AudioFormat;
+use crate::bound::DIAL_WAIT_MAX;
 use crate::close::DeepgramError;
 use crate::death::{Reason, Trigger};
 use crate::dial::{DialFailure, DialPhases};
@@ -121,7 +122,7 @@ impl Connection {
     /// into the session's. `seed` feeds the jitter between attempts.
     pub(super) fn dial(cx: &mut Context<'_>, id: ConnectionId, base: u64, seed: u64) -> Self {
         let now = cx.now;
-        cx.books.push(Output::Dial(id));
+        cx.books.push(Output::Dial(id, DIAL_WAIT_MAX));
         Self {
             id,
             state: State::Dialing,
