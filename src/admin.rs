@@ -28,15 +28,13 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::live::dials::Dials;
 use crate::live::registry::Registry;
 use crate::telemetry::Telemetry;
-use crate::telemetry::event::{AdminAcceptFailed, AdminExchangeFailed, Emit};
+use crate::telemetry::event::{AcceptResumed, AdminAcceptFailed, AdminExchangeFailed, Emit};
 use crate::telemetry::log::LogHandle;
 use page::Pages;
 use readiness::Readiness;
-
-/// Maximum concurrent connections. Further ones wait in the kernel's queue.
-const CONNECTIONS_MAX: usize = 64;
 
 /// A request head must arrive within this time.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
@@ -60,6 +58,8 @@ pub struct Sources {
     pub telemetry: Telemetry,
     /// What blocks readiness.
     pub readiness: Readiness,
+    /// What holds dials to Deepgram back.
+    pub dials: Dials,
     /// The effective configuration as YAML, without secrets.
     pub config: String,
     /// The process's log, if it writes one.
@@ -71,19 +71,25 @@ pub struct Sources {
 pub struct Admin {
     listener: TcpListener,
     addr: SocketAddr,
+    /// Concurrent connections; further ones wait in the kernel's queue.
+    connections_max: usize,
     pages: Arc<Pages>,
 }
 
 impl Admin {
-    /// Binds the address; port 0 picks a free one.
+    /// Binds the address, for so many concurrent connections; port 0 picks a free one.
     ///
     /// # Errors
     /// The system's error, with the address and what to do.
-    pub async fn bind(addr: SocketAddr, sources: Sources) -> io::Result<Self> {
+    pub async fn bind(
+        addr: SocketAddr,
+        connections_max: usize,
+        sources: Sources,
+    ) -> io::Result<Self> {
         let listener = TcpListener::bind(addr).await.map_err(|error| cannot_bind(addr, &error))?;
         let addr = listener.local_addr()?;
         let pages = Arc::new(Pages { sources, started_at: SystemTime::now() });
-        Ok(Self { listener, addr, pages })
+        Ok(Self { listener, addr, connections_max, pages })
     }
 
     /// The address that was bound.
@@ -93,7 +99,7 @@ impl Admin {
 
     /// Serves until `shutdown`, then finishes pending responses and returns.
     pub async fn serve(self, shutdown: CancellationToken) {
-        let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        let places = Arc::new(Semaphore::new(self.connections_max));
         let mut connections = JoinSet::new();
         let telemetry = &self.pages.sources.telemetry;
         while let Some(Some((stream, peer, place))) =
@@ -131,11 +137,18 @@ async fn next_connection(
     telemetry: &Telemetry,
 ) -> Option<(TcpStream, IpAddr, OwnedSemaphorePermit)> {
     let place = places.clone().acquire_owned().await.ok()?;
+    let mut failures = 0;
     loop {
         match listener.accept().await {
-            Ok((stream, peer)) => return Some((stream, peer.ip(), place)),
+            Ok((stream, peer)) => {
+                if failures > 0 {
+                    AcceptResumed { of: "admin", failures }.emit(telemetry);
+                }
+                return Some((stream, peer.ip(), place));
+            }
             Err(error) => {
-                AdminAcceptFailed { error: &error }.emit(telemetry);
+                AdminAcceptFailed { error: &error, failures }.emit(telemetry);
+                failures += 1;
                 sleep(ACCEPT_PAUSE).await;
             }
         }

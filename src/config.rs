@@ -12,6 +12,7 @@ mod error;
 mod finding;
 pub mod key;
 mod layers;
+mod proxy;
 mod reader;
 mod reference;
 mod rule;
@@ -29,6 +30,7 @@ use std::path::PathBuf;
 pub use collector::Collector;
 pub use error::{Error, Place, Problem};
 pub use key::{ApiKey, KeySource, KeyStore};
+pub use proxy::Proxy;
 pub use reference::reference;
 pub use sections::{
     Admin, Config, Drain, Ipc, Keepalive, Liveness, Logs, Metrics, Otlp, Recovery, SessionTimes,
@@ -52,8 +54,8 @@ pub const FILE_VARIABLE: &str = "DEEPGRAM_SIDECAR_CONFIG";
 pub struct Sources {
     /// The YAML file, if any.
     pub file: Option<PathBuf>,
-    /// The process's environment. Only names that start with [`VARIABLE_PREFIX`], and
-    /// OpenTelemetry's, are used.
+    /// The process's environment. Only names that start with [`VARIABLE_PREFIX`], OpenTelemetry's,
+    /// and those of proxies are used.
     pub environment: Vec<(String, String)>,
     /// What the command line sets, each as `key.path=value`; the last one for a key wins.
     pub overrides: Vec<String>,
@@ -76,6 +78,7 @@ pub fn load(sources: &Sources) -> Result<Config, Error> {
     let layers = Layers::gather(sources, &mut findings);
     let config = reader::read(&layers, &mut findings);
     collector::read(&config.telemetry.otlp, &sources.environment, &mut findings);
+    proxy::read(&config.upstream.url, &sources.environment, &mut findings);
     if findings.is_empty() { Ok(config) } else { Err(layers.report(findings)) }
 }
 

@@ -1,10 +1,13 @@
 //! The composition root: creates the parts from the configuration, owns their tasks, and stops
 //! them in order.
 
+mod descriptors;
+
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use http::HeaderValue;
@@ -14,30 +17,33 @@ use tokio::time::{MissedTickBehavior, interval, timeout_at};
 use tokio_rustls::rustls::ClientConfig;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use uuid::Uuid;
 
 use crate::admin::readiness::Readiness;
 use crate::admin::{self, Admin};
 use crate::config::key::{KeyStore, Refresh};
-use crate::config::{Auth, Collector, Config};
+use crate::config::{Auth, Collector, Config, Proxy};
 use crate::drain::Drain;
+use crate::live::dials::Dials;
 use crate::live::registry::Registry;
+use crate::relay::dial_queue::{QueuedDialer, Turns};
 use crate::relay::listener::{self, BindError, SocketFile};
 use crate::relay::reception::{Peers, Reception, Unopened};
 use crate::telemetry::Telemetry;
 use crate::telemetry::event::{
-    DrainBegun, DrainEnded, Emit, KeyReloadFailed, KeyReplaced, Listening, ShutdownComplete,
+    DrainBegun, DrainEnded, Emit, KeyReloadFailed, KeyReplaced, Listening, SessionsCapped,
+    ShutdownComplete,
 };
 use crate::telemetry::log::LogHandle;
 use crate::telemetry::otlp::SpanExport;
 use crate::upstream::dial::{Dial, Dialer};
 use crate::upstream::tls::{self, TlsError};
+use crate::upstream::tunnel;
+use descriptors::Descriptors;
 use session::{Endpoint, SessionConfig};
 
 /// How often the key file is checked: Kubernetes itself takes a minute to swap a secret.
 const KEY_CHECK_INTERVAL: Duration = Duration::from_secs(5);
-
-/// Maximum concurrent DNS lookups. They are all for one name, so more would not be faster.
-const LOOKUPS_MAX: usize = 16;
 
 /// Time for sessions cut by the drain deadline to write their last frame.
 const CUT_GRACE: Duration = Duration::from_secs(1);
@@ -101,24 +107,34 @@ impl Daemon {
     pub async fn start(
         config: &Config,
         keys: KeyStore,
+        proxy: Option<Proxy>,
         telemetry: Telemetry,
         spans: Option<SpanExport>,
         log: Option<LogHandle>,
     ) -> Result<Self, StartError> {
+        let descriptors = Descriptors::of_process(sessions_max(config));
+        if descriptors.sessions_max < sessions_max(config) {
+            let Descriptors { limit, sessions_max: sessions, .. } = descriptors;
+            SessionsCapped { sessions, wanted: sessions_max(config), limit }.emit(&telemetry);
+        }
         let keys = Arc::new(keys);
         let collector_tls = spans.as_ref().map(collector_tls).transpose()?.flatten();
-        let dialer = Arc::new(dialer(config, keys.clone())?);
-        let registry = Registry::new(sessions_max(config));
+        let dials = Dials::default();
+        let turns = Turns::new(seed(), telemetry.clone(), dials.clone());
+        let dialer = Arc::new(dialer(config, keys.clone(), proxy, descriptors.lookups_max)?);
+        let dialer = Arc::new(QueuedDialer::new(dialer, turns.clone()));
+        let registry = Registry::new(descriptors.sessions_max);
         let readiness = Readiness::new();
         let blocker = readiness.register("ipc_socket");
         let sources = admin::Sources {
             registry: registry.clone(),
             telemetry: telemetry.clone(),
             readiness: readiness.clone(),
+            dials,
             config: config.to_yaml(),
             log,
         };
-        let admin = Admin::bind(config.admin.listen, sources).await?;
+        let admin = Admin::bind(config.admin.listen, descriptors.admin_max, sources).await?;
         let (listener, socket) =
             SocketFile::bind(&config.ipc.socket, config.ipc.socket_mode.bits())?;
         let daemon = Self {
@@ -134,12 +150,14 @@ impl Daemon {
             services: Tasks::default(),
         };
         daemon.serve_admin(admin);
-        daemon.watch_key(keys);
+        daemon.watch_key(keys, turns.clone());
+        daemon.run_turns(turns);
         daemon.watch_runtime();
         if let Some(spans) = spans {
             daemon.export_spans(spans, collector_tls);
         }
-        daemon.serve_applications(listener, daemon.reception(config, dialer));
+        let places = descriptors.connections_max;
+        daemon.serve_applications(listener, daemon.reception(config, dialer), places);
         blocker.clear();
         let listening = Listening { socket: daemon.socket.path(), admin: Some(daemon.admin_addr) };
         listening.emit(&daemon.telemetry);
@@ -193,9 +211,14 @@ impl Daemon {
         self.services.tracker.spawn(admin.serve(self.services.stop.clone()));
     }
 
-    fn watch_key(&self, keys: Arc<KeyStore>) {
-        let watch = watch_key(keys, self.telemetry.clone());
+    fn watch_key(&self, keys: Arc<KeyStore>, turns: Arc<Turns>) {
+        let watch = watch_key(keys, turns, self.telemetry.clone());
         self.services.tracker.spawn(self.services.stop.clone().run_until_cancelled_owned(watch));
+    }
+
+    fn run_turns(&self, turns: Arc<Turns>) {
+        let run = self.services.stop.clone().run_until_cancelled_owned(turns.run());
+        self.services.tracker.spawn(run);
     }
 
     fn watch_runtime(&self) {
@@ -207,11 +230,17 @@ impl Daemon {
         self.services.tracker.spawn(spans.run(tls, self.services.stop.clone()));
     }
 
-    fn serve_applications<D: Dial>(&self, listener: UnixListener, reception: Reception<D>) {
+    fn serve_applications<D: Dial>(
+        &self,
+        listener: UnixListener,
+        reception: Reception<D>,
+        places: usize,
+    ) {
         let tasks = &self.applications;
         let accept = listener::accept(
             listener,
             Arc::new(reception),
+            places,
             tasks.tracker.clone(),
             tasks.stop.clone(),
         );
@@ -233,6 +262,7 @@ impl Daemon {
             drain: self.drain.clone(),
             sessions: self.sessions.clone(),
             unopened: Unopened::new(self.registry.sessions_max()),
+            refused_full: AtomicU64::default(),
         }
     }
 }
@@ -264,10 +294,22 @@ pub(crate) fn session_defaults(config: &Config) -> SessionConfig {
     }
 }
 
+/// How many sessions the daemon allows if the process may have so many descriptors.
+pub(crate) fn sessions_within(descriptors: usize, config: &Config) -> usize {
+    Descriptors::within(descriptors, sessions_max(config)).sessions_max
+}
+
+/// Seeds the jitter between probes: pods that were refused together must not probe together.
+fn seed() -> u64 {
+    Uuid::new_v4().as_u64_pair().0
+}
+
 /// What dials Deepgram, with the key that `keys` holds at the time.
 pub(crate) fn dialer(
     config: &Config,
     keys: Arc<KeyStore>,
+    proxy: Option<Proxy>,
+    lookups_max: usize,
 ) -> Result<Dialer<impl Fn() -> Option<HeaderValue> + Send + Sync + 'static>, TlsError> {
     let url = &config.upstream.url;
     let is_tls = url.scheme() == "wss";
@@ -277,14 +319,25 @@ pub(crate) fn dialer(
     Ok(Dialer {
         host: host.trim_start_matches('[').trim_end_matches(']').to_owned(),
         port: url.port().unwrap_or(if is_tls { 443 } else { 80 }),
+        proxy: proxy.map(tunnel),
         tls,
         connect_timeout: config.upstream.connect_timeout,
         user_timeout: config.liveness.ping_interval
             + config.liveness.ping_timeout.max(config.upstream.write_timeout)
             + USER_TIMEOUT_SLACK,
-        lookups: Arc::new(Semaphore::new(LOOKUPS_MAX)),
+        worked: Mutex::default(),
+        lookups: Arc::new(Semaphore::new(lookups_max)),
         authorization: move || authorization(auth, &keys),
     })
+}
+
+fn tunnel(proxy: Proxy) -> tunnel::Proxy {
+    let host = proxy.uri.host().expect("the configuration accepts no proxy without a host");
+    tunnel::Proxy {
+        host: host.trim_start_matches('[').trim_end_matches(']').to_owned(),
+        port: proxy.uri.port_u16().unwrap_or(80),
+        authorization: proxy.authorization,
+    }
 }
 
 /// The TLS client for the collector, if its URL needs one.
@@ -306,7 +359,7 @@ fn authorization(auth: Auth, keys: &KeyStore) -> Option<HeaderValue> {
     Some(value)
 }
 
-async fn watch_key(keys: Arc<KeyStore>, telemetry: Telemetry) {
+async fn watch_key(keys: Arc<KeyStore>, turns: Arc<Turns>, telemetry: Telemetry) {
     let mut ticks = interval(KEY_CHECK_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -315,7 +368,10 @@ async fn watch_key(keys: Arc<KeyStore>, telemetry: Telemetry) {
         // Reading a file blocks, and this worker may be serving sessions.
         let refreshed = tokio::task::spawn_blocking(move || keys.refresh()).await;
         match refreshed {
-            Ok(Refresh::Replaced) => KeyReplaced.emit(&telemetry),
+            Ok(Refresh::Replaced) => {
+                turns.replace_credential();
+                KeyReplaced.emit(&telemetry);
+            }
             Ok(Refresh::Failed(error)) => KeyReloadFailed { error: &error }.emit(&telemetry),
             Ok(Refresh::Unchanged) | Err(_) => {}
         }

@@ -6,6 +6,7 @@
 
 mod calls;
 mod counters;
+pub mod dials;
 mod recorder;
 pub mod registry;
 

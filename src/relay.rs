@@ -1,6 +1,7 @@
 //! What joins an application to Deepgram: listening, accepting a session, and driving it.
 
 mod alarm;
+pub mod dial_queue;
 pub mod driver;
 mod links;
 pub mod listener;

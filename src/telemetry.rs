@@ -108,6 +108,12 @@ impl Telemetry {
         AppConnection { telemetry: self.clone() }
     }
 
+    /// How many sessions wait for their turn to dial.
+    pub fn dials_waiting(&self, sessions: usize) {
+        let sessions = i64::try_from(sessions).unwrap_or(i64::MAX);
+        self.metrics.upstream.dials_waiting.set(sessions);
+    }
+
     /// All metrics as a page. Takes milliseconds of CPU, so do not call it on a thread that serves
     /// sessions. Its own cost is counted, and shown by the next scrape.
     pub fn scrape(&self, format: Format, readiness: ReadinessSample) -> String {

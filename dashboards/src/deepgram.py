@@ -121,10 +121,30 @@ def _connecting() -> list:
         ),
         series(
             "Time to connect by phase, p95",
-            "Which phase is slow: `dns` and `tcp` are the network, `tls` the distance and CPU, `upgrade` Deepgram.",
+            "Which phase is slow: `queued` is behind other sessions' dials, `dns` and `tcp` are the network, `tls` the "
+            "distance and CPU, `upgrade` Deepgram.",
             units.Seconds,
             Query(quantile(0.95, "upstream_connect_duration_seconds", "phase"), "{{phase}}"),
             none="no attempts succeeded",
+        ),
+        series(
+            "Dials held back",
+            "Sidecars that dial nothing but single probes, by what holds them back: the credential is refused, "
+            "Deepgram is busy or broken, or the sidecar is out of its own resources.",
+            units.Short,
+            Query(total(select("upstream_dials_held"), "blocker"), "{{blocker}}"),
+        ),
+        series(
+            "Sessions that wait to dial",
+            "Sessions in line, behind other sessions' dials or for the next probe; each waits a minute at most.",
+            units.Short,
+            Query(total(select("upstream_dials_waiting")), "waiting"),
+        ),
+        bars(
+            "Attempts without a dial",
+            "Sessions told what others had just been told, instead of dialling for the same refusal.",
+            units.Short,
+            Query(total(increase("upstream_dials_withheld_total"), "blocker"), "{{blocker}}"),
         ),
         series(
             "Audio that waited for a connection, p95",

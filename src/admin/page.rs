@@ -24,7 +24,8 @@ use answer::{Answer, HTML, JSON, TEXT, YAML, method_not_allowed, ok, refused, wi
 use deaths::Deaths;
 use index::Page;
 use query::Query;
-use session::SessionId;
+use session::dial::Blocker;
+use session::{SessionId, millis};
 use sessions::List;
 use view::Detail;
 
@@ -68,8 +69,10 @@ impl Pages {
     async fn metrics(&self, format: Format) -> Answer {
         let Sources { telemetry, readiness, .. } = &self.sources;
         let telemetry = telemetry.clone();
-        let sample =
-            ReadinessSample { ready: readiness.is_ready(), draining: readiness.is_draining() };
+        let sample = ReadinessSample {
+            ready: self.blockers().is_empty(),
+            draining: readiness.is_draining(),
+        };
         made_aside(format.content_type(), move || telemetry.scrape(format, sample)).await
     }
 
@@ -126,11 +129,29 @@ impl Pages {
     }
 
     fn readyz(&self) -> Answer {
-        let blockers = self.sources.readiness.blockers();
+        let blockers = self.blockers();
         let is_ready = blockers.is_empty();
         let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-        let body = serde_json::json!({ "ready": is_ready, "blockers": blockers });
+        let dials = self.sources.dials.held().map(|held| {
+            serde_json::json!({
+                "blocker": held.blocker.as_str(),
+                "detail": held.detail,
+                "held_ms": millis(clock::now().duration_since(held.since)),
+            })
+        });
+        let body =
+            serde_json::json!({ "ready": is_ready, "blockers": blockers, "dials_held": dials });
         with_status(status, JSON, format!("{body}\n"))
+    }
+
+    /// What blocks readiness. A refused credential does: no new session could be served. A busy or
+    /// broken Deepgram does not: it is so for every pod, and sessions wait for it here as well as
+    /// anywhere else.
+    fn blockers(&self) -> Vec<&'static str> {
+        let Sources { readiness, dials, .. } = &self.sources;
+        let held_by = dials.held().map(|held| held.blocker);
+        let refused = held_by.filter(|blocker| *blocker == Blocker::CredentialRefused);
+        readiness.blockers().into_iter().chain(refused.map(Blocker::as_str)).collect()
     }
 
     fn buildinfo(&self) -> Answer {

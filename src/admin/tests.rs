@@ -13,6 +13,7 @@ use super::*;
 use crate::live::LiveSession;
 use session::State;
 use session::counts::Count;
+use session::dial::Blocker;
 use session::{Endpoint, SessionId};
 
 /// A server on a free port, and its ends.
@@ -21,13 +22,14 @@ struct Served {
     registry: Arc<Registry>,
     telemetry: Telemetry,
     readiness: Readiness,
+    dials: Dials,
     shutdown: CancellationToken,
     tasks: JoinSet<()>,
 }
 
 fn sources(registry: Arc<Registry>, telemetry: Telemetry, readiness: Readiness) -> Sources {
     let config = "drain:\n  timeout: 25s\n".to_owned();
-    Sources { registry, telemetry, readiness, config, log: None }
+    Sources { registry, telemetry, readiness, config, dials: Dials::default(), log: None }
 }
 
 impl Served {
@@ -37,12 +39,13 @@ impl Served {
         let addr = (Ipv4Addr::LOCALHOST, 0).into();
         let telemetry = Telemetry::default();
         let sources = sources(registry.clone(), telemetry.clone(), readiness.clone());
-        let admin = Admin::bind(addr, sources).await.unwrap();
+        let dials = sources.dials.clone();
+        let admin = Admin::bind(addr, 64, sources).await.unwrap();
         let addr = admin.addr();
         let shutdown = CancellationToken::new();
         let mut tasks = JoinSet::new();
         tasks.spawn(admin.serve(shutdown.clone()));
-        Self { addr, registry, telemetry, readiness, shutdown, tasks }
+        Self { addr, registry, telemetry, readiness, dials, shutdown, tasks }
     }
 
     async fn ask(&mut self, method: &str, path: &str) -> (StatusCode, HeaderMap, String) {
@@ -86,12 +89,32 @@ async fn metrics_are_in_the_text_format() {
 }
 
 #[tokio::test]
+async fn readyz_tells_what_holds_dials_back_and_a_refused_key_blocks() {
+    let mut served = Served::new().await;
+    served.dials.hold(Blocker::UpstreamBusy, "HTTP 429".to_owned(), clock::now());
+    let (status, _, body) = served.ask("GET", "/readyz").await;
+    assert_eq!(status, StatusCode::OK, "sessions wait for it here as well as elsewhere");
+    let body: serde_json::Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(body["dials_held"]["blocker"], "upstream_busy");
+    assert_eq!(body["dials_held"]["detail"], "HTTP 429");
+    served.dials.hold(Blocker::CredentialRefused, "HTTP 401".to_owned(), clock::now());
+    let (status, _, body) = served.ask("GET", "/readyz").await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(body.contains("\"blockers\":[\"credential_refused\"]"), "{body}");
+    let (_, _, metrics) = served.ask("GET", "/metrics").await;
+    assert!(metrics.contains("\ndeepgram_sidecar_ready 0\n"), "{metrics}");
+    served.dials.release();
+    assert_eq!(served.ask("GET", "/readyz").await.0, StatusCode::OK);
+}
+
+#[tokio::test]
 async fn readyz_names_what_blocks() {
     let mut served = Served::new().await;
     let blocker = served.readiness.register("ipc_socket");
     let (status, _, body) = served.ask("GET", "/readyz").await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
-    assert_eq!(body, "{\"ready\":false,\"blockers\":[\"ipc_socket\"]}\n");
+    let expected = "{\"ready\":false,\"blockers\":[\"ipc_socket\"],\"dials_held\":null}\n";
+    assert_eq!(body, expected);
     blocker.clear();
     assert_eq!(served.ask("GET", "/readyz").await.0, StatusCode::OK);
     served.readiness.drain();
@@ -178,8 +201,11 @@ async fn shutdown_closes_idle_connections_and_the_port() {
 #[tokio::test]
 async fn an_address_in_use_is_said_with_a_remedy() {
     let served = Served::new().await;
-    let again =
-        Admin::bind(served.addr, sources(Registry::new(1), Telemetry::default(), Readiness::new()));
+    let again = Admin::bind(
+        served.addr,
+        64,
+        sources(Registry::new(1), Telemetry::default(), Readiness::new()),
+    );
     let error = again.await.unwrap_err().to_string();
     assert!(error.contains(&served.addr.to_string()), "{error}");
     assert!(error.contains("choose another admin.listen"), "{error}");

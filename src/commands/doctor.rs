@@ -22,7 +22,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::configuration::{self, EXIT_USAGE};
 use crate::config::key::{KeyError, KeySource, KeyStore};
-use crate::config::{self, Auth, Config, Sources};
+use crate::config::{self, Auth, Config, Proxy, Sources};
 use crate::daemon;
 use crate::upstream::dial::Dialer;
 use network::{Key, Secured};
@@ -116,7 +116,12 @@ async fn examine(args: &Args, report: &mut Report) -> ExitCode {
     let keys = check_key(&config, &sources, report);
     report.add(local::descriptors(&config));
     report.add(local::socket(&config));
-    reach(args, &config, keys, report).await;
+    // A proxy that cannot be used was reported with the configuration.
+    let proxy = Proxy::find(&config.upstream.url, &sources.environment).ok().flatten();
+    if let Some(proxy) = &proxy {
+        report.print(format_args!("through the proxy {}", proxy.uri));
+    }
+    reach(args, &config, keys, proxy, report).await;
     if report.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
@@ -131,13 +136,19 @@ fn check_key(config: &Config, sources: &Sources, report: &mut Report) -> Option<
 }
 
 /// Without a key the way is checked as far as none is needed.
-async fn reach(args: &Args, config: &Config, keys: Option<KeyStore>, report: &mut Report) {
+async fn reach(
+    args: &Args,
+    config: &Config,
+    keys: Option<KeyStore>,
+    proxy: Option<Proxy>,
+    report: &mut Report,
+) {
     let has_key = keys.is_some();
     let source = keys.as_ref().and_then(KeyStore::source).map(KeySource::to_string);
     let source = source.unwrap_or_else(|| "upstream.auth (none)".to_owned());
     let keys = keys.unwrap_or_else(keyless);
     let since = clock::now();
-    let dialer = match daemon::dialer(config, Arc::new(keys)) {
+    let dialer = match daemon::dialer(config, Arc::new(keys), proxy, 1) {
         Ok(dialer) => dialer,
         Err(error) => {
             let advice = "correct upstream.ca_file, or install ca-certificates in the image";

@@ -8,9 +8,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::configuration::{Args, EXIT_USAGE};
 use crate::config::key::KeyStore;
-use crate::config::{self, Collector, Config};
+use crate::config::{self, Collector, Config, Proxy};
 use crate::daemon::{self, Daemon};
-use crate::telemetry::event::{ConfigLoaded, Emit, ShutdownComplete};
+use crate::telemetry::event::{ConfigLoaded, Emit, ProxyUsed, ShutdownComplete};
 use crate::telemetry::log::{self, LogHandle};
 use crate::telemetry::otlp::SpanExport;
 use crate::telemetry::{SeriesLimits, Telemetry};
@@ -21,7 +21,7 @@ use crate::telemetry::{SeriesLimits, Telemetry};
 /// Why it cannot start, other than the configuration.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let sources = args.sources();
-    let (config, keys, collector) = match load(&sources) {
+    let Loaded { config, keys, proxy, collector } = match load(&sources) {
         Ok(loaded) => loaded,
         Err(problems) => {
             eprintln!("{problems}");
@@ -32,6 +32,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         sessions_max: config.telemetry.metrics.per_session_max,
         linger: config.telemetry.metrics.per_session_linger,
     });
+    let collector_proxy = collector.as_ref().and_then(|it| it.proxy.clone());
     let (telemetry, spans) = match collector {
         Some(collector) => {
             let (telemetry, spans) = telemetry.with_traces(collector, &config);
@@ -54,35 +55,53 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         frame_bytes_max: config.ipc.max_frame_bytes,
     };
     loaded.emit(&telemetry);
+    for (destination, proxy) in [("upstream.url", &proxy), ("telemetry.otlp", &collector_proxy)] {
+        if let Some(proxy) = proxy {
+            ProxyUsed { destination, proxy: &proxy.uri }.emit(&telemetry);
+        }
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("sidecar")
         .build()
         .context("cannot start the runtime")?;
-    let code = runtime.block_on(serve(&config, keys, telemetry, spans, log.handle().clone()))?;
+    let code =
+        runtime.block_on(serve(&config, keys, proxy, telemetry, spans, log.handle().clone()))?;
     // A blocking read of the key file may hang on a dead mount; it must not block the exit.
     runtime.shutdown_background();
     Ok(code)
 }
 
-fn load(sources: &config::Sources) -> Result<(Config, KeyStore, Option<Collector>), String> {
+/// What the file, the environment and the command line say.
+struct Loaded {
+    config: Config,
+    keys: KeyStore,
+    /// On the way to Deepgram.
+    proxy: Option<Proxy>,
+    collector: Option<Collector>,
+}
+
+fn load(sources: &config::Sources) -> Result<Loaded, String> {
     let config = config::load(sources).map_err(|error| error.to_string())?;
     let keys = KeyStore::load(&config.upstream, &sources.environment)
         .map_err(|error| error.to_string())?;
     let collector = Collector::find(&config.telemetry.otlp, &sources.environment)
         .map_err(|error| error.to_string())?;
-    Ok((config, keys, collector))
+    let proxy = Proxy::find(&config.upstream.url, &sources.environment)
+        .map_err(|error| error.to_string())?;
+    Ok(Loaded { config, keys, proxy, collector })
 }
 
 async fn serve(
     config: &Config,
     keys: KeyStore,
+    proxy: Option<Proxy>,
     telemetry: Telemetry,
     spans: Option<SpanExport>,
     log: LogHandle,
 ) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::new().context("cannot listen for signals")?;
-    let daemon = Daemon::start(config, keys, telemetry.clone(), spans, Some(log)).await?;
+    let daemon = Daemon::start(config, keys, proxy, telemetry.clone(), spans, Some(log)).await?;
     signals.next().await;
     tokio::select! {
         () = daemon.shutdown() => Ok(ExitCode::SUCCESS),

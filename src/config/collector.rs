@@ -15,6 +15,7 @@ use super::Otlp;
 use super::endpoint::{collector_url, traces_url};
 use super::error::{Error, Place, Problem};
 use super::finding::{Finding, Origin};
+use super::proxy::{self, Proxy};
 
 /// `service.name`, unless the environment sets another.
 const SERVICE_NAME: &str = "deepgram-sidecar";
@@ -34,6 +35,8 @@ pub struct Collector {
     pub headers: HeaderMap,
     /// Timeout of one request, its response included.
     pub timeout: Duration,
+    /// The proxy on the way, if any.
+    pub proxy: Option<Proxy>,
     /// Certificates, as PEM, to trust in addition to the system's.
     pub ca_file: Option<PathBuf>,
     /// `service.name`.
@@ -82,8 +85,10 @@ pub(super) fn read(
     let mut attributes = variables.read("OTEL_RESOURCE_ATTRIBUTES", pairs).unwrap_or_default();
     let named = take(&mut attributes, "service.name");
     let service_name = variables.get("OTEL_SERVICE_NAME").map(str::to_owned).or(named);
+    let proxy = proxy::read(&url, environment, variables.findings);
     Some(Collector {
         url,
+        proxy,
         headers: variables.exporter("HEADERS", headers).unwrap_or_default(),
         timeout: variables.exporter("TIMEOUT", timeout).unwrap_or(TIMEOUT_DEFAULT),
         ca_file: variables.exporter("CERTIFICATE", |file| Ok(file.into())),

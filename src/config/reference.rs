@@ -42,6 +42,12 @@ const INTRODUCTION: &str = "\
   `OTEL_RESOURCE_ATTRIBUTES` describe this process; `OTEL_SDK_DISABLED=true` or
   `OTEL_TRACES_EXPORTER=none` turns tracing off. As long as there is an endpoint, malformed
   variables are reported like any other mistake.
+- **Proxies.** `HTTPS_PROXY` and `HTTP_PROXY`, or `ALL_PROXY` instead of either, name an HTTP proxy
+  (`http://user:password@proxy:3128`, percent-encoded) for connections to Deepgram and to the
+  collector, by the scheme of their URL; `NO_PROXY` lists exceptions: names with their subdomains,
+  addresses, networks (`10.0.0.0/8`), or `*`. Lower case works too. Loopback addresses are never
+  proxied. The proxy must support CONNECT and looks names up. Any other kind of proxy, such as
+  SOCKS or one behind TLS, is an error if it would be used.
 - `deepgram-sidecar print-config` shows the settings in effect.
 
 All keys with their defaults:

@@ -176,7 +176,7 @@ where
     fn perform(&mut self) {
         while let Some(output) = self.machine.poll_output() {
             match output {
-                Output::Dial(id) => self.links.dial(id),
+                Output::Dial(id, patience) => self.links.dial(id, patience),
                 Output::Send(id, outgoing) => self.links.send(id, outgoing),
                 Output::HangUp(id) => self.links.hang_up(id),
                 Output::Deliver(frame) => {

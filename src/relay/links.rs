@@ -4,8 +4,9 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
-use crate::upstream::dial::{Dial, Dialed};
+use crate::upstream::dial::{Attempt, Dial, Dialed};
 use crate::upstream::link::Link;
 use session::dial::DialFailure;
 use session::{ConnectionId, Endpoint, Outgoing, UpstreamInput};
@@ -35,8 +36,9 @@ impl<D: Dial> Links<D> {
     }
 
     /// Begins an attempt; the one before it has failed.
-    pub(super) fn dial(&mut self, id: ConnectionId) {
-        let dial = self.dialer.clone().dial(self.endpoint, self.query.clone());
+    pub(super) fn dial(&mut self, id: ConnectionId, patience: Duration) {
+        let (endpoint, query) = (self.endpoint, self.query.clone());
+        let dial = self.dialer.clone().dial(Attempt { endpoint, query, patience });
         self.links.push((id, State::Dialing(Box::pin(dial))));
     }
 

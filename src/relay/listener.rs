@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::time::sleep;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::reception::{Peer, Reception};
-use crate::telemetry::event::{AcceptFailed, Emit};
+use crate::telemetry::event::{AcceptFailed, AcceptResumed, Emit};
 use crate::upstream::dial::Dial;
 
 /// The listen backlog.
@@ -22,6 +23,9 @@ const BACKLOG: i32 = 1024;
 
 /// Wait after a failed accept: retrying immediately does not help if file descriptors ran out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// How long an application waits for a place before a silent one loses its own.
+const EVICT_AFTER: Duration = Duration::from_secs(1);
 
 /// Why the socket cannot be bound.
 #[derive(Debug, thiserror::Error)]
@@ -122,22 +126,43 @@ fn listen(path: &Path, mode: u32) -> io::Result<UnixListener> {
     UnixListener::from_std(socket.into())
 }
 
-/// Accepts applications until `stop`; their tasks run on `tasks` and also end with `stop`.
+/// Accepts applications until `stop`, so many at a time; their tasks run on `tasks` and also end with
+/// `stop`.
 pub async fn accept<D: Dial>(
     listener: UnixListener,
     reception: Arc<Reception<D>>,
+    connections_max: usize,
     tasks: TaskTracker,
     stop: CancellationToken,
 ) {
-    while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
-        match accepted {
+    let places = Arc::new(Semaphore::new(connections_max.min(Semaphore::MAX_PERMITS)));
+    while let Some((stream, place)) =
+        stop.run_until_cancelled(next_connection(&listener, &reception, &places)).await
+    {
+        // Boxed: otherwise each surrounding future would reserve space for it twice.
+        let connection = Box::pin(serve(reception.clone(), stream, place));
+        tasks.spawn(stop.clone().run_until_cancelled_owned(connection));
+    }
+}
+
+/// The next application that has a place. Those behind it wait in the kernel's queue.
+async fn next_connection<D: Dial>(
+    listener: &UnixListener,
+    reception: &Reception<D>,
+    places: &Arc<Semaphore>,
+) -> (UnixStream, OwnedSemaphorePermit) {
+    let mut failures = 0;
+    loop {
+        match listener.accept().await {
             Ok((stream, _)) => {
-                // Boxed: otherwise each surrounding future would reserve space for it twice.
-                let connection = Box::pin(serve(reception.clone(), stream));
-                tasks.spawn(stop.clone().run_until_cancelled_owned(connection));
+                if failures > 0 {
+                    AcceptResumed { of: "ipc", failures }.emit(&reception.telemetry);
+                }
+                return (stream, place(reception, places).await);
             }
             Err(error) => {
-                AcceptFailed { error: &error }.emit(&reception.telemetry);
+                AcceptFailed { error: &error, failures }.emit(&reception.telemetry);
+                failures += 1;
                 // Usually file descriptors have run out, and silent connections must not lock anybody out.
                 reception.unopened.evict_oldest();
                 sleep(ACCEPT_PAUSE).await;
@@ -146,10 +171,25 @@ pub async fn accept<D: Dial>(
     }
 }
 
-async fn serve<D: Dial>(reception: Arc<Reception<D>>, stream: UnixStream) {
+/// Waits for a place. Whoever has one and stays silent gives it up, since somebody else waits.
+async fn place<D: Dial>(reception: &Reception<D>, places: &Arc<Semaphore>) -> OwnedSemaphorePermit {
+    loop {
+        match timeout(EVICT_AFTER, places.clone().acquire_owned()).await {
+            Ok(place) => return place.expect("the semaphore is never closed"),
+            Err(_) => reception.unopened.evict_oldest(),
+        }
+    }
+}
+
+async fn serve<D: Dial>(
+    reception: Arc<Reception<D>>,
+    stream: UnixStream,
+    place: OwnedSemaphorePermit,
+) {
     let credentials = stream.peer_cred().ok();
     let peer = credentials.map(|it| Peer { uid: it.uid(), gid: it.gid() });
     reception.serve(stream, peer).await;
+    drop(place);
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! From an accepted connection to a running session: admission, and the OPEN.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -21,7 +22,7 @@ use crate::live::LiveSession;
 use crate::live::registry::{Registry, Slot};
 use crate::telemetry::Telemetry;
 use crate::telemetry::event::{
-    AppRejected, Emit, OpenMissed, SessionRejected, TraceparentMalformed,
+    AppRejected, Emit, OpenMissed, SessionRejected, SessionsAdmitted, TraceparentMalformed,
 };
 use crate::telemetry::label::UnopenedCause;
 use crate::upstream::dial::Dial;
@@ -65,6 +66,8 @@ pub struct Reception<D> {
     pub sessions: TaskTracker,
     /// Connections that have not sent OPEN yet.
     pub unopened: Unopened,
+    /// Sessions refused in a row because all slots were taken: the first is logged, then their count.
+    pub refused_full: AtomicU64,
 }
 
 /// User and group of the process at the other end.
@@ -202,6 +205,10 @@ impl<D: Dial> Reception<D> {
         let live = LiveSession::new(id, open.endpoint, open.audio, opened_at, open.tags.clone());
         let slot =
             self.registry.claim(live.with_model(open.model.clone())).map_err(Rejection::Session)?;
+        let refused = self.refused_full.swap(0, Relaxed);
+        if refused > 0 {
+            SessionsAdmitted { refused }.emit(&self.telemetry);
+        }
         socket.opened(open.endpoint);
         Ok((open, slot))
     }
@@ -266,7 +273,9 @@ impl<D: Dial> Reception<D> {
                 payload::refusal(refusal)
             }
             Rejection::Session(refusal) => {
-                SessionRejected { refusal: &refusal }.emit(&self.telemetry);
+                let is_full = refusal.code == ErrorCode::TooManySessions;
+                let is_repeated = is_full && self.refused_full.fetch_add(1, Relaxed) > 0;
+                SessionRejected { refusal: &refusal, is_repeated }.emit(&self.telemetry);
                 payload::refusal(refusal)
             }
             Rejection::Http => {

@@ -10,6 +10,7 @@
 mod app;
 mod connection;
 mod daemon;
+mod dials;
 mod fact;
 mod lifecycle;
 mod line;
@@ -18,12 +19,14 @@ mod otlp;
 mod stream;
 
 pub use app::{
-    AcceptFailed, AppRejected, FrameRefused, OpenMissed, SessionRejected, TraceparentMalformed,
+    AcceptFailed, AcceptResumed, AppRejected, FrameRefused, OpenMissed, SessionRejected,
+    SessionsAdmitted, TraceparentMalformed,
 };
 pub use daemon::{
     AdminAcceptFailed, AdminExchangeFailed, ConfigLoaded, DrainBegun, DrainEnded, KeyReloadFailed,
-    KeyReplaced, Listening, LogLevelChanged, Panicked, ShutdownComplete,
+    KeyReplaced, Listening, LogLevelChanged, Panicked, ProxyUsed, SessionsCapped, ShutdownComplete,
 };
+pub use dials::{DialsHeld, DialsReleased};
 pub(super) use fact::FactEvent;
 pub(super) use lifecycle::{FlightRecorded, SessionCancelled, SessionClosed, SessionOpened};
 pub(super) use line::{LogLine, Measure, NAMED_BY_FIELD};

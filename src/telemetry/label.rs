@@ -4,6 +4,7 @@ use crate::config::LogLevel;
 use session::State;
 use session::close::DgCode;
 use session::death::{Class, Reason};
+use session::dial::Blocker;
 use session::fact::{EndCause, GapLevel, SkipCause, Stage, StallOutcome};
 use session::summary::Outcome;
 use session::{KeepaliveKind, LossCause, Side, Vocabulary};
@@ -62,6 +63,7 @@ macro_rules! label_enums {
 }
 
 labels!(
+    Blocker,
     Class,
     DgCode,
     EndCause,
@@ -78,7 +80,14 @@ labels!(
 
 label_enums! {
     /// A timed part of a dial.
-    enum DialPhase: "phase" { Dns = "dns", Tcp = "tcp", Tls = "tls", Upgrade = "upgrade", Total = "total" }
+    enum DialPhase: "phase" {
+        Queued = "queued",
+        Dns = "dns",
+        Tcp = "tcp",
+        Tls = "tls",
+        Upgrade = "upgrade",
+        Total = "total",
+    }
 
     /// Why a keepalive was not written.
     enum KeepaliveError: "reason" { WriteBlocked = "write_blocked", SocketError = "socket_error" }

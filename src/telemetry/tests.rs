@@ -161,7 +161,7 @@ pub(super) fn connected() -> Connected {
     Connected {
         connection: 1,
         attempt: 1,
-        phases: DialPhases { dns: ms(1), tcp: ms(2), tls: ms(3), upgrade: ms(4) },
+        phases: DialPhases { queued: ms(5), dns: ms(1), tcp: ms(2), tls: ms(3), upgrade: ms(4) },
         waited: ms(10),
         buffered: Some(ms(300)),
         request_id: None,

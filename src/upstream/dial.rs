@@ -6,8 +6,8 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use http::HeaderValue;
@@ -19,9 +19,12 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls;
 use tokio_rustls::rustls::pki_types::ServerName;
 
+use super::addresses;
 use super::link::Link;
-use super::meter::{Meter, Metered};
+use super::meter::Metered;
+use super::resources::{descriptors_exhausted, limit_of};
 use super::transport::Transport;
+use super::tunnel::Proxy;
 use super::upgrade::{Ask, upgrade};
 use session::Endpoint;
 
@@ -37,16 +40,25 @@ pub struct Dialed<S> {
     pub phases: DialPhases,
 }
 
+/// What a session wants to connect to.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    pub endpoint: Endpoint,
+    /// Its parameters, encoded, without `?`.
+    pub query: Arc<str>,
+    /// How long it may wait behind other sessions' dials.
+    pub patience: Duration,
+}
+
 /// A dialler; tests reach the emulator without a network.
 pub trait Dial: Send + Sync + 'static {
     /// The byte stream under its links.
     type Stream: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static;
 
-    /// One attempt. `query` is encoded, without `?`.
+    /// One attempt.
     fn dial(
         self: Arc<Self>,
-        endpoint: Endpoint,
-        query: Arc<str>,
+        attempt: Attempt,
     ) -> impl Future<Output = Result<Dialed<Self::Stream>, DialFailure>> + Send + 'static;
 }
 
@@ -55,12 +67,16 @@ pub struct Dialer<K> {
     /// Host name or address, without brackets.
     pub host: String,
     pub port: u16,
+    /// To go through, if any: then its name is looked up, and it looks up Deepgram's.
+    pub proxy: Option<Proxy>,
     /// `None` for plain `ws://`.
     pub tls: Option<TlsConnector>,
     /// Timeout of one whole attempt.
     pub connect_timeout: Duration,
     /// How long sent bytes may stay unacknowledged before the kernel gives up.
     pub user_timeout: Duration,
+    /// The address that worked last time; tried first.
+    pub worked: Mutex<Option<SocketAddr>>,
     /// Bounds concurrent DNS lookups; not shared with anything else.
     pub lookups: Arc<Semaphore>,
     /// The current `Authorization`, which follows a key file.
@@ -83,11 +99,8 @@ where
 {
     type Stream = Transport;
 
-    async fn dial(
-        self: Arc<Self>,
-        endpoint: Endpoint,
-        query: Arc<str>,
-    ) -> Result<Dialed<Transport>, DialFailure> {
+    async fn dial(self: Arc<Self>, attempt: Attempt) -> Result<Dialed<Transport>, DialFailure> {
+        let Attempt { endpoint, query, .. } = attempt;
         let progress = Progress::default();
         match timeout(self.connect_timeout, self.attempt(endpoint, &query, &progress)).await {
             Ok(result) => result,
@@ -116,7 +129,9 @@ where
         let tcp_stream = self.connect(&addresses).await?;
         let tcp = stopwatch.lap();
         progress.advance();
-        let (stream, meter) = self.secure(tcp_stream).await?;
+        let (stream, meter) = Metered::new(tcp_stream);
+        let stream = self.tunnel(stream).await?;
+        let stream = self.secure(stream).await?;
         let tls = if self.tls.is_some() { stopwatch.lap() } else { Duration::ZERO };
         progress.advance();
         let authority = self.authority();
@@ -130,49 +145,64 @@ where
             authorization: (self.authorization)(),
         };
         let upgraded = upgrade(stream, ask).await?;
-        let phases = DialPhases { dns, tcp, tls, upgrade: stopwatch.lap() };
+        let (queued, upgrade) = (Duration::ZERO, stopwatch.lap());
+        let phases = DialPhases { queued, dns, tcp, tls, upgrade };
         let link = Link::new(upgraded.stream, upgraded.early, meter, endpoint).await;
         Ok(Dialed { link, request_id: upgraded.request_id, phases })
     }
 
-    /// On a bounded number of threads: a hanging resolver outlives our timeout, and must not use
-    /// up the threads that other blocking work needs.
-    async fn resolve(&self) -> Result<Vec<SocketAddr>, DialFailure> {
+    /// The name's addresses. On a bounded number of threads: a hanging resolver outlives our timeout,
+    /// and must not use up the threads that other blocking work needs.
+    ///
+    /// # Errors
+    /// `dns`, or `resources` if it is ours that are lacking.
+    pub async fn resolve(&self) -> Result<Vec<SocketAddr>, DialFailure> {
         let failed = |detail: String| DialFailure::before_answer(DialReason::Dns, detail);
-        if let Ok(address) = self.host.parse::<IpAddr>() {
-            return Ok(vec![(address, self.port).into()]);
+        let (host, port) = match &self.proxy {
+            Some(proxy) => (proxy.host.clone(), proxy.port),
+            None => (self.host.clone(), self.port),
+        };
+        if let Ok(address) = host.parse::<IpAddr>() {
+            return Ok(vec![(address, port).into()]);
         }
         let lookups = self.lookups.clone();
         let lookup = lookups.acquire_owned().await.expect("the semaphore is never closed");
-        let (host, port) = (self.host.clone(), self.port);
+        let name = host.clone();
         let found = tokio::task::spawn_blocking(move || {
             let addresses = (host.as_str(), port).to_socket_addrs().map(Iterator::collect);
             drop(lookup);
-            addresses
+            addresses.map_err(|error| descriptors_exhausted().unwrap_or(error))
         });
         let addresses: Vec<_> = match found.await {
-            Ok(found) => found.map_err(|error| failed(format!("{}: {error}", self.host)))?,
+            Ok(found) => found.map_err(|error| {
+                lacking(&error).unwrap_or_else(|| failed(format!("{name}: {error}")))
+            })?,
             Err(stopped) => return Err(failed(stopped.to_string())),
         };
         if addresses.is_empty() {
-            return Err(failed(format!("{} has no address", self.host)));
+            return Err(failed(format!("{name} has no address")));
         }
         Ok(addresses)
     }
 
-    /// Tries each address for its share of the time, so that an unresponsive one does not use up
-    /// the time of the others.
-    async fn connect(&self, addresses: &[SocketAddr]) -> Result<TcpStream, DialFailure> {
-        let share = self.connect_timeout / u32::try_from(addresses.len()).unwrap_or(u32::MAX);
-        let mut last_error = String::new();
-        for address in addresses {
-            match timeout(share, TcpStream::connect(address)).await {
-                Ok(Ok(stream)) => return self.tune(stream),
-                Ok(Err(error)) => last_error = format!("{address}: {error}"),
-                Err(_) => last_error = format!("{address}: no response within {share:?}"),
-            }
-        }
-        Err(DialFailure::before_answer(DialReason::Tcp, last_error))
+    /// Connects to the first of these addresses that answers, beginning with the one that did last
+    /// time.
+    ///
+    /// # Errors
+    /// `tcp` with each address and its error, or `resources` if it is ours that are lacking.
+    pub async fn connect(&self, addresses: &[SocketAddr]) -> Result<TcpStream, DialFailure> {
+        let worked = *self.worked.lock().unwrap_or_else(PoisonError::into_inner);
+        let won = addresses::race(addresses::order(addresses, worked), TcpStream::connect).await;
+        let (address, stream) = won.map_err(|failed| {
+            let lacking = failed.iter().find_map(|(_, error)| lacking(error));
+            let errors = failed.iter().map(|(address, error)| format!("{address}: {error}"));
+            lacking.unwrap_or_else(|| {
+                let detail = errors.collect::<Vec<_>>().join("; ");
+                DialFailure::before_answer(DialReason::Tcp, detail)
+            })
+        })?;
+        *self.worked.lock().unwrap_or_else(PoisonError::into_inner) = Some(address);
+        self.tune(stream)
     }
 
     fn tune(&self, stream: TcpStream) -> Result<TcpStream, DialFailure> {
@@ -186,25 +216,54 @@ where
         Ok(stream)
     }
 
-    async fn secure(&self, stream: TcpStream) -> Result<(Transport, Meter), DialFailure> {
-        let (stream, meter) = Metered::new(stream);
-        let Some(connector) = &self.tls else { return Ok((Transport::Plain(stream), meter)) };
+    /// Through the proxy to Deepgram, if there is one.
+    ///
+    /// # Errors
+    /// `tcp`, with the proxy's answer.
+    pub async fn tunnel(
+        &self,
+        stream: Metered<TcpStream>,
+    ) -> Result<Metered<TcpStream>, DialFailure> {
+        match &self.proxy {
+            Some(proxy) => {
+                proxy.connect(stream, &format!("{}:{}", self.bracketed(), self.port)).await
+            }
+            None => Ok(stream),
+        }
+    }
+
+    /// TLS, unless the URL is plain.
+    ///
+    /// # Errors
+    /// `tls`.
+    pub async fn secure(&self, stream: Metered<TcpStream>) -> Result<Transport, DialFailure> {
+        let Some(connector) = &self.tls else { return Ok(Transport::Plain(stream)) };
         let failed = |detail: String| DialFailure::before_answer(DialReason::Tls, detail);
         let name = ServerName::try_from(self.host.clone()).map_err(|it| failed(it.to_string()))?;
         let stream = connector.connect(name, stream).await.map_err(|error| DialFailure {
             untrusted: is_certificate_error(&error),
             ..failed(error.to_string())
         })?;
-        Ok((Transport::Tls(Box::new(stream)), meter))
+        Ok(Transport::Tls(Box::new(stream)))
     }
 
     /// `Host`, without the scheme's default port.
     fn authority(&self) -> String {
-        let host =
-            if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
         let default_port = if self.tls.is_some() { 443 } else { 80 };
+        let host = self.bracketed();
         if self.port == default_port { host } else { format!("{host}:{}", self.port) }
     }
+
+    /// The host, as URLs have it.
+    fn bracketed(&self) -> String {
+        if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() }
+    }
+}
+
+/// The failure that an error is if it is our own resources that are lacking.
+fn lacking(error: &io::Error) -> Option<DialFailure> {
+    let limit = limit_of(error)?;
+    Some(DialFailure::before_answer(DialReason::Resources, format!("{error}: {limit}")))
 }
 
 /// Whether the handshake failed because of the peer, and not the network.
@@ -244,5 +303,70 @@ impl Progress {
             "no response to the upgrade",
         ];
         PHASES[self.0.load(Relaxed).min(PHASES.len() - 1)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::{TcpListener, TcpSocket};
+
+    use super::*;
+
+    fn dialer() -> Dialer<fn() -> Option<HeaderValue>> {
+        Dialer {
+            host: "deepgram.test".to_owned(),
+            port: 443,
+            proxy: None,
+            tls: None,
+            connect_timeout: Duration::from_secs(10),
+            user_timeout: Duration::from_secs(15),
+            worked: Mutex::default(),
+            lookups: Arc::new(Semaphore::new(1)),
+            authorization: || None,
+        }
+    }
+
+    /// A listener whose queue is full: the kernel answers no further connection.
+    async fn black_hole() -> (TcpListener, Vec<TcpStream>) {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = socket.listen(0).unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut queue = Vec::new();
+        while let Ok(taken) = timeout(Duration::from_millis(100), TcpStream::connect(address)).await
+        {
+            queue.push(taken.unwrap());
+        }
+        (listener, queue)
+    }
+
+    #[tokio::test]
+    async fn a_black_hole_is_passed_by_and_the_next_time_not_even_tried() {
+        let (hole, _queue) = black_hole().await;
+        let alive = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addresses = [hole.local_addr().unwrap(), alive.local_addr().unwrap()];
+        let dialer = dialer();
+        let begun = clock::now();
+        let stream = dialer.connect(&addresses).await.unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), addresses[1]);
+        assert!(
+            clock::now().duration_since(begun) < Duration::from_secs(5),
+            "not its share of 10 s"
+        );
+        let worked = *dialer.worked.lock().unwrap();
+        assert_eq!(addresses::order(&addresses, worked)[0], addresses[1]);
+    }
+
+    #[tokio::test]
+    async fn a_failure_names_every_address() {
+        // Bound and never listened on, so that nobody else can take them meanwhile.
+        let sockets = [(); 2].map(|()| TcpSocket::new_v4().unwrap());
+        let addresses = sockets.each_ref().map(|socket| {
+            socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+            socket.local_addr().unwrap()
+        });
+        let failure = dialer().connect(&addresses).await.unwrap_err();
+        assert_eq!(failure.reason, DialReason::Tcp);
+        assert!(addresses.iter().all(|it| failure.detail.contains(&it.to_string())), "{failure:?}");
     }
 }

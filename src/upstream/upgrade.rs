@@ -5,7 +5,7 @@
 
 use std::future::Future;
 use std::pin::pin;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
@@ -20,7 +20,6 @@ use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-use session::bounded;
 use session::dial::{DialFailure, DialReason};
 
 /// Maximum bytes read of a refusal's body.
@@ -33,7 +32,9 @@ const REQUEST_ID_BYTES_MAX: usize = 128;
 const BODY_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Maximum size of a response head; hyper's smallest limit is 8 KiB.
-const HEAD_BYTES_MAX: usize = 16 << 10;
+pub(super) const HEAD_BYTES_MAX: usize = 16 << 10;
+
+pub(super) const USER_AGENT_TEXT: &str = concat!("deepgram-sidecar/", env!("CARGO_PKG_VERSION"));
 
 /// An upgraded stream.
 #[derive(Debug)]
@@ -82,7 +83,7 @@ where
 }
 
 /// Runs `exchange` to its end while `connection` moves its bytes.
-async fn alongside<T>(
+pub(super) async fn alongside<T>(
     exchange: impl Future<Output = T>,
     connection: impl Future<Output = hyper::Result<()>>,
 ) -> T {
@@ -105,7 +106,7 @@ fn request(ask: Ask<'_>, key: &str) -> Result<Request<Empty<Bytes>>, DialFailure
         .header(header::UPGRADE, "websocket")
         .header(header::SEC_WEBSOCKET_VERSION, "13")
         .header(header::SEC_WEBSOCKET_KEY, key)
-        .header(header::USER_AGENT, concat!("deepgram-sidecar/", env!("CARGO_PKG_VERSION")));
+        .header(header::USER_AGENT, USER_AGENT_TEXT);
     if let Some(authorization) = ask.authorization {
         builder = builder.header(header::AUTHORIZATION, authorization);
     }
@@ -135,6 +136,8 @@ async fn refusal(response: http::Response<Incoming>) -> DialFailure {
     let status = response.status().as_u16();
     let request_id = request_id(response.headers());
     let dg_error = text_of(response.headers(), "dg-error");
+    let is_told_when = matches!(status, 429 | 503);
+    let retry_after = is_told_when.then(|| retry_after(response.headers())).flatten();
     // Status and id are reported in any case: an endless body must not turn them into a timeout.
     let body = Limited::new(response.into_body(), BODY_BYTES_MAX).collect();
     let body = match timeout(BODY_TIMEOUT, body).await {
@@ -143,12 +146,24 @@ async fn refusal(response: http::Response<Incoming>) -> DialFailure {
     };
     let detail = detail_of(&body).or(dg_error).unwrap_or_else(|| format!("HTTP {status}"));
     DialFailure {
-        reason: DialReason::of_status(status),
         status: Some(status),
-        detail: bounded(detail),
-        untrusted: false,
         request_id: request_id.or_else(|| request_id_of(&body)),
+        retry_after,
+        ..DialFailure::before_answer(DialReason::of_status(status), detail)
     }
+}
+
+/// `Retry-After`, in seconds or as a date. A date is compared with the server's own, since a pod's
+/// clock may be wrong; one that has passed is zero, and anything else is none.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date_of = |text: &str| httpdate::parse_http_date(text).ok();
+    let date = headers.get(header::DATE).and_then(|it| it.to_str().ok()).and_then(date_of);
+    let now = date.unwrap_or_else(SystemTime::now);
+    Some(date_of(text)?.duration_since(now).unwrap_or_default())
 }
 
 /// Both shapes of Deepgram's error bodies; its documentation has two names for the code.
@@ -269,6 +284,26 @@ mod tests {
             "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
         ] {
             assert_eq!(answered(answer).await.reason, DialReason::Protocol, "{answer}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn retry_after_is_read_as_seconds_and_as_a_date_by_the_servers_clock() {
+        let date = "date: Sat, 28 Nov 2020 10:00:00 GMT\r\n";
+        for (status, header, expected) in [
+            (429, "retry-after: 7", Some(7)),
+            (503, "retry-after: 120", Some(120)),
+            (429, "retry-after: Sat, 28 Nov 2020 10:00:30 GMT", Some(30)),
+            (429, "retry-after: Sat, 28 Nov 2020 09:00:00 GMT", Some(0)),
+            (429, "retry-after: soon", None),
+            (429, "retry-after: -1", None),
+            (500, "retry-after: 7", None),
+            (429, "x: y", None),
+        ] {
+            let head =
+                format!("HTTP/1.1 {status} No\r\n{date}{header}\r\ncontent-length: 0\r\n\r\n");
+            let failure = answered(&head).await;
+            assert_eq!(failure.retry_after, expected.map(Duration::from_secs), "{header}");
         }
     }
 

@@ -12,7 +12,7 @@ async fn probes_say_alive_and_ready() {
     assert_eq!(sidecar.page("/livez").await.0, 200);
     let (status, page) = sidecar.page("/readyz").await;
     let page: serde_json::Value = serde_json::from_str(&page).unwrap();
-    assert_eq!((status, page), (200, json!({"ready": true, "blockers": []})));
+    assert_eq!((status, page), (200, json!({"ready": true, "blockers": [], "dials_held": null})));
     assert_eq!(sidecar.page("/nonsense").await.0, 404);
     assert_eq!(sidecar.metrics().await.sum("ready", &[]), 1.0);
 }

@@ -45,7 +45,7 @@ const CAST: [(&str, &str, Part, &str); 15] = [
     ("1011", "{then: [{after_audio: 100ms, do: {close: {code: 1011}}}]}", Die, "dead"),
     ("credit", "{then: [{at: 0s, do: {close: {code: 1008, reason: 'no credit'}}}]}", Die, "dead"),
     ("stalls", "{then: [{at: 0s, do: mute}]}", Stall, "finished"),
-    ("refused", "{refuse: {status: 401}}", BeRefused, "connect_failed"),
+    ("refused", "{refuse: {status: 403}}", BeRefused, "connect_failed"),
     ("leaves", "{}", Leave, "aborted"),
     ("stays", "{}", Stay, "drained"),
 ];

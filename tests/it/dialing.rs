@@ -1,6 +1,6 @@
 //! Reaching Deepgram: what is tried again, what is the last word, and what becomes of the audio.
 
-use client::Refusal;
+use client::{Incoming, Refusal};
 use serde_json::json;
 
 use crate::support::{
@@ -111,6 +111,67 @@ async fn after_three_attempts_it_is_given_up() {
     assert_eq!(emulator.connections().await.len(), 3);
     let ended = sidecar.session_end("refused").await;
     assert_eq!(ended["audio"]["bytes_dropped"], frame_bytes(1));
+}
+
+/// What becomes of sessions that are all opened at once: opened, or the reason of the refusal.
+async fn outcomes(sidecar: &Sidecar, sessions: usize) -> Vec<Result<(), Option<String>>> {
+    let mut apps = Vec::new();
+    for number in 0..sessions {
+        apps.push(App::dial(sidecar, &listen(&format!("storm-{number}"))).await);
+    }
+    let mut outcomes = Vec::new();
+    for app in &mut apps {
+        outcomes.push(match app.reader.next().await {
+            Some(Incoming::Opened(_)) => Ok(()),
+            Some(Incoming::Error(refusal)) => Err(refusal.reason),
+            other => panic!("{other:?}"),
+        });
+    }
+    outcomes
+}
+
+#[tokio::test]
+async fn two_hundred_sessions_with_a_refused_key_dial_a_few_times() {
+    let emulator = Emulator::with_arguments(json!({}), &[], &["--api-key", "another-key"]).await;
+    let sidecar = Sidecar::start(&emulator).await;
+    let outcomes = outcomes(&sidecar, 200).await;
+    assert!(outcomes.iter().all(|it| *it == Err(Some("http_401".to_owned()))), "{outcomes:?}");
+    // Those under way at the first refusal; one more if the machine took 8 s for all this.
+    let dials = emulator.connections().await.len();
+    assert!(dials <= 9, "{dials}");
+    let metrics = sidecar.metrics().await;
+    assert_eq!(metrics.sum("upstream_connect_attempts_total", &[("result", "failed")]), 200.0);
+    let withheld = metrics.sum("upstream_dials_withheld_total", &[]);
+    assert_eq!(withheld, 200.0 - dials as f64);
+    let held = sidecar.process.log().event("dials_held").await;
+    assert_eq!((&held["blocker"], &held["status"]), (&json!("credential_refused"), &json!(401)));
+    let (status, page) = sidecar.page("/readyz").await;
+    assert_eq!(status, 503);
+    assert!(page.contains("credential_refused"), "{page}");
+}
+
+#[tokio::test]
+async fn two_hundred_sessions_wait_out_a_busy_deepgram_in_line() {
+    for after in ["retry_after: 2s", "retry_after: 2s, retry_after_date: true"] {
+        // As many as the formula allows before the first probe, which then finds a place.
+        let plans: Vec<_> = (0..12)
+            .map(|_| format!("{{refuse: {{status: 429, {after}}}}}"))
+            .chain(["{accept: {}}".to_owned()])
+            .collect();
+        let plans: Vec<_> = plans.iter().map(String::as_str).collect();
+        let emulator = Emulator::with(json!({"concurrency": 1000}), &plans).await;
+        let sidecar = Sidecar::start(&emulator).await;
+        let outcomes = outcomes(&sidecar, 200).await;
+        assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
+        let dials = emulator.connections().await.len();
+        assert!(
+            (205..=212).contains(&dials),
+            "5 refusals open the breaker, 12 is the most: {dials}"
+        );
+        let metrics = sidecar.metrics().await;
+        assert_eq!(metrics.sum("upstream_dials_held", &[]), 0.0);
+        assert_eq!(metrics.sum("upstream_dials_waiting", &[]), 0.0);
+    }
 }
 
 #[tokio::test]

@@ -109,6 +109,8 @@ pub struct Refusal {
     pub detail: Option<String>,
     /// Deepgram's `dg-request-id`.
     pub request_id: Option<String>,
+    /// How long to wait before another OPEN can succeed, as far as that is known.
+    pub retry_after_ms: Option<u64>,
 }
 
 impl fmt::Display for Refusal {

@@ -1,5 +1,7 @@
 //! The handshake of a stream request: credentials, and responses other than 101.
 
+use std::time::{Duration, SystemTime};
+
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, LOCATION, RETRY_AFTER, SEC_WEBSOCKET_PROTOCOL};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
@@ -104,9 +106,15 @@ pub(super) fn scripted(refuse: &Refuse, request_id: &str) -> Response<Body> {
         }
     };
     if let Some(wait) = refuse.retry_after {
-        response.headers_mut().insert(RETRY_AFTER, wait.as_secs().into());
+        let value = if refuse.retry_after_date { date_in(wait) } else { wait.as_secs().into() };
+        response.headers_mut().insert(RETRY_AFTER, value);
     }
     response
+}
+
+fn date_in(wait: Duration) -> HeaderValue {
+    let date = httpdate::fmt_http_date(SystemTime::now() + wait);
+    HeaderValue::from_str(&date).expect("a date is printable ASCII")
 }
 
 /// An answer that points elsewhere.

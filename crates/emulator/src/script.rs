@@ -123,6 +123,9 @@ pub(super) struct Refuse {
     pub(super) body: Option<String>,
     #[serde(default, deserialize_with = "duration::option::deserialize")]
     pub(super) retry_after: Option<Duration>,
+    /// `Retry-After` as a date instead of seconds.
+    #[serde(default)]
+    pub(super) retry_after_date: bool,
 }
 
 /// A redirect.

@@ -197,7 +197,10 @@ impl Server {
             })?;
         let slot = self.slots.take(settings.concurrency).ok_or_else(|| {
             let retry_after = Some(settings.retry_after).filter(|wait| !wait.is_zero());
-            handshake::scripted(&Refuse { status: 429, body: None, retry_after }, request_id)
+            handshake::scripted(
+                &Refuse { status: 429, body: None, retry_after, retry_after_date: false },
+                request_id,
+            )
         })?;
         let response = switching(&request, &key, request_id);
         let now = clock::now();

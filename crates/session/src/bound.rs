@@ -1,5 +1,11 @@
 //! Upper bounds on what one session may hold.
 
+use std::time::Duration;
+
+/// How long one connection may wait before its attempts, behind other sessions' dials and because
+/// Deepgram asked for it with `Retry-After`, all attempts together (contract, section 7).
+pub const DIAL_WAIT_MAX: Duration = Duration::from_secs(60);
+
 /// Bytes of everything that an application sends while no connection is up (contract, section 2).
 /// The frame that reaches the limit is also kept.
 pub const BACKLOG_BYTES_MAX: u64 = 1 << 20;

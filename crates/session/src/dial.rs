@@ -27,6 +27,22 @@ crate::vocabulary! {
         Http5xx = "http_5xx",
         /// A redirect, which is never followed.
         Http3xx = "http_3xx",
+        /// The sidecar's own: file descriptors, ports or memory.
+        Resources = "resources",
+    }
+}
+
+crate::vocabulary! {
+    /// What keeps dials back, for every session of the credential.
+    pub enum Blocker: "blocker" {
+        /// Deepgram refuses the key, or its project has no credit.
+        CredentialRefused = "credential_refused",
+        /// The project is at its concurrency limit.
+        UpstreamBusy = "upstream_busy",
+        /// There is no way to Deepgram, or it fails.
+        UpstreamBroken = "upstream_broken",
+        /// The sidecar is out of its own resources.
+        OwnResources = "own_resources",
     }
 }
 
@@ -70,6 +86,9 @@ impl DialReason {
             Self::Http3xx => {
                 "the response was a redirect, which is never followed; correct upstream.url"
             }
+            Self::Resources => {
+                "the sidecar has run out of its own resources; raise the limit that detail names"
+            }
         }
     }
 }
@@ -86,6 +105,12 @@ pub struct DialFailure {
     pub request_id: Option<String>,
     /// Whether the peer's certificate was bad, so that retrying does not help.
     pub untrusted: bool,
+    /// How long to wait before the next attempt, as Deepgram asked with 429 or 503.
+    pub retry_after: Option<Duration>,
+    /// How long the attempt waited behind other sessions' dials.
+    pub queued: Duration,
+    /// Nothing was dialled: this is what others were told just before, and it is final.
+    pub withheld: bool,
 }
 
 impl Members for DialFailure {
@@ -94,6 +119,9 @@ impl Members for DialFailure {
         visitor.member("status", self.status);
         visitor.member("detail", &self.detail);
         visitor.member("request_id", self.request_id.as_deref());
+        visitor.member("retry_after_ms", self.retry_after);
+        visitor.member("queued_ms", self.queued);
+        visitor.member("withheld", self.withheld);
     }
 }
 
@@ -106,13 +134,35 @@ impl DialFailure {
             detail: bounded(detail.into()),
             request_id: None,
             untrusted: false,
+            retry_after: None,
+            queued: Duration::ZERO,
+            withheld: false,
         }
     }
 
-    /// Whether another attempt may help: 408, 429, 5xx and all transport failures below HTTP. All
-    /// other statuses are final (contract, section 7).
+    /// What it tells of every other session's dial; `None` for a refusal of this one request.
+    pub fn blocker(&self) -> Option<Blocker> {
+        match self.reason {
+            DialReason::Http401 | DialReason::Http402 => Some(Blocker::CredentialRefused),
+            DialReason::Http429 => Some(Blocker::UpstreamBusy),
+            DialReason::Resources => Some(Blocker::OwnResources),
+            DialReason::Http4xx if self.status != Some(408) => None,
+            DialReason::Http400 | DialReason::Http403 | DialReason::Http3xx => None,
+            DialReason::Dns
+            | DialReason::Tcp
+            | DialReason::Tls
+            | DialReason::Timeout
+            | DialReason::Protocol
+            | DialReason::Http4xx
+            | DialReason::Http5xx => Some(Blocker::UpstreamBroken),
+        }
+    }
+
+    /// Whether another attempt may help: 408, 429, 5xx, all transport failures below HTTP and a lack
+    /// of our own resources. All other statuses are final (contract, section 7).
     pub fn is_retryable(&self) -> bool {
         match self.reason {
+            _ if self.withheld => false,
             DialReason::Http429 | DialReason::Http5xx => true,
             DialReason::Http4xx => self.status == Some(408),
             DialReason::Http400
@@ -121,7 +171,11 @@ impl DialFailure {
             | DialReason::Http403
             | DialReason::Http3xx => false,
             DialReason::Tls => !self.untrusted,
-            DialReason::Dns | DialReason::Tcp | DialReason::Timeout | DialReason::Protocol => true,
+            DialReason::Dns
+            | DialReason::Tcp
+            | DialReason::Timeout
+            | DialReason::Protocol
+            | DialReason::Resources => true,
         }
     }
 }
@@ -129,6 +183,8 @@ impl DialFailure {
 /// Durations of the phases of a successful dial.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DialPhases {
+    /// Behind other sessions' dials, before this one began; not part of [`DialPhases::total`].
+    pub queued: Duration,
     /// Name resolution.
     pub dns: Duration,
     /// TCP connect.

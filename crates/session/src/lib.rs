@@ -6,12 +6,14 @@
 //! ended without being asked to.
 
 pub mod audio;
+mod backoff;
 pub mod bound;
 pub mod close;
 mod config;
 pub mod counts;
 pub mod death;
 pub mod dial;
+pub mod dial_queue;
 pub mod fact;
 mod frame;
 mod input;

@@ -26,7 +26,7 @@ mod tests;
 mod timer;
 mod upstream;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::death::Death;
 use super::fact::{EndCause, Fact};
@@ -48,8 +48,9 @@ pub use timer::{ConnectionTimer, SessionTimer, Timer};
 /// An effect that the driver carries out.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Output {
-    /// Dial Deepgram; answer with `Connected` or `DialFailed`.
-    Dial(ConnectionId),
+    /// Dial Deepgram, waiting no longer than this behind other sessions' dials; answer with
+    /// `Connected` or `DialFailed`.
+    Dial(ConnectionId, Duration),
     /// Send this on a connection; answer with `Written` once the kernel has all that was sent on it.
     Send(ConnectionId, Outgoing),
     /// Drop a connection, or the dial under way.

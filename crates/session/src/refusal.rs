@@ -1,5 +1,7 @@
 //! ERROR: why an application cannot be served.
 
+use std::time::Duration;
+
 use super::bounded;
 use super::dial::DialReason;
 use crate::members::{Members, Visitor};
@@ -60,6 +62,8 @@ pub struct ConnectRefusal {
     pub detail: Option<String>,
     /// Deepgram's `dg-request-id`.
     pub request_id: Option<String>,
+    /// How long Deepgram asked to wait, or how long no other session is dialled either.
+    pub retry_after: Option<Duration>,
 }
 
 impl Members for ConnectRefusal {
@@ -68,6 +72,7 @@ impl Members for ConnectRefusal {
         visitor.member("status", self.status);
         visitor.member("detail", self.detail.as_deref());
         visitor.member("request_id", self.request_id.as_deref());
+        visitor.member("retry_after_ms", self.retry_after);
     }
 }
 

@@ -42,7 +42,7 @@ impl Backstage {
         config.admin.listen = ([127, 0, 0, 1], 0).into();
         let environment = [(KEY_VARIABLE.to_owned(), "demo".to_owned())];
         let keys = KeyStore::load(&config.upstream, &environment)?;
-        let daemon = Daemon::start(&config, keys, Telemetry::default(), None, None).await?;
+        let daemon = Daemon::start(&config, keys, None, Telemetry::default(), None, None).await?;
         let socket = daemon.socket().to_owned();
         let (keepalives, seen) = watch::channel(0);
         let stage = Stage { socket, deepgram, keepalives: seen };

@@ -43,8 +43,14 @@ pub(super) const TCP_TIMEOUT: &str = "no answer at all: a firewall, security gro
 pub(super) const TLS_TIMEOUT: &str = "TCP connects but nobody answers: a firewall or proxy \
     accepts connections and holds them; allow this host through, or bypass it";
 
+const PROXY: &str = "the proxy of HTTPS_PROXY opened no way to Deepgram: allow the host and port of \
+    upstream.url there, or exempt the host in NO_PROXY";
+
 pub(super) fn tls(failure: &DialFailure) -> &'static str {
     let says = |text: &str| failure.detail.contains(text);
+    if failure.reason != DialReason::Tls {
+        return PROXY;
+    }
     if says("UnknownIssuer") || says("BadSignature") || says("CaUsedAsEndEntity") {
         "its certificate is not signed by an authority that this pod trusts, so a proxy that \
          inspects TLS is probably on the path: let this host bypass it, or put the proxy's \

@@ -2,6 +2,7 @@
 //! clock is virtual.
 
 use std::sync::Mutex;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -22,7 +23,7 @@ use crate::ipc::socket::AppSocket;
 use crate::live::registry::Registry;
 use crate::relay::reception::{Peers, Reception, Unopened};
 use crate::telemetry::{SessionTelemetry, Telemetry};
-use crate::upstream::dial::Dialed;
+use crate::upstream::dial::{Attempt, Dialed};
 use crate::upstream::link::Link;
 use crate::upstream::meter::{Meter, Metered};
 use crate::upstream::upgrade::{Ask, upgrade};
@@ -44,19 +45,15 @@ struct InMemory {
 impl Dial for InMemory {
     type Stream = Metered<DuplexStream>;
 
-    async fn dial(
-        self: Arc<Self>,
-        endpoint: Endpoint,
-        query: Arc<str>,
-    ) -> Result<Dialed<Self::Stream>, DialFailure> {
+    async fn dial(self: Arc<Self>, attempt: Attempt) -> Result<Dialed<Self::Stream>, DialFailure> {
         let (ours, theirs) = tokio::io::duplex(64 << 10);
         self.emulator.serve_stream(theirs);
         let (stream, meter) = Metered::new(ours);
-        let path_and_query = format!("{}?{query}", endpoint.path());
+        let path_and_query = format!("{}?{}", attempt.endpoint.path(), attempt.query);
         let authorization = Some("Token test".parse().unwrap());
         let ask = Ask { authority: "deepgram", path_and_query: &path_and_query, authorization };
         let upgraded = upgrade(stream, ask).await?;
-        let link = Link::new(upgraded.stream, upgraded.early, meter, endpoint).await;
+        let link = Link::new(upgraded.stream, upgraded.early, meter, attempt.endpoint).await;
         Ok(Dialed { link, request_id: upgraded.request_id, phases: DialPhases::default() })
     }
 }
@@ -82,6 +79,7 @@ impl Rig {
             drain: Drain::default(),
             sessions: TaskTracker::new(),
             unopened: Unopened::new(config.ipc.max_sessions),
+            refused_full: AtomicU64::default(),
         };
         Self { reception: Arc::new(reception), connections: JoinSet::new() }
     }
@@ -356,13 +354,9 @@ struct Flooded(Mutex<Option<DuplexStream>>);
 impl Dial for Flooded {
     type Stream = DuplexStream;
 
-    async fn dial(
-        self: Arc<Self>,
-        endpoint: Endpoint,
-        _query: Arc<str>,
-    ) -> Result<Dialed<DuplexStream>, DialFailure> {
+    async fn dial(self: Arc<Self>, attempt: Attempt) -> Result<Dialed<DuplexStream>, DialFailure> {
         let stream = self.0.lock().unwrap().take().unwrap();
-        let link = Link::new(stream, Bytes::new(), Meter::default(), endpoint).await;
+        let link = Link::new(stream, Bytes::new(), Meter::default(), attempt.endpoint).await;
         Ok(Dialed { link, request_id: None, phases: DialPhases::default() })
     }
 }

@@ -2,6 +2,8 @@
 
 use std::io;
 
+use tracing::Level;
+
 use super::Emit;
 use super::line::LogLine;
 use crate::telemetry::Telemetry;
@@ -28,19 +30,43 @@ impl Emit for AppRejected<'_> {
     }
 }
 
-/// `accept` failed: usually because file descriptors ran out.
+/// `accept` failed: usually because file descriptors ran out. Only the first in a row is logged.
 #[derive(Clone, Copy, Debug)]
 pub struct AcceptFailed<'a> {
     pub error: &'a io::Error,
+    /// How many have failed in a row before.
+    pub failures: u64,
 }
 
 impl Emit for AcceptFailed<'_> {
     fn emit(&self, telemetry: &Telemetry) {
         telemetry.metrics.app.connections[ConnectionResult::Error].inc();
-        tracing::error!(
-            name: "accept_failed",
-            error = %self.error,
-            "cannot accept connections; check the file descriptor limit"
+        if self.failures == 0 {
+            tracing::error!(
+                name: "accept_failed",
+                error = %self.error,
+                "cannot accept connections; check the file descriptor limit"
+            );
+        }
+    }
+}
+
+/// `accept` works again.
+#[derive(Clone, Copy, Debug)]
+pub struct AcceptResumed {
+    /// Which listener: `ipc` or `admin`.
+    pub of: &'static str,
+    /// How many had failed in a row.
+    pub failures: u64,
+}
+
+impl Emit for AcceptResumed {
+    fn emit(&self, _telemetry: &Telemetry) {
+        tracing::warn!(
+            name: "accept_resumed",
+            listener = self.of,
+            failures = self.failures,
+            "accepting connections again"
         );
     }
 }
@@ -66,6 +92,8 @@ impl Emit for OpenMissed {
 #[derive(Clone, Copy, Debug)]
 pub struct SessionRejected<'a> {
     pub refusal: &'a Refusal,
+    /// It is one of a row of refusals for lack of slots, of which the first was logged.
+    pub is_repeated: bool,
 }
 
 impl Emit for SessionRejected<'_> {
@@ -78,7 +106,25 @@ impl Emit for SessionRejected<'_> {
         };
         telemetry.metrics.session.rejected[reason].inc();
         count_told(telemetry, self.refusal);
-        LogLine::warn("session refused").write("session_rejected", self.refusal);
+        let level = if self.is_repeated { Level::DEBUG } else { Level::WARN };
+        LogLine::at(level, "session refused").write("session_rejected", self.refusal);
+    }
+}
+
+/// A session was accepted after others had been refused for lack of slots.
+#[derive(Clone, Copy, Debug)]
+pub struct SessionsAdmitted {
+    /// How many had been refused in a row.
+    pub refused: u64,
+}
+
+impl Emit for SessionsAdmitted {
+    fn emit(&self, _telemetry: &Telemetry) {
+        tracing::info!(
+            name: "sessions_admitted",
+            refused = self.refused,
+            "a slot is free again; sessions were refused meanwhile"
+        );
     }
 }
 

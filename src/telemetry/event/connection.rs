@@ -17,6 +17,11 @@ impl Measure for DialFailed {
     fn measure(&self, telemetry: &Telemetry) -> LogLine {
         let failure = &self.failure;
         telemetry.metrics.upstream.connect_attempts[ConnectResult::Failed(failure.reason)].inc();
+        if let Some(blocker) = failure.blocker().filter(|_| failure.withheld) {
+            telemetry.metrics.upstream.dials_withheld[blocker].inc();
+            // The line of the dial that failed says it.
+            return LogLine::debug("did not dial Deepgram: others were refused just before");
+        }
         LogLine::at(dial_level(failure.reason), "could not reach Deepgram")
     }
 }
@@ -24,7 +29,9 @@ impl Measure for DialFailed {
 /// A refused key or account does not recover by itself.
 fn dial_level(reason: DialReason) -> Level {
     match reason {
-        DialReason::Http401 | DialReason::Http402 | DialReason::Http403 => Level::ERROR,
+        DialReason::Http401 | DialReason::Http402 | DialReason::Http403 | DialReason::Resources => {
+            Level::ERROR
+        }
         DialReason::Dns
         | DialReason::Tcp
         | DialReason::Tls
@@ -51,6 +58,7 @@ impl Measure for Connected {
 
 fn observe_phases(telemetry: &Telemetry, phases: &DialPhases) {
     let durations = &telemetry.metrics.upstream.connect_duration;
+    durations[DialPhase::Queued].observe_duration(phases.queued);
     durations[DialPhase::Dns].observe_duration(phases.dns);
     durations[DialPhase::Tcp].observe_duration(phases.tcp);
     // A plain connection has no TLS phase; a zero would be misleading.

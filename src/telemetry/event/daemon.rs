@@ -177,19 +177,69 @@ impl Emit for ShutdownComplete {
     }
 }
 
-/// The admin server could not accept a connection: usually because file descriptors ran out.
+/// Connections go through a proxy that the environment names.
+#[derive(Clone, Copy, Debug)]
+pub struct ProxyUsed<'a> {
+    /// The setting that names where they go.
+    pub destination: &'static str,
+    /// The proxy, without credentials.
+    pub proxy: &'a http::Uri,
+}
+
+impl Emit for ProxyUsed<'_> {
+    fn emit(&self, _telemetry: &Telemetry) {
+        tracing::info!(
+            name: "proxy_used",
+            destination = self.destination,
+            proxy = %self.proxy,
+            "connections go through a proxy"
+        );
+    }
+}
+
+/// The file descriptor limit allows fewer sessions than configured.
+#[derive(Clone, Copy, Debug)]
+pub struct SessionsCapped {
+    /// How many it allows.
+    pub sessions: usize,
+    /// How many are configured.
+    pub wanted: usize,
+    /// The limit on file descriptors.
+    pub limit: usize,
+}
+
+impl Emit for SessionsCapped {
+    fn emit(&self, telemetry: &Telemetry) {
+        let sessions = i64::try_from(self.sessions).unwrap_or(i64::MAX);
+        telemetry.metrics.session.limit.set(sessions);
+        tracing::warn!(
+            name: "sessions_capped",
+            sessions = self.sessions,
+            wanted = self.wanted,
+            nofile = self.limit,
+            "the file descriptor limit allows fewer sessions than ipc.max_sessions; raise RLIMIT_NOFILE"
+        );
+    }
+}
+
+/// The admin server could not accept a connection: usually because file descriptors ran out. Only the
+/// first in a row is logged.
 #[derive(Clone, Copy, Debug)]
 pub struct AdminAcceptFailed<'a> {
     pub error: &'a io::Error,
+    /// How many have failed in a row before.
+    pub failures: u64,
 }
 
 impl Emit for AdminAcceptFailed<'_> {
     fn emit(&self, _telemetry: &Telemetry) {
-        tracing::error!(
-            name: "admin_accept_failed",
-            error = %self.error,
-            "cannot accept scrapes and probes; check the file descriptor limit"
-        );
+        if self.failures == 0 {
+            tracing::error!(
+                name: "admin_accept_failed",
+                error = %self.error,
+                "cannot accept scrapes and probes; check the file descriptor limit"
+            );
+        }
     }
 }
 

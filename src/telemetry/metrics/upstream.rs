@@ -9,6 +9,7 @@ use crate::telemetry::label::{
 };
 use session::close::DgCode;
 use session::death::{Class, Reason};
+use session::dial::Blocker;
 use session::fact::Stage;
 
 /// Dials and connections.
@@ -16,6 +17,9 @@ use session::fact::Stage;
 pub(crate) struct UpstreamMetrics {
     pub(crate) connections_active: IntGauge,
     pub(crate) connect_attempts: Children<ConnectResult, IntCounter>,
+    pub(crate) dials_waiting: IntGauge,
+    pub(crate) dials_held: Children<Blocker, IntGauge>,
+    pub(crate) dials_withheld: Children<Blocker, IntCounter>,
     pub(crate) connect_duration: Children<DialPhase, Histogram>,
     pub(crate) buffered: Histogram,
     pub(crate) closes: Children<(CloseCode, DgCode), IntCounter>,
@@ -34,9 +38,21 @@ impl UpstreamMetrics {
                 "upstream_connect_attempts_total",
                 "Attempts to connect to Deepgram, by result, and by reason if they failed.",
             ),
+            dials_waiting: families.gauge(
+                "upstream_dials_waiting",
+                "Sessions that wait for their turn to dial Deepgram.",
+            ),
+            dials_held: families.gauges(
+                "upstream_dials_held",
+                "1 while nothing is dialled but single probes, by what holds dials back.",
+            ),
+            dials_withheld: families.counters(
+                "upstream_dials_withheld_total",
+                "Attempts that ended without a dial, with what other sessions had just been told.",
+            ),
             connect_duration: families.histograms(
                 "upstream_connect_duration_seconds",
-                "Duration of each phase of successful dials.",
+                "Duration of each phase of successful dials; the time in the queue before them is not in the total.",
                 bounds::CONN,
             ),
             buffered: families.histogram(

@@ -12,6 +12,7 @@ use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client as HttpClient;
 use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::proxy::Tunnel;
 use hyper_util::rt::TokioTimer;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 use prost::Message;
@@ -20,7 +21,7 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::config::Collector;
+use crate::config::{Collector, Proxy};
 
 /// Maximum response size; a valid one has a few bytes.
 const ANSWER_BYTES_MAX: usize = 64 << 10;
@@ -33,11 +34,38 @@ const USER_AGENT_TEXT: &str = concat!("deepgram-sidecar/", env!("CARGO_PKG_VERSI
 /// Posts batches to one collector.
 #[derive(Debug)]
 pub(super) struct Client {
-    http: HttpClient<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    http: Http,
     uri: Uri,
     headers: HeaderMap,
     timeout: Duration,
     connections: Connections,
+}
+
+/// The pooled client, with a proxy on the way or without.
+#[derive(Debug)]
+enum Http {
+    Direct(HttpClient<HttpsConnector<HttpConnector>, Full<Bytes>>),
+    Proxied(HttpClient<HttpsConnector<Tunnel<HttpConnector>>, Full<Bytes>>),
+}
+
+impl Http {
+    fn new(proxy: Option<&Proxy>, tls: Option<ClientConfig>, connections: &Connections) -> Self {
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(tls.unwrap_or_else(trusting_nobody))
+            .https_or_http()
+            .enable_http1();
+        let mut client = HttpClient::builder(connections.clone());
+        client.pool_timer(TokioTimer::new()).pool_max_idle_per_host(1);
+        let Some(Proxy { uri, authorization }) = proxy else {
+            return Self::Direct(client.build(connector.build()));
+        };
+        let tunnel = Tunnel::new(uri.clone(), HttpConnector::new());
+        let tunnel = match authorization {
+            Some(authorization) => tunnel.with_auth(authorization.clone()),
+            None => tunnel,
+        };
+        Self::Proxied(client.build(connector.wrap_connector(tunnel)))
+    }
 }
 
 /// The collector's response to an accepted batch.
@@ -89,15 +117,7 @@ impl Client {
     /// A client that has not connected yet; `tls` is only for `https`.
     pub(super) fn new(collector: &Collector, tls: Option<ClientConfig>) -> Self {
         let connections = Connections::default();
-        let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(tls.unwrap_or_else(trusting_nobody))
-            .https_or_http()
-            .enable_http1()
-            .build();
-        let http = HttpClient::builder(connections.clone())
-            .pool_timer(TokioTimer::new())
-            .pool_max_idle_per_host(1)
-            .build(connector);
+        let http = Http::new(collector.proxy.as_ref(), tls, &connections);
         let uri = Uri::try_from(collector.url.as_str()).expect("the URL of a host is a URI");
         let mut headers = collector.headers.clone();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-protobuf"));
@@ -123,7 +143,10 @@ impl Client {
             .body(Full::new(body))
             .expect("a method and a URI make a request");
         request.headers_mut().clone_from(&self.headers);
-        let response = self.http.request(request).await;
+        let response = match &self.http {
+            Http::Direct(client) => client.request(request).await,
+            Http::Proxied(client) => client.request(request).await,
+        };
         let response = response.map_err(|error| SendError::Transport(with_causes(&error)))?;
         let status = response.status();
         if !status.is_success() {

@@ -10,7 +10,8 @@ use opentelemetry::trace::{
     SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState, Tracer,
 };
 use opentelemetry::{Context, KeyValue};
-use tokio::net::TcpSocket;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_rustls::rustls::ClientConfig;
@@ -22,6 +23,7 @@ use tracing_subscriber::{Layer, Registry};
 
 use super::queue::SPANS_MAX;
 use super::*;
+use crate::config::Proxy;
 use crate::telemetry::label::{ExportResult, SpanDrop};
 use receiver::{Act, LONG, Receiver, text};
 
@@ -183,6 +185,33 @@ async fn a_span_arrives_with_its_parent_its_attributes_and_its_process() {
     assert_eq!(setup.exported(ExportResult::Success), 1);
     assert!(setup.metrics().last_success.get() > 1e9);
     assert_eq!(setup.metrics().export_duration.get_sample_count(), 1);
+}
+
+#[tokio::test]
+async fn a_span_arrives_through_a_proxy_that_looks_the_collectors_name_up() {
+    let mut receiver = Receiver::start(&[]).await;
+    let proxy = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let uri = format!("http://{}", proxy.local_addr().unwrap()).parse().unwrap();
+    let target = receiver.addr;
+    let mut tunnels = JoinSet::new();
+    tunnels.spawn(async move {
+        let (mut near, _) = proxy.accept().await.unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(near.read_u8().await.unwrap());
+        }
+        assert!(head.starts_with(b"CONNECT collector.test:4318 "));
+        near.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+        let mut far = TcpStream::connect(target).await.unwrap();
+        let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
+    });
+    let proxy = Some(Proxy { uri, authorization: None });
+    let collector = Collector { proxy, ..collector("http://collector.test:4318") };
+    let mut setup = Setup::with(collector, 1.0);
+    setup.run(None);
+    setup.end_spans(1);
+    assert_eq!(receiver.next().await.spans().len(), 1);
+    setup.finish().await;
 }
 
 #[tokio::test]

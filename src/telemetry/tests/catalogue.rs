@@ -95,6 +95,9 @@ upstream_closes_total counter code,dg_code
 upstream_connect_attempts_total counter reason,result
 upstream_connect_duration_seconds histogram phase
 upstream_connections_active gauge
+upstream_dials_held gauge blocker
+upstream_dials_waiting gauge
+upstream_dials_withheld_total counter blocker
 upstream_messages_total counter direction,type
 upstream_ping_rtt_seconds histogram
 ";

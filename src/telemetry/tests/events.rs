@@ -4,6 +4,8 @@ use super::*;
 use crate::config::LogLevel;
 use crate::telemetry::event::*;
 use crate::telemetry::label::{KeyReload, UnopenedCause};
+use session::dial::{Blocker, DialFailure, DialReason};
+use session::fact::{DialFailed, Fact};
 use session::{ErrorCode, Refusal};
 
 const MS: fn(u64) -> Duration = Duration::from_millis;
@@ -33,7 +35,10 @@ fn events_of_applications() {
         ],
     );
     let error = std::io::Error::other("no descriptors");
-    assert_event(AcceptFailed { error: &error }, &[("app_connections_total{result=error}", 1.0)]);
+    assert_event(
+        AcceptFailed { error: &error, failures: 0 },
+        &[("app_connections_total{result=error}", 1.0)],
+    );
     assert_event(
         OpenMissed { cause: UnopenedCause::Timeout },
         &[("app_connections_unopened_total{cause=timeout}", 1.0)],
@@ -52,7 +57,7 @@ fn events_of_refusals() {
     ] {
         let refusal = Refusal::new(code, "no");
         assert_event(
-            SessionRejected { refusal: &refusal },
+            SessionRejected { refusal: &refusal, is_repeated: false },
             &[
                 (&format!("sessions_rejected_total{{reason={reason}}}"), 1.0),
                 (&format!("app_protocol_errors_total{{code={}}}", code.as_str()), 1.0),
@@ -143,4 +148,43 @@ fn a_panic_is_counted() {
     std::panic::set_hook(previous);
     assert!(panicked.is_err());
     assert!(series(&telemetry)["panics_total"] >= 1.0);
+}
+
+#[test]
+fn what_holds_dials_back_is_one_thing_at_a_time() {
+    let telemetry = Telemetry::default();
+    let failure = DialFailure::before_answer(DialReason::Http429, "full");
+    let held = |blocker| DialsHeld { failure: &failure, blocker, hold: MS(1000), probes: 0 };
+    let moved = [("upstream_dials_held{blocker=upstream_busy}", 1.0)];
+    assert_moved(&telemetry, &moved, || held(Blocker::UpstreamBusy).emit(&telemetry));
+    let moved = [
+        ("upstream_dials_held{blocker=upstream_busy}", -1.0),
+        ("upstream_dials_held{blocker=credential_refused}", 1.0),
+    ];
+    assert_moved(&telemetry, &moved, || held(Blocker::CredentialRefused).emit(&telemetry));
+    let released = DialsReleased { blocker: Blocker::CredentialRefused, held: MS(2000) };
+    let moved = [("upstream_dials_held{blocker=credential_refused}", -1.0)];
+    assert_moved(&telemetry, &moved, || released.emit(&telemetry));
+    let moved = [("upstream_dials_waiting", 7.0)];
+    assert_moved(&telemetry, &moved, || telemetry.dials_waiting(7));
+}
+
+#[test]
+fn an_attempt_that_was_not_dialled_counts_as_withheld_too() {
+    let failure = DialFailure::before_answer(DialReason::Http401, "refused");
+    let failure = DialFailure { withheld: true, ..failure };
+    let fact = DialFailed { attempt: 1, failure, duration: MS(0), retry_in: None };
+    let telemetry = Telemetry::default();
+    let session = telemetry.session(live("s"));
+    let moved = [
+        ("upstream_connect_attempts_total{reason=http_401,result=failed}", 1.0),
+        ("upstream_dials_withheld_total{blocker=credential_refused}", 1.0),
+    ];
+    assert_moved(&telemetry, &moved, || session.record(&Fact::DialFailed(fact)));
+}
+
+#[test]
+fn fewer_sessions_than_configured_are_the_limit_that_operators_see() {
+    let capped = SessionsCapped { sessions: 9, wanted: 2_000, limit: 64 };
+    assert_event(capped, &[("sessions_limit", 9.0)]);
 }

@@ -119,6 +119,8 @@ fn connected_moves() -> Moves {
     vec![
         ("upstream_connect_attempts_total{reason=none,result=ok}", 1.0),
         ("upstream_connections_active", 1.0),
+        ("upstream_connect_duration_seconds_count{phase=queued}", 1.0),
+        ("upstream_connect_duration_seconds_sum{phase=queued}", 0.005),
         ("upstream_connect_duration_seconds_count{phase=dns}", 1.0),
         ("upstream_connect_duration_seconds_sum{phase=dns}", 0.001),
         ("upstream_connect_duration_seconds_count{phase=tcp}", 1.0),

@@ -121,18 +121,22 @@ fn dial_failed(fact: &DialFailed, at: Duration) -> Described {
         .with("deepgram.connect.attempt", count(fact.attempt.into()))
         .with_word("deepgram.connect", failure.reason)
         .with_some("deepgram.connect.retry_in_ms", fact.retry_in.map(millis_value))
+        .with("deepgram.connect.queued_ms", millis_value(failure.queued))
+        .with("deepgram.connect.withheld", failure.withheld)
+        .with_some("deepgram.connect.retry_after_ms", failure.retry_after.map(millis_value))
         .with_some("http.response.status_code", failure.status.map(|it| i64::from(it).into()))
         .with_text("deepgram.request_id", failure.request_id.as_deref());
     span.failed(failure.reason.as_str(), failure.detail.clone())
 }
 
 fn connected(fact: &Connected, at: Duration) -> Described {
-    let DialPhases { dns, tcp, tls, upgrade } = fact.phases;
+    let DialPhases { queued, dns, tcp, tls, upgrade } = fact.phases;
     // A plain connection has no TLS phase.
     let tls = (!tls.is_zero()).then(|| millis_value(tls));
     Described::client("deepgram.connect", at, fact.phases.total())
         .with("deepgram.connect.attempt", count(fact.attempt.into()))
         .with("deepgram.connection.number", count(fact.connection.into()))
+        .with("deepgram.connect.queued_ms", millis_value(queued))
         .with("deepgram.connect.dns_ms", millis_value(dns))
         .with("deepgram.connect.tcp_ms", millis_value(tcp))
         .with_some("deepgram.connect.tls_ms", tls)

@@ -8,8 +8,10 @@ use http::HeaderValue;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
-use super::super::upgrade::Upgraded;
-use super::{Ask, DialFailure, Dialer, Endpoint, Meter, Transport, upgrade};
+use super::super::meter::{Meter, Metered};
+use super::super::upgrade::{Ask, Upgraded, upgrade};
+use super::{DialFailure, Dialer, Transport};
+use session::Endpoint;
 
 impl<K> Dialer<K>
 where
@@ -26,9 +28,12 @@ where
         self.tune(stream).map_err(|failure| io::Error::other(failure.detail))
     }
 
-    /// The TLS handshake, unless the address is plain `ws://`. Has no timeout of its own.
+    /// The way through a proxy, if there is one, and the TLS handshake, unless the URL is plain. Has
+    /// no timeout of its own.
     pub async fn encrypt(&self, stream: TcpStream) -> Result<(Transport, Meter), DialFailure> {
-        self.secure(stream).await
+        let (stream, meter) = Metered::new(stream);
+        let stream = self.tunnel(stream).await?;
+        Ok((self.secure(stream).await?, meter))
     }
 
     /// The current `Authorization`; `None` if none is needed.

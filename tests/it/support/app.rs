@@ -44,7 +44,12 @@ pub(crate) struct Reader {
 impl App {
     /// Connects and says nothing.
     pub(crate) async fn connect(sidecar: &Sidecar) -> Self {
-        let (sender, receiver) = Client::connect(sidecar.socket()).await.unwrap().split();
+        Self::connect_to(sidecar.socket()).await
+    }
+
+    /// The same, for tasks that outlive a reference to the daemon.
+    pub(crate) async fn connect_to(socket: &std::path::Path) -> Self {
+        let (sender, receiver) = Client::connect(socket).await.unwrap().split();
         Self { sender, reader: Reader { receiver, order: Order::default() } }
     }
 

@@ -19,6 +19,7 @@ pub(crate) const KEY: &str = "sesame-9f27c1";
 pub(crate) struct Config {
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
+    descriptors: Option<u32>,
 }
 
 impl Config {
@@ -29,7 +30,8 @@ impl Config {
 
     /// One that dials this address.
     pub(crate) fn dialing_url(url: &str) -> Self {
-        let bare = Self { arguments: vec!["run".into()], environment: Vec::new() };
+        let arguments = vec!["run".into()];
+        let bare = Self { arguments, environment: Vec::new(), descriptors: None };
         bare.set("upstream.url", url)
             .set("upstream.allow_plaintext", true)
             .set("admin.listen", "127.0.0.1:0")
@@ -58,9 +60,19 @@ impl Config {
         self
     }
 
+    /// Allows it so many file descriptors.
+    #[must_use]
+    pub(crate) fn descriptors(mut self, limit: u32) -> Self {
+        self.descriptors = Some(limit);
+        self
+    }
+
     /// The command that runs it on this socket.
     pub(crate) fn command(&self, socket: &Path) -> Command {
-        let mut command = sidecar_command();
+        let mut command = match self.descriptors {
+            Some(limit) => limited(limit),
+            None => sidecar_command(),
+        };
         command.args(&self.arguments).envs(self.environment.iter().cloned());
         command.arg("--set").arg(format!("ipc.socket={}", socket.display()));
         command
@@ -95,6 +107,14 @@ impl Config {
 pub(crate) fn sidecar_command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_deepgram-sidecar"));
     command.env_clear();
+    command
+}
+
+/// The same under a limit on file descriptors, which is its own, soft and hard.
+fn limited(descriptors: u32) -> Command {
+    let mut command = Command::new("/bin/sh");
+    let script = format!("ulimit -n {descriptors}; exec \"$0\" \"$@\"");
+    command.env_clear().args(["-c", &script, env!("CARGO_BIN_EXE_deepgram-sidecar")]);
     command
 }
 

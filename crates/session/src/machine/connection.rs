@@ -22,6 +22,7 @@ use super::books::Books;
 use super::timer::{ConnectionTimer as Timer, ConnectionTimers};
 use super::{Closing, Output};
 use crate::audio::AudioFormat;
+use crate::bound::DIAL_WAIT_MAX;
 use crate::death::{Reason, Trigger};
 use crate::dial::{DialFailure, DialPhases};
 use crate::fact::{BinaryDropped, Fact};
@@ -112,7 +113,7 @@ impl Connection {
     /// between attempts.
     pub(super) fn dial(cx: &mut Context<'_>, id: ConnectionId, seed: u64) -> Self {
         let now = cx.now;
-        cx.books.push(Output::Dial(id));
+        cx.books.push(Output::Dial(id, DIAL_WAIT_MAX));
         Self {
             id,
             state: State::Dialing,

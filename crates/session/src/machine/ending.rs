@@ -269,6 +269,7 @@ fn refusal_of(failure: DialFailure, attempts: u32) -> Refusal {
         status: failure.status,
         detail: Some(failure.detail),
         request_id: failure.request_id,
+        retry_after: failure.retry_after,
     };
     Refusal { connect: Some(Box::new(connect)), ..Refusal::new(ErrorCode::ConnectFailed, message) }
 }

@@ -169,13 +169,8 @@ impl World {
 
     fn fail_dial(&mut self, reason: DialReason, status: Option<u16>) {
         let detail = "refused".to_owned();
-        self.upstream(UpstreamInput::DialFailed(DialFailure {
-            reason,
-            status,
-            detail,
-            request_id: None,
-            untrusted: false,
-        }));
+        let failure = DialFailure::before_answer(reason, detail);
+        self.upstream(UpstreamInput::DialFailed(DialFailure { status, ..failure }));
     }
 
     fn drain(&mut self, timeout: Duration) {
@@ -209,7 +204,7 @@ impl World {
         while let Some(output) = self.session.poll_output() {
             let at = self.now - self.start;
             match output {
-                Output::Dial(connection) => {
+                Output::Dial(connection, _) => {
                     self.dials += 1;
                     self.connection = connection;
                 }

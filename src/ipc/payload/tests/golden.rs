@@ -69,6 +69,7 @@ fn refusals() -> Vec<AppFrame> {
             status: Some(429),
             detail: Some(DETAIL.to_owned()),
             request_id: Some("id".to_owned()),
+            retry_after: Some(std::time::Duration::from_secs(2)),
         })
     }));
     refusals.into_iter().map(|refusal| AppFrame::Error(Box::new(refusal))).collect()

@@ -4,11 +4,10 @@ use std::time::{Duration, Instant};
 
 use super::super::Output;
 use super::{Connection, Context, Event, State, Timer};
+use crate::backoff::Random;
+use crate::bound::DIAL_WAIT_MAX;
 use crate::dial::{DialFailure, DialPhases};
 use crate::fact::{DialFailed, Fact};
-
-/// Longest wait between two attempts.
-const BACKOFF_MAX: Duration = Duration::from_secs(32);
 
 impl Connection {
     /// Which attempt is under way, from 1.
@@ -23,7 +22,7 @@ impl Connection {
 
     pub(super) fn attempt(&mut self, cx: &mut Context<'_>) -> Option<Event> {
         self.dial.attempt_begun = cx.now;
-        cx.books.push(Output::Dial(self.id));
+        cx.books.push(Output::Dial(self.id, self.dial.patience()));
         None
     }
 
@@ -49,7 +48,7 @@ impl Connection {
         failure: DialFailure,
     ) -> Option<Event> {
         let attempt = self.dial.attempt;
-        let retry_in = if failure.is_retryable() { self.dial.next_delay() } else { None };
+        let retry_in = self.dial.retry_in(&failure);
         let duration = cx.now.duration_since(self.dial.attempt_begun);
         let fact = DialFailed { attempt, failure: failure.clone(), duration, retry_in };
         cx.books.record(Fact::DialFailed(fact));
@@ -70,39 +69,54 @@ pub(super) struct Dial {
     /// When the first attempt began, and the latest one.
     begun: Instant,
     attempt_begun: Instant,
-    random: u64,
+    /// Spent of [`DIAL_WAIT_MAX`].
+    waited: Duration,
+    random: Random,
 }
 
 impl Dial {
     /// The first attempt begins.
     pub(super) fn new(attempts_max: u32, now: Instant, seed: u64) -> Self {
-        Self { attempts_max, attempt: 1, begun: now, attempt_begun: now, random: seed }
+        let random = Random::new(seed);
+        let waited = Duration::ZERO;
+        Self { attempts_max, attempt: 1, begun: now, attempt_begun: now, waited, random }
     }
 
-    /// How long to wait for the next attempt, `min(2^k s + jitter, 32 s)`; `None` when all are used.
-    pub(super) fn next_delay(&mut self) -> Option<Duration> {
+    /// How long the next attempt may wait behind other sessions' dials.
+    pub(super) fn patience(&self) -> Duration {
+        DIAL_WAIT_MAX.saturating_sub(self.waited)
+    }
+
+    /// How long to wait after a failure: what Deepgram asked for, or the formula if that is longer.
+    /// `None` if there is no further attempt: it cannot help, all are used, or Deepgram asked for
+    /// more than what is left.
+    fn retry_in(&mut self, failure: &DialFailure) -> Option<Duration> {
+        self.waited += failure.queued;
+        let asked = failure.retry_after.unwrap_or_default();
+        if !failure.is_retryable() || asked > self.patience() {
+            return None;
+        }
+        let formula = self.next_delay()?;
+        self.waited += asked;
+        Some(formula.max(asked))
+    }
+
+    /// The formula, `min(2^k s + jitter, 32 s)`; `None` when all attempts are used.
+    fn next_delay(&mut self) -> Option<Duration> {
         if self.attempt >= self.attempts_max {
             return None;
         }
-        let exponential = Duration::from_secs(1_u64.checked_shl(self.attempt - 1).unwrap_or(32));
+        let k = self.attempt - 1;
         self.attempt += 1;
-        Some((exponential + self.jitter()).min(BACKOFF_MAX))
-    }
-
-    /// 0 to 1 s, so that sessions refused together do not return together. Splitmix64.
-    fn jitter(&mut self) -> Duration {
-        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.random;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^= mixed >> 31;
-        Duration::from_nanos(mixed % 1_000_000_000)
+        Some(self.random.backoff(k))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::backoff::BACKOFF_MAX;
+    use crate::dial::DialReason;
     use clock::now;
 
     #[test]
@@ -124,5 +138,33 @@ mod tests {
         assert_eq!(delays.len(), 199);
         assert!(delays.iter().all(|delay| *delay <= BACKOFF_MAX));
         assert_eq!(delays[100], BACKOFF_MAX);
+    }
+    fn asking_for(seconds: u64) -> DialFailure {
+        let refused = DialFailure::before_answer(DialReason::Http429, "full");
+        DialFailure { retry_after: Some(Duration::from_secs(seconds)), ..refused }
+    }
+
+    #[test]
+    fn the_longer_of_formula_and_retry_after_is_waited() {
+        let mut dial = Dial::new(3, now(), 7);
+        assert!(dial.retry_in(&asking_for(0)).unwrap() >= Duration::from_secs(1));
+        assert_eq!(dial.retry_in(&asking_for(20)), Some(Duration::from_secs(20)));
+    }
+
+    #[test]
+    fn what_exceeds_a_minute_or_what_is_left_of_it_is_not_waited_for() {
+        assert_eq!(Dial::new(3, now(), 7).retry_in(&asking_for(61)), None);
+        let mut dial = Dial::new(9, now(), 7);
+        assert_eq!(dial.retry_in(&asking_for(40)), Some(Duration::from_secs(40)));
+        assert_eq!(dial.patience(), Duration::from_secs(20));
+        assert_eq!(dial.retry_in(&asking_for(21)), None);
+        let queued = DialFailure { queued: Duration::from_secs(20), ..asking_for(1) };
+        assert_eq!(dial.retry_in(&queued), None, "waiting behind others uses it up too");
+    }
+
+    #[test]
+    fn what_others_were_told_is_final() {
+        let withheld = DialFailure { withheld: true, ..asking_for(1) };
+        assert_eq!(Dial::new(3, now(), 7).retry_in(&withheld), None);
     }
 }

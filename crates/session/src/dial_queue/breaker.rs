@@ -1,0 +1,177 @@
+//! The breaker: whether anything may be dialled at all.
+
+use std::time::{Duration, Instant};
+
+use super::{FAILURES_MAX, Report, withheld};
+use crate::backoff::Random;
+use crate::bound::DIAL_WAIT_MAX;
+use crate::dial::{Blocker, DialFailure};
+
+/// A refused credential seldom recovers within seconds: where its holds start, as failed probes.
+const CREDENTIAL_PROBES: u32 = 3;
+
+#[derive(Debug)]
+pub(super) struct Breaker {
+    /// With no success in between.
+    failures: u32,
+    /// Set while it is open.
+    hold: Option<Hold>,
+    random: Random,
+}
+
+/// An open breaker.
+#[derive(Debug)]
+struct Hold {
+    blocker: Blocker,
+    /// The latest symptom.
+    failure: DialFailure,
+    since: Instant,
+    /// When the next probe may start; while one is under way, when it might have.
+    until: Instant,
+    is_probing: bool,
+    /// Probes that have failed.
+    probes: u32,
+    /// Its time is over and nobody has wanted to dial since: operators have been told that it has
+    /// ended, but the next dial is a probe all the same.
+    has_lapsed: bool,
+}
+
+impl Breaker {
+    pub(super) fn new(seed: u64) -> Self {
+        Self { failures: 0, hold: None, random: Random::new(seed) }
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.hold.is_some()
+    }
+
+    /// Whether a dial may start now.
+    pub(super) fn admits(&self, now: Instant) -> bool {
+        self.hold.as_ref().is_none_or(|hold| !hold.is_probing && hold.until <= now)
+    }
+
+    /// A dial starts; whether it is a probe.
+    pub(super) fn admit(&mut self) -> bool {
+        match &mut self.hold {
+            Some(hold) => {
+                hold.is_probing = true;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// When the next probe may start; `None` if it is closed, a probe is under way, or it was due
+    /// when nobody wanted to dial.
+    pub(super) fn probe_at(&self) -> Option<Instant> {
+        let hold = self.hold.as_ref().filter(|hold| !hold.is_probing && !hold.has_lapsed)?;
+        Some(hold.until)
+    }
+
+    /// The latest symptom, while dials are held back.
+    pub(super) fn symptom(&self) -> Option<&DialFailure> {
+        self.hold.as_ref().filter(|hold| !hold.has_lapsed).map(|hold| &hold.failure)
+    }
+
+    /// The hold's time may be over, and nobody waits.
+    pub(super) fn lapse(&mut self, now: Instant) -> Option<Report> {
+        let is_over = |hold: &&mut Hold| !hold.is_probing && !hold.has_lapsed && hold.until <= now;
+        let hold = self.hold.as_mut().filter(is_over)?;
+        hold.has_lapsed = true;
+        Some(Report::Released { blocker: hold.blocker, held: now.duration_since(hold.since) })
+    }
+
+    /// What a session gets at once that would wait until `deadline` in vain: the credential is
+    /// refused, or nothing is dialled before then.
+    pub(super) fn refusal(&self, now: Instant, deadline: Instant) -> Option<DialFailure> {
+        let hold = self.hold.as_ref()?;
+        let is_due = !hold.is_probing && hold.until <= now;
+        if is_due {
+            return None;
+        }
+        let left = hold.until.saturating_duration_since(now);
+        if hold.blocker == Blocker::CredentialRefused {
+            return Some(withheld(hold.failure.clone()));
+        }
+        let in_vain = !hold.is_probing && hold.until > deadline;
+        in_vain.then(|| withheld(DialFailure { retry_after: Some(left), ..hold.failure.clone() }))
+    }
+
+    /// The probe told nothing: another may start at once.
+    pub(super) fn probe_again(&mut self, now: Instant) {
+        if let Some(hold) = &mut self.hold {
+            hold.is_probing = false;
+            hold.until = now;
+        }
+    }
+
+    /// A dial succeeded, or the credential is another.
+    pub(super) fn close(&mut self, now: Instant) -> Option<Report> {
+        self.failures = 0;
+        let Hold { blocker, since, .. } = self.hold.take().filter(|hold| !hold.has_lapsed)?;
+        Some(Report::Released { blocker, held: now.duration_since(since) })
+    }
+
+    /// A dial failed in a way that others would too.
+    pub(super) fn fail(
+        &mut self,
+        now: Instant,
+        is_probe: bool,
+        blocker: Blocker,
+        failure: &DialFailure,
+    ) -> Option<Report> {
+        self.failures = self.failures.saturating_add(1);
+        let is_refused = blocker == Blocker::CredentialRefused;
+        match &self.hold {
+            None if self.failures < FAILURES_MAX && !is_refused => None,
+            None => Some(self.open(now, now, 0, blocker, failure)),
+            Some(hold) if is_probe => {
+                Some(self.open(now, hold.since, hold.probes + 1, blocker, failure))
+            }
+            // It began before the breaker opened. A refused credential is worth more than a symptom.
+            Some(hold) if is_refused && hold.blocker != blocker => {
+                Some(self.open(now, hold.since, hold.probes, blocker, failure))
+            }
+            Some(_) => {
+                self.extend(now, failure);
+                None
+            }
+        }
+    }
+
+    fn open(
+        &mut self,
+        now: Instant,
+        since: Instant,
+        probes: u32,
+        blocker: Blocker,
+        failure: &DialFailure,
+    ) -> Report {
+        let first = if blocker == Blocker::CredentialRefused { CREDENTIAL_PROBES } else { 0 };
+        let hold = self.random.backoff(first.saturating_add(probes)).max(asked(failure));
+        let until = now + hold;
+        let failure = failure.clone();
+        self.hold = Some(Hold {
+            blocker,
+            failure: failure.clone(),
+            since,
+            until,
+            is_probing: false,
+            probes,
+            has_lapsed: false,
+        });
+        Report::Held { failure, blocker, hold, probes }
+    }
+
+    /// Another dial was told to wait longer.
+    fn extend(&mut self, now: Instant, failure: &DialFailure) {
+        if let Some(hold) = &mut self.hold {
+            hold.until = hold.until.max(now + asked(failure));
+        }
+    }
+}
+
+/// `Retry-After`. Longer than a session may wait at all, it would keep everybody out for hours.
+fn asked(failure: &DialFailure) -> Duration {
+    failure.retry_after.unwrap_or_default().min(DIAL_WAIT_MAX)
+}
