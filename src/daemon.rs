@@ -308,6 +308,11 @@ pub(crate) fn session_defaults(config: &Config) -> SessionConfig {
     }
 }
 
+/// How many sessions the daemon allows if the process may have so many descriptors.
+pub(crate) fn sessions_within(descriptors: usize, config: &Config) -> usize {
+    Descriptors::within(descriptors, sessions_max(config)).sessions_max
+}
+
 /// Seeds the jitter between probes: pods that were refused together must not probe together.
 fn seed() -> u64 {
     Uuid::new_v4().as_u64_pair().0

@@ -15,7 +15,7 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -28,6 +28,14 @@ use crate::upstream::dial::Dialer;
 use network::{Key, Secured};
 use report::{Check, Report, Row};
 
+/// How long any step may take, however patient the configuration is.
+const STEP_MAX: Duration = Duration::from_secs(60);
+
+const AFTER_HELP: &str = "Examples:
+  deepgram-sidecar doctor --config /etc/deepgram-sidecar/config.yaml
+  deepgram-sidecar doctor --json | jq '.checks[] | select(.status == \"failed\")'
+  deepgram-sidecar doctor --probe --only idle_close --only keepalive_only";
+
 /// Check whether this pod can stream: one row for each thing that it needs, with what to do.
 ///
 /// Run it where the daemon runs, with the daemon's configuration:
@@ -36,8 +44,8 @@ use report::{Check, Report, Row};
 ///
 /// It checks the configuration, the key, file descriptors, the applications' socket, DNS, TCP and TLS
 /// of each address, the upgrade, the clock, and streams one second of silence. It takes the
-/// daemon's own steps, each limited by upstream.connect_timeout, touches no running daemon, and
-/// never prints the key. Deepgram bills the second.
+/// daemon's own steps, each limited by upstream.connect_timeout and a minute at most, touches no
+/// running daemon, and never prints the key. Deepgram bills the second.
 ///
 /// Exit codes: 0 if all is well, 1 if anything failed or could not be checked, 2 for usage or
 /// configuration errors.
@@ -67,14 +75,6 @@ pub struct Args {
     #[arg(long, value_name = "MODEL", default_value = "nova-3")]
     model: String,
 }
-
-/// It looks up one name.
-const LOOKUPS_MAX: usize = 1;
-
-const AFTER_HELP: &str = "Examples:
-  deepgram-sidecar doctor --config /etc/deepgram-sidecar/config.yaml
-  deepgram-sidecar doctor --json | jq '.checks[] | select(.status == \"failed\")'
-  deepgram-sidecar doctor --probe --only idle_close --only keepalive_only";
 
 /// Checks, and prints what it finds.
 ///
@@ -116,8 +116,11 @@ async fn examine(args: &Args, report: &mut Report) -> ExitCode {
     let keys = check_key(&config, &sources, report);
     report.add(local::descriptors(&config));
     report.add(local::socket(&config));
-    // One that cannot be used is a mistake in the configuration, which is sound.
+    // A proxy that cannot be used was reported with the configuration.
     let proxy = Proxy::find(&config.upstream.url, &sources.environment).ok().flatten();
+    if let Some(proxy) = &proxy {
+        report.print(format_args!("through the proxy {}", proxy.uri));
+    }
     reach(args, &config, keys, proxy, report).await;
     if report.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -145,7 +148,7 @@ async fn reach(
     let source = source.unwrap_or_else(|| "upstream.auth (none)".to_owned());
     let keys = keys.unwrap_or_else(keyless);
     let since = clock::now();
-    let dialer = match daemon::dialer(config, Arc::new(keys), proxy, LOOKUPS_MAX) {
+    let dialer = match daemon::dialer(config, Arc::new(keys), proxy, 1) {
         Ok(dialer) => dialer,
         Err(error) => {
             let advice = "correct upstream.ca_file, or install ca-certificates in the image";
@@ -191,10 +194,10 @@ struct Streaming<'a> {
 
 impl Streaming<'_> {
     async fn check<K: Key>(&self, dialer: &Dialer<K>, report: &mut Report) {
-        let limit = self.config.upstream.connect_timeout;
+        let limit = self.config.upstream.connect_timeout.min(STEP_MAX);
         let rest = [Check::Upgrade, Check::Clock, Check::Stream];
         report.begin("dns: looking up the host");
-        let (row, addresses) = network::lookup(dialer, self.config).await;
+        let (row, addresses) = network::lookup(dialer, self.config, limit).await;
         report.add(row);
         if addresses.is_empty() {
             return skip(report, &rest);
@@ -216,14 +219,16 @@ impl Streaming<'_> {
         secured: Secured,
         report: &mut Report,
     ) {
-        let (query, limit) = (self.query(), self.config.upstream.connect_timeout);
+        let query = self.query();
+        let limit = self.config.upstream.connect_timeout.min(STEP_MAX);
         report.begin("upgrade: waiting for the answer");
         let upgrade = network::upgrade(dialer, secured, &query, dialer.credentials(), limit).await;
         report.add(upgrade.row(&self.source));
         report.add(upgrade.clock(SystemTime::now()));
         let Ok(opened) = upgrade.result else { return skip(report, &[Check::Stream]) };
         report.begin("stream: sending a second of silence");
-        report.add(stream::check(opened, self.config.session.finish_timeout).await);
+        let answers = self.config.session.finish_timeout.min(STEP_MAX);
+        report.add(stream::check(opened, answers).await);
         if self.args.probe {
             let sends_key = self.config.upstream.auth != Auth::None;
             let peer = probe::Peer { dialer, address, limit, query, sends_key };

@@ -24,6 +24,9 @@ const PER_LOOKUP: usize = 2;
 const ADMIN: usize = 64;
 const ADMIN_SCARCE: usize = 8;
 
+/// About what a runtime has open.
+const OPEN: usize = 16;
+
 /// Who may have how many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Descriptors {
@@ -40,9 +43,13 @@ impl Descriptors {
     /// Divides what this process has left.
     pub(super) fn of_process(sessions_wanted: usize) -> Self {
         let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-        // Without `/proc`, about what a runtime has open.
-        let open = fs::read_dir("/proc/self/fd").map_or(16, Iterator::count);
+        let open = fs::read_dir("/proc/self/fd").map_or(OPEN, Iterator::count);
         Self::divide(usize::try_from(limit).unwrap_or(usize::MAX), open, sessions_wanted)
+    }
+
+    /// Divides what a process has that has just started with this limit.
+    pub(super) fn within(limit: usize, sessions_wanted: usize) -> Self {
+        Self::divide(limit, OPEN, sessions_wanted)
     }
 
     fn divide(limit: usize, open: usize, sessions_wanted: usize) -> Self {

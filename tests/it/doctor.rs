@@ -278,7 +278,7 @@ async fn too_few_descriptors_are_counted_out() {
     command.args(["-c", "ulimit -n 264 && exec \"$0\" \"$@\""]);
     command.arg(inner.as_std().get_program()).args(inner.as_std().get_args());
     let found = Found::by(command.env("DEEPGRAM_API_KEY", KEY)).await;
-    found.assert_only("descriptors", "to 4064, or set ipc.max_sessions to at most 100");
+    found.assert_only("descriptors", "to 4172, or set ipc.max_sessions to 96");
 }
 
 #[tokio::test]
@@ -361,6 +361,19 @@ async fn a_proxy_that_answers_in_deepgrams_place_is_recognised() {
     let found = examine(&impatient(&format!("ws://{addr}")), &[]).await;
     found.assert_only("upgrade", "no dg-request-id, so it probably comes from a proxy");
     assert_eq!(found.checks("skipped"), ["clock", "stream"]);
+}
+
+#[tokio::test]
+async fn a_proxy_that_opens_no_way_is_named() {
+    let (addr, _proxy) = answering("HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\n\r\n").await;
+    let certificates = Certificates::new("deepgram.invalid");
+    let config = impatient("wss://deepgram.invalid")
+        .set("upstream.allow_plaintext", false)
+        .set("upstream.ca_file", certificates.file("ca.pem").display())
+        .environment("HTTPS_PROXY", &format!("http://{addr}"));
+    let found = examine(&config, &[]).await;
+    found.assert_only("proxy", "add the host to NO_PROXY");
+    assert_eq!(found.row("tcp")["target"], addr.to_string());
 }
 
 #[tokio::test]

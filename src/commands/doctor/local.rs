@@ -14,12 +14,10 @@ use crate::config::Config;
 use crate::config::key::{KeyError, KeyStore};
 use crate::daemon;
 
-/// Descriptors besides those of sessions: standard streams, the runtime's, both listeners, admin
-/// clients, one dial and the collector.
-const RESERVE: u64 = 64;
-
-/// A session has its application's socket and its connection to Deepgram.
-const PER_SESSION: u64 = 2;
+/// A session has its application's socket and its connection to Deepgram; the daemon keeps about so
+/// many descriptors besides.
+const PER_SESSION: usize = 2;
+const BESIDES: usize = 172;
 
 /// Whether there is a key, and where it comes from.
 pub(super) fn key(config: &Config, keys: Result<&KeyStore, &KeyError>, since: Instant) -> Row {
@@ -55,22 +53,20 @@ fn key_advice(config: &Config, error: &KeyError) -> String {
 /// soft limit itself, so the hard one counts.
 pub(super) fn descriptors(config: &Config) -> Row {
     let since = clock::now();
-    let sessions = daemon::sessions_max(config) as u64;
-    let needed = PER_SESSION * sessions + RESERVE;
+    let sessions = daemon::sessions_max(config);
+    let needed = PER_SESSION * sessions + BESIDES;
     let limit = getrlimit(Resource::Nofile).maximum;
     let said = limit.map_or_else(|| "no limit".to_owned(), |it| format!("hard limit {it}"));
+    let limit = limit.map_or(usize::MAX, |it| usize::try_from(it).unwrap_or(usize::MAX));
+    let fitting = daemon::sessions_within(limit, config);
     let detail = format!("{said}; {sessions} sessions need {needed}");
-    if limit.is_none_or(|limit| limit >= needed) {
+    if fitting >= sessions {
         return Row::ok(Check::Descriptors, elapsed(since), detail);
     }
-    let fitting = limit.unwrap_or(0).saturating_sub(RESERVE) / PER_SESSION;
-    let advice = match fitting {
-        0 => "raise the container's nofile limit (ulimit -Hn)".to_owned(),
-        fitting => format!(
-            "raise the container's nofile limit (ulimit -Hn) to {needed}, or set ipc.max_sessions \
-             to at most {fitting}"
-        ),
-    };
+    let advice = format!(
+        "raise the container's nofile limit (ulimit -Hn) to {needed}, or set ipc.max_sessions to \
+         {fitting}, which is all that the daemon allows"
+    );
     Row::failed(Check::Descriptors, elapsed(since), detail, advice)
 }
 

@@ -43,9 +43,12 @@ pub(super) struct Secured {
 }
 
 /// Resolves the host.
-pub(super) async fn lookup<K: Key>(dialer: &Dialer<K>, config: &Config) -> (Row, Vec<SocketAddr>) {
+pub(super) async fn lookup<K: Key>(
+    dialer: &Dialer<K>,
+    config: &Config,
+    limit: Duration,
+) -> (Row, Vec<SocketAddr>) {
     let since = clock::now();
-    let limit = config.upstream.connect_timeout;
     let failed = |detail: String| {
         let row = Row::failed(Check::Dns, elapsed(since), detail, advice::dns(config));
         (row, Vec::new())

@@ -9,8 +9,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 use super::super::meter::{Meter, Metered};
-use super::super::upgrade::Upgraded;
-use super::{Ask, DialFailure, Dialer, Endpoint, Transport, upgrade};
+use super::super::upgrade::{Ask, Upgraded, upgrade};
+use super::{DialFailure, Dialer, Transport};
+use session::Endpoint;
 
 impl<K> Dialer<K>
 where

@@ -1,6 +1,10 @@
 //! Judgements on what happened on a stream. They are given what was heard and when, and do nothing
 //! themselves.
 
+mod shown;
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use serde_json::Value;
@@ -9,6 +13,7 @@ use super::super::answer::{Answer, Question, Verdict};
 use super::super::conversation::{Heard, Transcript};
 use super::Expected;
 use session::bounded;
+use shown::{members, of_audio, order, shape, types};
 
 /// Silence that is enough for one result and leaves something unfinished.
 pub(super) const SOME_AUDIO: Duration = Duration::from_millis(1_300);
@@ -321,64 +326,6 @@ fn metadata_before_close(question: Question, transcript: &Transcript) -> Found {
     let sha256 = metadata["sha256"].as_str().unwrap_or("none");
     let seen = format!("Metadata with sha256 {sha256}, Close after {} ms", gap.as_millis());
     found(question, wanted, seen, sha256 == "incomplete" && gap <= CLOSE_GAP_MAX)
-}
-
-/// What came at the end, in order.
-fn order(transcript: &Transcript) -> String {
-    let mut parts = Vec::new();
-    let results = transcript.texts("Results").last();
-    if let Some((_, result)) = results {
-        parts.push(if result["is_final"] == true { "a final result" } else { "no final result" });
-    }
-    if transcript.texts("Metadata").next().is_some() {
-        parts.push("Metadata");
-    }
-    let close = match transcript.end() {
-        Some((_, Heard::Closed { code: Some(code), detail, .. })) => {
-            let text = detail.split_once(": ").map_or("", |(_, text)| text);
-            format!("close {code} {text}").trim_end().to_owned()
-        }
-        _ => transcript.ending(),
-    };
-    parts.push(&close);
-    parts.join(", ")
-}
-
-fn of_audio(metadata: Option<&Value>, digest: &str) -> String {
-    let Some(metadata) = metadata else { return "no Metadata".into() };
-    let sha256 = metadata["sha256"].as_str().unwrap_or("none");
-    let sha256 = if sha256 == digest { "of the audio" } else { sha256 };
-    let duration = metadata["duration"].as_f64().unwrap_or(-1.0);
-    format!("duration {}, sha256 {sha256}", (duration * 1_000.0).round() / 1_000.0)
-}
-
-fn members(value: &Value) -> String {
-    let names = value.as_object().map(|it| it.keys().map(String::as_str).collect::<Vec<_>>());
-    names.unwrap_or_default().join(", ")
-}
-
-fn shape(result: &Value) -> String {
-    let channel = &result["channel"];
-    format!(
-        "{}; channel: {}; alternatives: {}; metadata: {}",
-        members(result),
-        members(channel),
-        members(&channel["alternatives"][0]),
-        members(&result["metadata"])
-    )
-}
-
-/// The types of all text messages, each once, in order of appearance.
-fn types(transcript: &Transcript) -> String {
-    let mut types: Vec<&str> = Vec::new();
-    for (_, heard) in &transcript.heard {
-        let Heard::Text(message) = heard else { continue };
-        let name = message["type"].as_str().unwrap_or("no type");
-        if !types.contains(&name) {
-            types.push(name);
-        }
-    }
-    types.join(", ")
 }
 
 /// Where a result ends, in seconds of audio.
