@@ -2,17 +2,16 @@
 //! them in order.
 
 mod descriptors;
+pub(crate) mod dialer;
 
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use http::HeaderValue;
 use tokio::net::UnixListener;
-use tokio::sync::Semaphore;
 use tokio::time::{MissedTickBehavior, interval, timeout_at};
 use tokio_rustls::rustls::ClientConfig;
 use tokio_util::sync::CancellationToken;
@@ -22,7 +21,7 @@ use uuid::Uuid;
 use crate::admin::readiness::Readiness;
 use crate::admin::{self, Admin};
 use crate::config::key::{KeyStore, Refresh};
-use crate::config::{Auth, Collector, Config, Proxy};
+use crate::config::{Collector, Config, Proxy};
 use crate::drain::Drain;
 use crate::live::dials::Dials;
 use crate::live::registry::Registry;
@@ -31,14 +30,12 @@ use crate::relay::listener::{self, BindError, SocketFile};
 use crate::relay::reception::{self, Peers, Reception, Unopened};
 use crate::telemetry::Telemetry;
 use crate::telemetry::event::{
-    DrainBegun, DrainEnded, Emit, KeyReloadFailed, KeyReplaced, Listening, SessionsCapped,
-    ShutdownComplete,
+    DrainBegun, DrainEnded, Emit, KeyReloadFailed, KeyReplaced, Listening, ShutdownComplete,
 };
 use crate::telemetry::log::LogHandle;
 use crate::telemetry::otlp::SpanExport;
-use crate::upstream::dial::{Dial, Dialer};
+use crate::upstream::dial::Dial;
 use crate::upstream::tls::{self, TlsError};
-use crate::upstream::tunnel;
 use descriptors::Descriptors;
 use session::drain::DrainTimes;
 use session::machine::LAST_WRITE_MAX;
@@ -50,10 +47,6 @@ const KEY_CHECK_INTERVAL: Duration = Duration::from_secs(5);
 /// Time for sessions cut by the drain deadline to write their last frame, and for their applications
 /// to read it.
 const CUT_GRACE: Duration = LAST_WRITE_MAX.saturating_add(reception::LINGER);
-
-/// How long the kernel may leave sent bytes unacknowledged beyond our own timeouts, which name the
-/// cause better and so must fire first.
-const USER_TIMEOUT_SLACK: Duration = Duration::from_secs(5);
 
 /// Why the daemon cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -118,17 +111,13 @@ impl Daemon {
         spans: Option<SpanExport>,
         log: Option<LogHandle>,
     ) -> Result<Self, StartError> {
-        let descriptors = Descriptors::of_process(sessions_max(config));
-        if descriptors.sessions_max < sessions_max(config) {
-            let Descriptors { limit, sessions_max: sessions, .. } = descriptors;
-            SessionsCapped { sessions, wanted: sessions_max(config), limit }.emit(&telemetry);
-        }
+        let descriptors = Descriptors::of_process(sessions_max(config), &telemetry);
         let keys = Arc::new(keys);
         let collector_tls = spans.as_ref().map(collector_tls).transpose()?.flatten();
         let dials = Dials::default();
         let turns = Turns::new(seed(), telemetry.clone(), dials.clone());
-        let dialer = Arc::new(dialer(config, keys.clone(), proxy, descriptors.lookups_max)?);
-        let dialer = Arc::new(QueuedDialer::new(dialer, turns.clone()));
+        let dialer = dialer::of(config, keys.clone(), proxy, descriptors.lookups_max)?;
+        let dialer = Arc::new(QueuedDialer::new(Arc::new(dialer), turns.clone()));
         let registry = Registry::new(descriptors.sessions_max);
         let readiness = Readiness::new();
         let blocker = readiness.register("ipc_socket");
@@ -318,59 +307,10 @@ fn seed() -> u64 {
     Uuid::new_v4().as_u64_pair().0
 }
 
-/// What dials Deepgram, with the key that `keys` holds at the time.
-pub(crate) fn dialer(
-    config: &Config,
-    keys: Arc<KeyStore>,
-    proxy: Option<Proxy>,
-    lookups_max: usize,
-) -> Result<Dialer<impl Fn() -> Option<HeaderValue> + Send + Sync + 'static>, TlsError> {
-    let url = &config.upstream.url;
-    let is_tls = url.scheme() == "wss";
-    let tls = is_tls.then(|| tls::connector(config.upstream.ca_file.as_deref())).transpose()?;
-    let host = url.host_str().expect("the configuration accepts no URL without a host");
-    let auth = config.upstream.auth;
-    Ok(Dialer {
-        host: host.trim_start_matches('[').trim_end_matches(']').to_owned(),
-        port: url.port().unwrap_or(if is_tls { 443 } else { 80 }),
-        proxy: proxy.map(tunnel),
-        tls,
-        connect_timeout: config.upstream.connect_timeout,
-        user_timeout: config.liveness.ping_interval
-            + config.liveness.ping_timeout.max(config.upstream.write_timeout)
-            + USER_TIMEOUT_SLACK,
-        worked: Mutex::default(),
-        lookups: Arc::new(Semaphore::new(lookups_max)),
-        authorization: move || authorization(auth, &keys),
-    })
-}
-
-fn tunnel(proxy: Proxy) -> tunnel::Proxy {
-    let host = proxy.uri.host().expect("the configuration accepts no proxy without a host");
-    tunnel::Proxy {
-        host: host.trim_start_matches('[').trim_end_matches(']').to_owned(),
-        port: proxy.uri.port_u16().unwrap_or(80),
-        authorization: proxy.authorization,
-    }
-}
-
 /// The TLS client for the collector, if its URL needs one.
 fn collector_tls(spans: &SpanExport) -> Result<Option<ClientConfig>, TlsError> {
     let client = || tls::client(Collector::CA_FILE_SETTING, spans.ca_file());
     spans.is_https().then(client).transpose()
-}
-
-/// The current header; marked sensitive, so that no Debug output shows it.
-fn authorization(auth: Auth, keys: &KeyStore) -> Option<HeaderValue> {
-    let scheme = match auth {
-        Auth::Token => "Token",
-        Auth::Bearer => "Bearer",
-        Auth::None => return None,
-    };
-    let text = format!("{scheme} {}", keys.current()?.expose());
-    let mut value = HeaderValue::from_str(&text).expect("a key is printable ASCII");
-    value.set_sensitive(true);
-    Some(value)
 }
 
 async fn watch_key(keys: Arc<KeyStore>, turns: Arc<Turns>, telemetry: Telemetry) {

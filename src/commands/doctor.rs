@@ -148,7 +148,7 @@ async fn reach(
     let source = source.unwrap_or_else(|| "upstream.auth (none)".to_owned());
     let keys = keys.unwrap_or_else(keyless);
     let since = clock::now();
-    let dialer = match daemon::dialer(config, Arc::new(keys), proxy, 1) {
+    let dialer = match daemon::dialer::of(config, Arc::new(keys), proxy, 1) {
         Ok(dialer) => dialer,
         Err(error) => {
             let advice = "correct upstream.ca_file, or install ca-certificates in the image";

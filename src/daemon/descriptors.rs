@@ -5,6 +5,9 @@ use std::fs;
 
 use rustix::process::{Resource, getrlimit};
 
+use crate::telemetry::Telemetry;
+use crate::telemetry::event::{Emit, SessionsCapped};
+
 /// An application's connection and the connection to Deepgram.
 const PER_SESSION: usize = 2;
 
@@ -40,11 +43,16 @@ pub(super) struct Descriptors {
 }
 
 impl Descriptors {
-    /// Divides what this process has left.
-    pub(super) fn of_process(sessions_wanted: usize) -> Self {
+    /// Divides what this process has left, and says so if that is too little.
+    pub(super) fn of_process(wanted: usize, telemetry: &Telemetry) -> Self {
         let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
         let open = fs::read_dir("/proc/self/fd").map_or(OPEN, Iterator::count);
-        Self::divide(usize::try_from(limit).unwrap_or(usize::MAX), open, sessions_wanted)
+        let divided = Self::divide(usize::try_from(limit).unwrap_or(usize::MAX), open, wanted);
+        let Self { limit, sessions_max: sessions, .. } = divided;
+        if sessions < wanted {
+            SessionsCapped { sessions, wanted, limit }.emit(telemetry);
+        }
+        divided
     }
 
     /// Divides what a process has that has just started with this limit.

@@ -103,6 +103,7 @@ label_enums! {
         Accepted = "accepted",
         RejectedPeer = "rejected_peer",
         RejectedDraining = "rejected_draining",
+        AcceptFailed = "accept_failed",
         Error = "error",
     }
 

@@ -33,7 +33,7 @@ pub fn order(resolved: &[SocketAddr], worked: Option<SocketAddr>) -> Vec<SocketA
     worked.into_iter().chain(in_turn).take(ADDRESSES_MAX).collect()
 }
 
-/// Connects to the first address that answers: each gets a head start of [`DELAY`], or until the one
+/// Connects to the first address that answers: each gets a head start of `DELAY`, or until the one
 /// before it has failed. The others are dropped, which cancels them.
 ///
 /// # Errors

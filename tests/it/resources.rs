@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use client::Incoming;
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use tokio::task::JoinSet;
 
-use crate::support::{App, Config, Emulator, Sidecar, listen, within};
+use crate::support::{App, Config, Emulator, Sidecar, eventually, listen, within};
 
 /// Opens a session and holds it; `None` for a session, otherwise the code of the refusal.
 async fn ask(socket: std::path::PathBuf, number: u32) -> (Option<String>, App) {
@@ -82,4 +83,62 @@ async fn silent_applications_give_up_their_places_to_those_that_speak() {
     }
     let (outcome, _app) = ask(sidecar.socket().to_owned(), 1).await;
     assert_eq!(outcome, None);
+}
+
+/// Allows a running sidecar so many descriptors more, or none: the limit is on their numbers, so it is
+/// the lowest one that is free.
+fn limit(sidecar: &Sidecar, spare: u64) {
+    let pid = Pid::from_raw(sidecar.process.pid().try_into().unwrap());
+    let open: Vec<_> = std::fs::read_dir(format!("/proc/{}/fd", sidecar.process.pid()))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap().parse().unwrap())
+        .collect();
+    let free = (0..).find(|number: &u64| !open.contains(number)).unwrap();
+    let current = Some(free + spare);
+    prlimit(pid, Resource::Nofile, Rlimit { current, maximum: Some(4_096) }).unwrap();
+}
+
+#[tokio::test]
+async fn out_of_descriptors_is_ours_with_the_limits_name_and_told_once() {
+    let emulator = Emulator::start().await;
+    let sidecar = Config::dialing(&emulator)
+        .descriptors(4_096)
+        .set("upstream.connect_attempts", 1)
+        .start()
+        .await;
+    // Accepted, and then nothing is left for its dial.
+    let mut app = App::connect(&sidecar).await;
+    eventually("the connection", async || {
+        (sidecar.metrics().await.sum("app_connections_active", &[]) == 1.0).then_some(())
+    })
+    .await;
+    eventually("closed scrapes", async || {
+        let before = sidecar.descriptors();
+        tokio::task::yield_now().await;
+        (sidecar.descriptors() == before).then_some(())
+    })
+    .await;
+    limit(&sidecar, 0);
+    app.sender.open(&listen("lacking")).await.unwrap();
+    let refusal = app.refusal().await;
+    assert_eq!(refusal.reason.as_deref(), Some("resources"), "{refusal:?}");
+    assert!(refusal.detail.unwrap().contains("RLIMIT_NOFILE"));
+    drop(app);
+    // Nobody can be accepted either: one line, whatever the number of attempts.
+    limit(&sidecar, 0);
+    let mut waiting = Vec::new();
+    for _ in 0..3 {
+        waiting.push(App::connect(&sidecar).await);
+    }
+    let log = sidecar.process.log();
+    log.event("accept_failed").await;
+    limit(&sidecar, 100);
+    let resumed = log.event_where("accept_resumed", |line| line["listener"] == "ipc").await;
+    assert!(resumed["failures"].as_u64().unwrap() >= 1, "{resumed}");
+    for app in &mut waiting {
+        app.sender.open(&listen("later")).await.unwrap();
+        app.opened().await;
+        app.finish().await;
+    }
+    assert_eq!(log.events("accept_failed").len(), 1);
 }

@@ -40,7 +40,7 @@ pub struct AcceptFailed<'a> {
 
 impl Emit for AcceptFailed<'_> {
     fn emit(&self, telemetry: &Telemetry) {
-        telemetry.metrics.app.connections[ConnectionResult::Error].inc();
+        telemetry.metrics.app.connections[ConnectionResult::AcceptFailed].inc();
         if self.failures == 0 {
             tracing::error!(
                 name: "accept_failed",

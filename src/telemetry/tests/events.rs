@@ -38,7 +38,7 @@ fn events_of_applications() {
     let error = std::io::Error::other("no descriptors");
     assert_event(
         AcceptFailed { error: &error, failures: 0 },
-        &[("app_connections_total{result=error}", 1.0)],
+        &[("app_connections_total{result=accept_failed}", 1.0)],
     );
     assert_event(
         OpenMissed { cause: UnopenedCause::Timeout },
