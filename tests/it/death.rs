@@ -73,6 +73,29 @@ async fn closes_1001_1012_and_1013_are_deepgram_going_away() {
 }
 
 #[tokio::test]
+async fn a_bad_gateway_is_deepgrams_error() {
+    dies_of("{close: {code: 1014}}", ["provider_error", "read", "provider"]).await;
+}
+
+/// The WebSocket library shows all of them as 1002.
+#[tokio::test]
+async fn a_code_that_no_peer_may_send_is_a_breach_and_named_as_it_came() {
+    for code in [1004, 1005, 1006, 1015, 2999] {
+        let plan = format!("{{then: [{{after_audio: 100ms, do: {{close: {{code: {code}}}}}}}]}}");
+        let emulator = Emulator::scripted(&[&plan]).await;
+        let sidecar = quiet(&emulator).start().await;
+        let mut app = App::open(&sidecar, &listen("mortal")).await;
+        app.speak(1).await;
+        let dead = app.event("dead").await;
+        let labels = ["ws_protocol", "read", "network"];
+        assert_eq!(labels_of(&dead), labels.map(Some), "{dead:?}");
+        let detail = format!("close {code}, which no peer may send");
+        assert_eq!(dead.text("detail"), Some(&*detail));
+        assert_death(&app.finish().await, labels);
+    }
+}
+
+#[tokio::test]
 async fn a_close_that_nobody_asked_for_is_early_with_1000_and_without_a_code() {
     dies_of("{close: {code: 1000}}", ["closed_early", "read", "provider"]).await;
     dies_of("{close: {}}", ["closed_early", "read", "provider"]).await;

@@ -55,8 +55,9 @@ async fn a_pause_of_our_own_is_no_evidence_against_deepgram() {
     // ... and stay so until its deadline is long gone.
     tokio::time::sleep(Duration::from_millis(4_500)).await;
     sidecar.process.signal(Signal::CONT);
-    emulator.process().signal(Signal::CONT);
+    // Nothing has come meanwhile, so its deadline is looked at, and found to be late.
     sidecar.process.log().event("timer_late").await;
+    emulator.process().signal(Signal::CONT);
     let pings = emulator.connections().await[0]["pings"].as_u64();
     emulator.connection_where(|it| it["pings"].as_u64() >= pings.map(|pings| pings + 3)).await;
     let summary = app.finish().await;

@@ -92,7 +92,7 @@ impl Transcript {
     pub(super) fn ending(&self) -> String {
         match self.end() {
             Some((at, Heard::Closed { detail, .. } | Heard::Failed { detail, .. })) => {
-                let detail = detail.trim_end().trim_end_matches(':');
+                let detail = detail.trim_end();
                 format!("after {:.1} s {detail}", at.as_secs_f64())
             }
             _ => format!("still open after {:.1} s", self.until.as_secs_f64()),
@@ -140,7 +140,7 @@ pub(super) async fn hold(
 async fn next(link: &mut Link<Recorded<Transport>>) -> Heard {
     loop {
         match poll_fn(|cx| link.poll_input(cx, true)).await {
-            UpstreamInput::Message { text, .. } => {
+            UpstreamInput::Message { text, .. } | UpstreamInput::ErrorMessage { text, .. } => {
                 return Heard::Text(serde_json::from_slice(&text).unwrap_or(Value::Null));
             }
             UpstreamInput::Binary { .. } => return Heard::Binary,
