@@ -9,7 +9,7 @@ use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::time::{Sleep, sleep};
 
@@ -35,9 +35,6 @@ const STREAK_MAX: u32 = 64;
 /// How much audio that was read together is handed on before the sockets are polled again: a TLS
 /// record's worth.
 const BATCH_BYTES_MAX: usize = 16 << 10;
-
-/// How long the runtime gets to ask the kernel about every socket after a pause of ours.
-const CATCH_UP: Duration = Duration::from_millis(10);
 
 /// One session's task.
 pub struct Driver<A, D: Dial, O> {
@@ -184,7 +181,7 @@ where
     /// kernel. It has asked once a timer that was set after the pause runs out.
     fn is_catching_up(&mut self, cx: &mut Context<'_>) -> bool {
         if self.pause.is_none() && self.alarm.has_run_out() && self.machine.is_late(clock::now()) {
-            self.pause = Some(Pause::CatchingUp(Box::pin(sleep(CATCH_UP))));
+            self.pause = Some(Pause::CatchingUp(Box::pin(sleep(clock::CATCH_UP))));
         }
         let Some(Pause::CatchingUp(timer)) = &mut self.pause else { return false };
         let is_catching_up = timer.as_mut().poll(cx).is_pending();

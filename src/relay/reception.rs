@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
@@ -223,13 +223,15 @@ impl<D: Dial> Reception<D> {
         tokio::select! {
             biased;
             () = self.drain.begun() => Err(Rejection::Connection(draining_refusal())),
-            opened = socket.read_open() => opened.map_err(|it| match it {
-                PreOpen::Refused(refusal) => Rejection::Connection(refusal),
-                PreOpen::Left => Rejection::Silent(UnopenedCause::Left),
-                PreOpen::Http => Rejection::Http,
-            }),
+            opened = clock::timeout(self.open_timeout, socket.read_open()) => match opened {
+                Ok(opened) => opened.map_err(|it| match it {
+                    PreOpen::Refused(refusal) => Rejection::Connection(refusal),
+                    PreOpen::Left => Rejection::Silent(UnopenedCause::Left),
+                    PreOpen::Http => Rejection::Http,
+                }),
+                Err(_) => Err(Rejection::Silent(UnopenedCause::Timeout)),
+            },
             () = waiting.evicted.cancelled() => Err(Rejection::Silent(UnopenedCause::Evicted)),
-            () = sleep(self.open_timeout) => Err(Rejection::Silent(UnopenedCause::Timeout)),
         }
     }
 

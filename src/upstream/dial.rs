@@ -14,7 +14,6 @@ use http::HeaderValue;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls;
 use tokio_rustls::rustls::pki_types::ServerName;
@@ -102,7 +101,7 @@ where
     async fn dial(self: Arc<Self>, attempt: Attempt) -> Result<Dialed<Transport>, DialFailure> {
         let Attempt { endpoint, query, .. } = attempt;
         let progress = Progress::default();
-        match timeout(self.connect_timeout, self.attempt(endpoint, &query, &progress)).await {
+        match clock::timeout(self.connect_timeout, self.attempt(endpoint, &query, &progress)).await {
             Ok(result) => result,
             Err(_) => Err(DialFailure::before_answer(
                 DialReason::Timeout,
@@ -309,6 +308,7 @@ impl Progress {
 #[cfg(test)]
 mod tests {
     use tokio::net::{TcpListener, TcpSocket};
+    use tokio::time::timeout;
 
     use super::*;
 

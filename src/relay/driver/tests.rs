@@ -327,7 +327,7 @@ async fn an_application_that_has_read_is_not_judged_by_a_pause_of_ours() {
     tokio::time::advance(patience + Duration::from_millis(500)).await;
     // It lets the sockets show what has come meanwhile.
     assert!(session.as_mut().poll(&mut cx).is_pending());
-    tokio::time::advance(CATCH_UP + Duration::from_millis(1)).await;
+    tokio::time::advance(clock::CATCH_UP + Duration::from_millis(1)).await;
     for _ in 0..MESSAGES {
         // One turn writes, or gives the application up.
         assert!(session.as_mut().poll(&mut cx).is_pending());
