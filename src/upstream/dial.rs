@@ -101,7 +101,8 @@ where
     async fn dial(self: Arc<Self>, attempt: Attempt) -> Result<Dialed<Transport>, DialFailure> {
         let Attempt { endpoint, query, .. } = attempt;
         let progress = Progress::default();
-        match clock::timeout(self.connect_timeout, self.attempt(endpoint, &query, &progress)).await {
+        match clock::timeout(self.connect_timeout, self.attempt(endpoint, &query, &progress)).await
+        {
             Ok(result) => result,
             Err(_) => Err(DialFailure::before_answer(
                 DialReason::Timeout,

@@ -117,7 +117,7 @@ async fn what_a_later_version_adds_is_no_error() {
 
 #[tokio::test]
 async fn a_summary_reads_every_member_of_the_contract() {
-    let wire = r#"{"session_id":"call-7f3a","outcome":"dead","cut":true,"death":{"reason":"ping_timeout","trigger":"ping","class":"network","detail":"no pong"},"duration_ms":310000,"connections":1,"audio":{"frames":3000,"bytes_received":9,"bytes_sent":4,"frames_dropped":2,"bytes_dropped":3,"bytes_gated":2},"keepalives":11,"finalizes":{"sent":78,"errors":1,"timeouts":2,"skipped_dead":3},"messages":{"received":164,"finals":82},"recoveries":4,"lost_ms":5,"vad":null}"#;
+    let wire = r#"{"session_id":"call-7f3a","outcome":"dead","cut":true,"death":{"reason":"ping_timeout","trigger":"ping","class":"network","detail":"no pong"},"duration_ms":310000,"connections":1,"audio":{"frames":3000,"bytes_received":9,"bytes_sent":4,"frames_dropped":2,"bytes_dropped":3,"bytes_gated":2},"keepalives":11,"finalizes":{"sent":78,"errors":1,"timeouts":2,"skipped_dead":3},"messages":{"received":164,"finals":82},"recoveries":4,"lost_ms":5,"unknown_ms":6,"vad":null}"#;
     let (mut client, _daemon) = hear(&[(0x84, wire)]).await;
     let summary = client.finished().await.unwrap();
     assert_eq!(serde_json::to_string(&summary).unwrap(), wire);
