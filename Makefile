@@ -88,7 +88,8 @@ docs: ## Code documentation, without warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --workspace --all-features --no-deps
 
 # Side by side, since each only waits; libtest's own count is the number of cores.
-scenarios: ## The seed scenarios in real time, with real processes: five minutes
+scenarios: ## The seed scenarios in real time, with real processes: seven minutes
+	$(CARGO) test --locked --test it -- --ignored
 	$(CARGO) test --locked --test scenarios -- --ignored --test-threads=8
 
 dashboards: $(TOOLS)/dashboards/requirements.txt ## Regenerate the Grafana dashboards after a code change

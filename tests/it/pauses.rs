@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use client::{Incoming, OpenRequest, Sender};
+use client::{Incoming, OpenRequest, Sender, Summary};
 use rustix::process::Signal;
 use serde_json::json;
 use tokio::task::JoinSet;
@@ -105,4 +105,68 @@ async fn a_pause_beyond_deepgrams_patience_is_the_sidecars_in_every_session() {
     let late = [("reason", "keepalive_late"), ("class", "sidecar")];
     assert_eq!(metrics.sum("connection_deaths_total", &late), SESSIONS as f64);
     assert_eq!(metrics.sum("connection_deaths_total", &[]), SESSIONS as f64);
+}
+
+/// Milliseconds. Deepgram waits for 10 s; a keepalive may have been 5 s ago when a pause begins.
+const PAUSES: [u64; 10] = [500, 800, 1_200, 2_000, 3_000, 4_500, 6_000, 8_000, 11_000, 15_000];
+
+/// A hundred pauses: ten daemons, ten each.
+#[tokio::test]
+#[ignore = "real time: two minutes"]
+async fn of_a_hundred_pauses_only_those_beyond_deepgrams_patience_end_sessions_and_as_ours() {
+    let mut daemons = JoinSet::new();
+    for place in 0..10 {
+        daemons.spawn(async move {
+            let emulator = Emulator::start().await;
+            let sidecar = Config::dialing(&emulator).start().await;
+            for turn in 0..PAUSES.len() {
+                endure(&sidecar, turn, PAUSES[(place + turn) % PAUSES.len()]).await;
+            }
+            let metrics = sidecar.metrics().await;
+            assert_eq!(metrics.sum("sessions_aborted_total", &[]), 0.0);
+            let late = [("reason", "keepalive_late")];
+            let deaths = metrics.sum("connection_deaths_total", &[]);
+            assert_eq!(metrics.sum("connection_deaths_total", &late), deaths);
+        });
+    }
+    daemons.join_all().await;
+}
+
+/// Sessions that speak, and sessions that are silent, in one pause.
+async fn endure(sidecar: &Sidecar, turn: usize, length: u64) {
+    let mut talking = JoinSet::new();
+    let mut silent = Vec::new();
+    for number in 0..2 {
+        let name = |word: &str| listen(&format!("{word}-{turn}-{number}"));
+        let App { mut sender, mut reader } = App::open(sidecar, &name("talks")).await;
+        talking.spawn(async move {
+            let mut clock = interval(Duration::from_millis(100));
+            for frame in 0..length / 100 + 10 {
+                clock.tick().await;
+                sender.send_audio(&speech(frame)).await.unwrap();
+            }
+            sender.finish().await.unwrap();
+            reader.finished().await
+        });
+        let mut app = App::open(sidecar, &name("listens")).await;
+        app.speak(5).await;
+        silent.push(app);
+    }
+    sleep(Duration::from_millis(300)).await;
+    pause(sidecar, Duration::from_millis(length)).await;
+    for summary in talking.join_all().await {
+        assert_endured(&summary, length);
+    }
+    for mut app in silent {
+        assert_endured(&app.finish().await, length);
+    }
+}
+
+fn assert_endured(summary: &Summary, length: u64) {
+    let reason = summary.death.as_ref().map(|death| &*death.reason);
+    match (&*summary.outcome, reason) {
+        ("finished", None) => assert!(length < 10_500, "{length}: {summary:?}"),
+        ("dead", Some("keepalive_late")) => assert!(length > 4_500, "{length}: {summary:?}"),
+        _ => panic!("{length}: {summary:?}"),
+    }
 }
