@@ -12,7 +12,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use tokio::net::UnixListener;
-use tokio::time::{MissedTickBehavior, interval, timeout_at};
+use tokio::time::{MissedTickBehavior, interval, timeout, timeout_at};
 use tokio_rustls::rustls::ClientConfig;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -191,7 +191,11 @@ impl Daemon {
         self.drain.begin(times, &self.registry);
         let end = times.deadline + CUT_GRACE;
         self.sessions.close();
-        let _ = timeout_at(end.into(), self.sessions.wait()).await;
+        let is_over = timeout_at(end.into(), self.sessions.wait()).await.is_ok();
+        if !is_over && clock::now().saturating_duration_since(end) > clock::PAUSE_NOTICED {
+            // We stood still: the sessions have only just noticed the deadline themselves.
+            let _ = timeout(CUT_GRACE, self.sessions.wait()).await;
+        }
         // Unlinked while still listening: otherwise a successor could find it stale and replace it,
         // and we would unlink the successor's.
         drop(self.socket);

@@ -11,6 +11,7 @@ pub mod link;
 pub mod message;
 pub mod meter;
 pub mod resources;
+mod secret;
 pub mod timestamps;
 pub mod tls;
 pub mod transport;

@@ -178,9 +178,14 @@ where
 
     /// Whether nothing may be written or judged yet, because it is not known what has come during a
     /// pause of ours: the runtime wakes tasks for timers that ran out in it before it has asked the
-    /// kernel. It has asked once a timer that was set after the pause runs out.
+    /// kernel. By the time that a timer set after the pause runs out, it has asked.
     fn is_catching_up(&mut self, cx: &mut Context<'_>) -> bool {
-        if self.pause.is_none() && self.alarm.has_run_out() && self.machine.is_late(clock::now()) {
+        let is_late = self.alarm.has_run_out() && self.machine.is_late(clock::now());
+        if !is_late && matches!(self.pause, Some(Pause::CaughtUp)) {
+            // What has come has moved the deadline on.
+            self.pause = None;
+        }
+        if is_late && self.pause.is_none() {
             self.pause = Some(Pause::CatchingUp(Box::pin(sleep(clock::CATCH_UP))));
         }
         let Some(Pause::CatchingUp(timer)) = &mut self.pause else { return false };

@@ -148,6 +148,7 @@ where
         let (queued, upgrade) = (Duration::ZERO, stopwatch.lap());
         let phases = DialPhases { queued, dns, tcp, tls, upgrade };
         let link = Link::new(upgraded.stream, upgraded.early, meter, endpoint).await;
+        let link = link.hiding(upgraded.secret);
         Ok(Dialed { link, request_id: upgraded.request_id, phases })
     }
 

@@ -18,6 +18,7 @@ use super::close_frame::CloseWatch;
 use super::failure::{detail_of_error, reason_of_error};
 use super::message::{error_of, kind_of};
 use super::meter::Meter;
+use super::secret::Secret;
 use session::bound::MESSAGE_BYTES_MAX;
 use session::close::{dg_code_of, may_be_sent, reason_of_close};
 use session::death::Trigger;
@@ -35,6 +36,7 @@ const WRITE_BYTES: usize = 16 << 10;
 pub struct Link<S> {
     socket: WebSocketStream<CloseWatch<S>>,
     endpoint: Endpoint,
+    secret: Secret,
     meter: Meter,
     pending: Option<Pending>,
     failure: Option<UpstreamInput>,
@@ -64,7 +66,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         let stream = CloseWatch::new(stream, &early);
         let socket =
             WebSocketStream::from_partially_read(stream, early, Role::Client, Some(config)).await;
-        Self { socket, endpoint, meter, pending: None, failure: None, ended: false }
+        let secret = Secret::default();
+        Self { socket, endpoint, secret, meter, pending: None, failure: None, ended: false }
+    }
+
+    /// The same, with a credential that is hidden where Deepgram repeats it.
+    #[must_use]
+    pub fn hiding(self, secret: Secret) -> Self {
+        Self { secret, ..self }
     }
 
     /// Queues a message for writing. A failure shows at the next poll.
@@ -162,7 +171,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<UpstreamInput> {
         loop {
             let input = match ready!(Pin::new(&mut self.socket).poll_next(cx)) {
-                Some(Ok(Message::Text(text))) => message_input(Bytes::from(text)),
+                Some(Ok(Message::Text(text))) => message_input(Bytes::from(text), &self.secret),
                 Some(Ok(Message::Binary(bytes))) => UpstreamInput::Binary { length: bytes.len() },
                 Some(Ok(Message::Ping(_))) => UpstreamInput::Ping,
                 Some(Ok(Message::Pong(_))) => UpstreamInput::Pong,
@@ -182,7 +191,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     fn closed(&mut self) -> UpstreamInput {
         self.ended = true;
         let frame = self.socket.get_ref().close_frame().cloned().unwrap_or_default();
-        let (code, text) = (frame.code, frame.text.as_str());
+        let text = self.secret.hide(frame.text);
+        let (code, text) = (frame.code, text.as_str());
         let detail = match code {
             None => "close without a code".to_owned(),
             Some(code) if !may_be_sent(code) => {
@@ -207,10 +217,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     }
 }
 
-fn message_input(text: Bytes) -> UpstreamInput {
+fn message_input(text: Bytes, secret: &Secret) -> UpstreamInput {
     match kind_of(&text) {
         MessageKind::Error => {
-            let error = Box::new(error_of(&text));
+            let error = Box::new(error_of(&text, secret));
             UpstreamInput::ErrorMessage { text, error }
         }
         kind => UpstreamInput::Message { text, kind },

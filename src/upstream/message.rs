@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::secret::Secret;
 use serde_json::Value;
 use session::MessageKind;
 use session::close::DeepgramError;
@@ -46,7 +47,9 @@ pub fn kind_of(text: &[u8]) -> MessageKind {
             channel: envelope.channel_index.first().copied().unwrap_or(0),
             channels: envelope.channel_index.get(1).copied().unwrap_or(1),
         },
-        "Metadata" => MessageKind::Metadata { processed: envelope.duration.map(time) },
+        "Metadata" => MessageKind::Metadata {
+            processed: envelope.duration.and_then(|it| Duration::try_from_secs_f64(it).ok()),
+        },
         "TurnInfo" => MessageKind::TurnInfo {
             end_of_turn: envelope.event.as_deref() == Some("EndOfTurn"),
             end: time(envelope.audio_window_end),
@@ -70,12 +73,12 @@ struct ErrorEnvelope {
 }
 
 /// What an `Error` message says, as far as its members are texts or numbers.
-pub fn error_of(text: &[u8]) -> DeepgramError {
+pub fn error_of(text: &[u8], secret: &Secret) -> DeepgramError {
     let Ok(envelope) = serde_json::from_slice::<ErrorEnvelope>(text) else {
         return DeepgramError::new(None, String::new());
     };
     let plain = |value: Value| match value {
-        Value::String(text) => Some(text),
+        Value::String(text) => Some(secret.hide(text)),
         Value::Number(number) => Some(number.to_string()),
         _ => None,
     };
@@ -132,11 +135,13 @@ mod tests {
         assert_eq!(processed(text), Some(Duration::from_nanos(44_259_937_000)));
         assert_eq!(processed(br#"{"type":"Metadata","duration":0}"#), Some(Duration::ZERO));
         assert_eq!(processed(br#"{"type":"Metadata"}"#), None);
+        assert_eq!(processed(br#"{"type":"Metadata","duration":-1}"#), None);
+        assert_eq!(processed(br#"{"type":"Metadata","duration":1e300}"#), None);
     }
 
     #[test]
     fn an_error_has_a_code_or_a_variant_and_a_description() {
-        let error = |text: &[u8]| error_of(text).to_string();
+        let error = |text: &[u8]| error_of(text, &Secret::default()).to_string();
         let text = br#"{"type":"Error","variant":"InvalidConfigureMessage","code":"NoKeyterms","description":"No.","message":"{}"}"#;
         assert_eq!(error(text), "NoKeyterms: No.");
         assert_eq!(error(br#"{"type":"Error","variant":"SchemaError"}"#), "SchemaError");

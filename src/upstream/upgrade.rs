@@ -20,6 +20,7 @@ use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
+use super::secret::Secret;
 use session::dial::{DialFailure, DialReason};
 
 /// Maximum bytes read of a refusal's body.
@@ -45,6 +46,8 @@ pub struct Upgraded<S> {
     pub early: Bytes,
     /// Deepgram's `dg-request-id`; proxies in between may drop it.
     pub request_id: Option<String>,
+    /// What it was authorized with.
+    pub secret: Secret,
 }
 
 /// The request for an upgrade.
@@ -57,12 +60,16 @@ pub struct Ask<'a> {
     pub authorization: Option<HeaderValue>,
 }
 
+/// A longer `Retry-After` is as good as for ever, and could not be added to the present.
+const RETRY_AFTER_SECONDS_MAX: u64 = 1 << 30;
+
 /// Upgrades a connected byte stream.
 pub async fn upgrade<S>(stream: S, ask: Ask<'_>) -> Result<Upgraded<S>, DialFailure>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let key = generate_key();
+    let secret = Secret::of(ask.authorization.as_ref());
     let request = request(ask, &key)?;
     let (mut sender, connection) = http1::Builder::new()
         .max_buf_size(HEAD_BYTES_MAX)
@@ -72,12 +79,14 @@ where
     let exchange = async {
         let response = sender.send_request(request).await.map_err(broken)?;
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-            return Err(refusal(response).await);
+            return Err(refusal(response, &secret).await);
         }
         let request_id = check(response.headers(), &key)?;
         let upgraded = hyper::upgrade::on(response).await.map_err(broken)?;
         let parts = upgraded.downcast::<TokioIo<S>>().expect("the stream passed in is returned");
-        Ok(Upgraded { stream: parts.io.into_inner(), early: parts.read_buf, request_id })
+        let request_id = request_id.map(|id| secret.hide(id));
+        let stream = parts.io.into_inner();
+        Ok(Upgraded { stream, early: parts.read_buf, request_id, secret: secret.clone() })
     };
     alongside(exchange, connection.with_upgrades()).await
 }
@@ -132,7 +141,7 @@ fn check(headers: &HeaderMap, key: &str) -> Result<Option<String>, DialFailure> 
     Ok(request_id(headers))
 }
 
-async fn refusal(response: http::Response<Incoming>) -> DialFailure {
+async fn refusal(response: http::Response<Incoming>, secret: &Secret) -> DialFailure {
     let status = response.status().as_u16();
     let request_id = request_id(response.headers());
     let dg_error = text_of(response.headers(), "dg-error");
@@ -145,11 +154,12 @@ async fn refusal(response: http::Response<Incoming>) -> DialFailure {
         Ok(Err(_)) | Err(_) => Bytes::new(),
     };
     let detail = detail_of(&body).or(dg_error).unwrap_or_else(|| format!("HTTP {status}"));
+    let request_id = request_id.or_else(|| request_id_of(&body));
     DialFailure {
         status: Some(status),
-        request_id: request_id.or_else(|| request_id_of(&body)),
+        request_id: request_id.map(|id| secret.hide(id)),
         retry_after,
-        ..DialFailure::before_answer(DialReason::of_status(status), detail)
+        ..DialFailure::before_answer(DialReason::of_status(status), secret.hide(detail))
     }
 }
 
@@ -157,8 +167,9 @@ async fn refusal(response: http::Response<Incoming>) -> DialFailure {
 /// clock may be wrong; one that has passed is zero, and anything else is none.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        let seconds: u64 = text.parse().unwrap_or(u64::MAX);
+        return Some(Duration::from_secs(seconds.min(RETRY_AFTER_SECONDS_MAX)));
     }
     let date_of = |text: &str| httpdate::parse_http_date(text).ok();
     let date = headers.get(header::DATE).and_then(|it| it.to_str().ok()).and_then(date_of);

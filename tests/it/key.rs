@@ -109,3 +109,29 @@ async fn the_key_is_nowhere_to_be_read() {
     let text = String::from_utf8(printed.stdout).unwrap();
     assert!(text.contains("[hidden]") && !text.contains(KEY), "{text}");
 }
+
+/// Error pages of proxies show the request that they refuse.
+#[tokio::test]
+async fn a_key_that_a_far_end_repeats_reaches_nobody() {
+    let refuse = format!(r#"{{refuse: {{status: 400, body: '{{"err_msg":"no Token {KEY}"}}'}}}}"#);
+    let error = format!(r#"{{"type":"Error","code":"{KEY}","description":"bad {KEY}"}}"#);
+    let live = format!(
+        "{{then: [{{after_audio: 100ms, do: {{send: '{error}'}}}}, \
+         {{after_audio: 100ms, do: {{close: {{code: 1011, reason: 'key {KEY}'}}}}}}]}}"
+    );
+    let emulator = Emulator::scripted(&[&refuse, &live]).await;
+    let mut sidecar = Config::dialing(&emulator).start().await;
+    let refusal = App::dial(&sidecar, &listen("refused")).await.refusal().await;
+    assert_eq!(refusal.detail.as_deref(), Some("no Token [hidden]"));
+    let mut app = App::open(&sidecar, &listen("mortal")).await;
+    app.speak(1).await;
+    assert_eq!(app.event("dead").await.text("detail"), Some("close 1011: key [hidden]"));
+    let death = app.finish().await.death.unwrap();
+    assert_eq!(death.detail, "close 1011: key [hidden]");
+    let (_, deaths) = sidecar.page("/deaths").await;
+    sidecar.process.signal(Signal::TERM);
+    assert!(sidecar.process.exit().await.success());
+    let log = sidecar.process.log().whole().await;
+    assert!(log.contains("[hidden]"), "{log}");
+    assert!(!log.contains(KEY) && !deaths.contains(KEY), "{deaths}{log}");
+}

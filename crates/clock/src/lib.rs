@@ -10,8 +10,9 @@ use tokio::time::error::Elapsed;
 /// A timer that is noticed later than this ran out in a pause of the process.
 pub const PAUSE_NOTICED: Duration = Duration::from_millis(100);
 
-/// How long the runtime gets to ask the kernel about every socket after a pause.
-pub const CATCH_UP: Duration = Duration::from_millis(10);
+/// How long the runtime gets to ask the kernel about every socket after a pause: one of its threads
+/// does, and the others may fire timers meanwhile.
+pub const CATCH_UP: Duration = Duration::from_millis(50);
 
 /// The present, on Tokio's clock, so that a paused test clock moves it.
 #[expect(clippy::disallowed_methods, reason = "this is the only place that reads the clock")]

@@ -227,6 +227,7 @@ pub(super) async fn upgrade<K: Key>(
     match asked {
         Ok(upgraded) => {
             let link = Link::new(upgraded.stream, upgraded.early, meter, Endpoint::V1Listen).await;
+            let link = link.hiding(upgraded.secret);
             let result = Ok(Opened::new(link));
             Upgrade { result, request_id: upgraded.request_id, answer, took }
         }

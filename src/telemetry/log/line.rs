@@ -191,9 +191,10 @@ impl Fields {
         self.text.push(' ');
         self.text.push_str(name);
         self.text.push('=');
-        // JSON does not escape Latin-1 control characters, which terminals interpret.
+        // JSON does not escape Latin-1 control characters and marks of direction, which terminals
+        // interpret.
         self.text.extend(value.chars().flat_map(|c| {
-            let escaped = c.is_control().then(|| c.escape_default());
+            let escaped = is_interpreted(c).then(|| c.escape_default());
             let plain = escaped.is_none().then_some(c);
             escaped.into_iter().flatten().chain(plain)
         }));
@@ -257,6 +258,13 @@ impl Visit for Fields {
             name => self.push(name, &text),
         }
     }
+}
+
+/// Control characters, ends of lines and paragraphs, and marks that turn the direction of text.
+fn is_interpreted(c: char) -> bool {
+    let is_mark =
+        matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    c.is_control() || is_mark
 }
 
 fn json(value: &(impl Serialize + ?Sized)) -> String {

@@ -98,8 +98,9 @@ pub(super) struct Connection {
     metadata: Option<Option<Duration>>,
     /// Deepgram's latest error, and when it came.
     error: Option<(Instant, Box<DeepgramError>)>,
-    /// When a gap between two sends ended that was long enough for Deepgram to lose patience.
-    long_gap_ended: Option<Instant>,
+    /// The latest gap between two sends that was long enough for Deepgram to lose patience: its end, and
+    /// its length.
+    long_gap: Option<(Instant, Duration)>,
     /// A keepalive is unwritten: how much later than due it was asked for.
     keepalive_lateness: Option<Duration>,
     finalizes: Finalizes,
@@ -143,7 +144,7 @@ impl Connection {
             close_written: false,
             metadata: None,
             error: None,
-            long_gap_ended: None,
+            long_gap: None,
             keepalive_lateness: None,
             finalizes: Finalizes::default(),
             stall: Stall::default(),

@@ -126,9 +126,10 @@ impl Connection {
         detail: String,
         says_why: bool,
     ) -> (Reason, String) {
-        if reason == Reason::Net0001Idle && self.stood_still(cx.now) {
-            let gap = millis(cx.now.duration_since(self.last_send));
-            let detail = format!("{detail}; the sidecar stood still: last sent {gap} ms before");
+        if reason == Reason::Net0001Idle
+            && let Some(gap) = self.stood_still(cx.now)
+        {
+            let detail = format!("{detail}; the sidecar had sent nothing for {} ms", millis(gap));
             return (Reason::KeepaliveLate, bounded(detail));
         }
         match &self.error {
@@ -139,11 +140,12 @@ impl Connection {
         }
     }
 
-    /// Whether we sent nothing for so long that Deepgram had to give up: until now, or until what
-    /// left just before its close was read.
-    fn stood_still(&self, now: Instant) -> bool {
-        let has_ended = |at: Instant| now.duration_since(at) <= ERROR_RELEVANT;
-        self.send_age(now) >= GAP_LONG || self.long_gap_ended.is_some_and(has_ended)
+    /// For how long we sent nothing, if Deepgram had to give up: until now, or until what left just
+    /// before its close was read.
+    fn stood_still(&self, now: Instant) -> Option<Duration> {
+        let gap = Some(self.send_age(now)).filter(|gap| *gap >= GAP_LONG);
+        let just_ended = |(at, _): &(Instant, Duration)| now.duration_since(*at) <= ERROR_RELEVANT;
+        gap.or_else(|| self.long_gap.filter(just_ended).map(|(_, gap)| gap))
     }
 
     /// The connection died: the first reason stands.

@@ -3,12 +3,15 @@
 
 use std::time::Duration;
 
-use super::coverage::Coverage;
+use super::coverage::{Coverage, Slack};
 use crate::audio::AudioFormat;
 
 /// Longest frame that is allowed for where Deepgram's and our count of the audio differ: the longest
 /// chunk that Deepgram advises.
 const FRAME_MAX: Duration = Duration::from_millis(250);
+
+/// How far the start of a result may be off from the end of the one before, as both are decimals.
+const NOISE: Duration = Duration::from_millis(1);
 
 /// A stretch of the connection's time that a result is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,7 +82,7 @@ impl Stream {
     pub(super) fn finalize(&mut self, format: AudioFormat, window: Window) -> u64 {
         let position = |time| format.bytes(time).saturating_sub(self.silence);
         let (start, end) = (window.start.map(position), position(window.end));
-        let slack = self.slack(format);
+        let slack = Slack { noise: format.bytes(NOISE), total: self.slack(format) };
         self.coverage.cover(window.channel, window.channels, start, end, slack);
         self.finalize_to(self.coverage.covered(self.audio))
     }
@@ -88,7 +91,7 @@ impl Stream {
     /// before is final, whether or not there was text in it. Tells how many bytes more that makes.
     pub(super) fn confirm(&mut self, format: AudioFormat, processed: Duration) -> u64 {
         let position = format.bytes(processed).saturating_sub(self.silence);
-        let is_all = position + self.slack(format) >= self.audio;
+        let is_all = position.saturating_add(self.slack(format)) >= self.audio;
         self.finalize_to(if is_all { self.audio } else { position })
     }
 
@@ -98,7 +101,7 @@ impl Stream {
     }
 
     fn finalize_to(&mut self, bytes: u64) -> u64 {
-        let more = bytes.saturating_sub(self.finalized);
+        let more = bytes.min(self.audio).saturating_sub(self.finalized);
         self.finalized += more;
         more
     }
@@ -187,6 +190,32 @@ mod tests {
         assert_eq!(sent().confirm(format(), MS(980)), 32_000);
         assert_eq!(sent().confirm(format(), MS(979)), 979 * 32);
         assert_eq!(sent().confirm(format(), MS(0)), 0);
+    }
+
+    /// A far end may say anything.
+    #[test]
+    fn an_absurd_time_claims_no_more_than_was_sent_and_harms_nothing() {
+        for seconds in [1_000_000_000, 577_000_000_000_000, u64::MAX / 2, u64::MAX] {
+            let mut stream = Stream::default();
+            stream.send(20, 64_000);
+            let window = Window { end: Duration::from_secs(seconds), ..result(0, 0) };
+            assert_eq!(stream.finalize(format(), window), 64_000);
+            assert_eq!(stream.finalize(format(), result(0, 1_000)), 0);
+            let mut stream = Stream::default();
+            stream.send(20, 64_000);
+            assert_eq!(stream.confirm(format(), Duration::from_secs(seconds)), 64_000);
+        }
+    }
+
+    /// Deepgram's results follow one another; a peer that leaves out a frame each time is not believed.
+    #[test]
+    fn holes_of_a_frame_each_are_allowed_for_once() {
+        let mut stream = Stream::default();
+        stream.send(20, 64_000);
+        let claimed: u64 = (0..10)
+            .map(|it| stream.finalize(format(), result(200 * it + 100, 200 * it + 200)))
+            .sum();
+        assert_eq!(claimed, 11 * 3_200);
     }
 
     /// A recording in one frame is not wholly allowed for.

@@ -55,7 +55,7 @@ impl Connection {
             cx.books.observe(Observation::SendGap { gap });
         }
         if gap >= GAP_LONG {
-            self.long_gap_ended = Some(cx.now);
+            self.long_gap = Some((cx.now, gap));
         }
         if let Some(level) = GapLevel::of(gap) {
             cx.books.record(Fact::KeepaliveGap(KeepaliveGap { gap, level }));
