@@ -1,13 +1,15 @@
 //! The admin server: metrics, health, sessions and configuration, over plain HTTP/1.1.
 //!
-//! It is read-only, except for the log level. Each connection serves one request, so that no idle
-//! client occupies one of the bounded slots, and a slow one does so for half a minute at most.
+//! It is read-only, except for the log level. Each connection serves one request. One that asks for
+//! nothing gives up its place if somebody else needs it, and a slow one has it for half a minute at
+//! most.
 
 pub mod column;
 pub(crate) mod figures;
 mod page;
 pub(crate) mod quantity;
 pub mod readiness;
+mod silent;
 
 #[cfg(test)]
 mod tests;
@@ -16,7 +18,7 @@ use std::convert::Infallible;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use hyper::server::conn::http1;
@@ -35,6 +37,7 @@ use crate::telemetry::event::{AcceptResumed, AdminAcceptFailed, AdminExchangeFai
 use crate::telemetry::log::LogHandle;
 use page::Pages;
 use readiness::Readiness;
+use silent::{Entry, Silent};
 
 /// A request head must arrive within this time.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
@@ -100,16 +103,21 @@ impl Admin {
     /// Serves until `shutdown`, then finishes pending responses and returns.
     pub async fn serve(self, shutdown: CancellationToken) {
         let places = Arc::new(Semaphore::new(self.connections_max));
+        let silent = Silent::default();
         let mut connections = JoinSet::new();
         let telemetry = &self.pages.sources.telemetry;
-        while let Some(Some((stream, peer, place))) =
-            shutdown.run_until_cancelled(next_connection(&self.listener, &places, telemetry)).await
+        while let Some(Some((stream, peer, place))) = shutdown
+            .run_until_cancelled(next_connection(&self.listener, &places, &silent, telemetry))
+            .await
         {
             while connections.try_join_next().is_some() {}
-            let exchange = exchange(stream, peer, self.pages.clone(), shutdown.clone());
+            let entry = silent.enter();
+            let evicted = entry.evicted();
+            let exchange = exchange(stream, peer, self.pages.clone(), entry, shutdown.clone());
             connections.spawn(async move {
                 // After its timeout the connection is dropped, which closes it.
-                let _ = timeout(EXCHANGE_MAX, exchange).await;
+                let exchange = timeout(EXCHANGE_MAX, exchange);
+                let _ = evicted.run_until_cancelled(exchange).await;
                 drop::<OwnedSemaphorePermit>(place);
             });
         }
@@ -134,9 +142,10 @@ fn cannot_bind(addr: SocketAddr, error: &io::Error) -> io::Error {
 async fn next_connection(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
+    silent: &Silent,
     telemetry: &Telemetry,
 ) -> Option<(TcpStream, IpAddr, OwnedSemaphorePermit)> {
-    let place = places.clone().acquire_owned().await.ok()?;
+    let place = silent.place(places).await?;
     let mut failures = 0;
     loop {
         match listener.accept().await {
@@ -156,9 +165,18 @@ async fn next_connection(
 }
 
 /// One request and its response.
-async fn exchange(stream: TcpStream, peer: IpAddr, pages: Arc<Pages>, shutdown: CancellationToken) {
+async fn exchange(
+    stream: TcpStream,
+    peer: IpAddr,
+    pages: Arc<Pages>,
+    entry: Entry,
+    shutdown: CancellationToken,
+) {
     let telemetry = pages.sources.telemetry.clone();
+    // Until it has asked for something.
+    let entry = Mutex::new(Some(entry));
     let service = service_fn(move |request| {
+        drop(entry.lock().unwrap_or_else(PoisonError::into_inner).take());
         let pages = pages.clone();
         async move { Ok::<_, Infallible>(pages.answer(peer, request).await) }
     });

@@ -1,5 +1,9 @@
 //! What operators see while it happens, and the one line that is left of a session.
 
+use std::io::ErrorKind;
+
+use tokio::net::TcpStream;
+
 use client::OpenRequest;
 use serde_json::json;
 
@@ -127,4 +131,20 @@ async fn names_of_sessions_and_words_of_speakers_stay_out_of_metrics_and_log() {
     }
     let line = sidecar.session_end("quiet-name").await;
     assert!(!line.to_string().to_lowercase().contains("xylophone"));
+}
+
+/// Those that ask for nothing give up their places as soon as somebody asks for something, and not
+/// only when their time is over, which closes all of them.
+#[tokio::test]
+async fn silent_connections_keep_nobody_from_the_probes() {
+    let emulator = Emulator::start().await;
+    let sidecar = Sidecar::start(&emulator).await;
+    let mut silent = Vec::new();
+    for _ in 0..100 {
+        silent.push(TcpStream::connect(sidecar.admin()).await.unwrap());
+    }
+    assert_eq!(sidecar.page("/livez").await.0, 200);
+    let is_open = |it: &&TcpStream| matches!(it.try_read(&mut [0]), Err(error) if error.kind() == ErrorKind::WouldBlock);
+    let open = silent.iter().filter(is_open).count();
+    assert!(open >= 50, "{open} of 100 were left");
 }
