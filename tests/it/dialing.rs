@@ -133,9 +133,20 @@ async fn outcomes(sidecar: &Sidecar, sessions: usize) -> Vec<Result<(), Option<S
 #[tokio::test]
 async fn two_hundred_sessions_with_a_refused_key_dial_a_few_times() {
     let emulator = Emulator::with_arguments(json!({}), &[], &["--api-key", "another-key"]).await;
-    let sidecar = Sidecar::start(&emulator).await;
+    refused_together(&emulator, 401).await;
+}
+
+#[tokio::test]
+async fn two_hundred_sessions_without_credit_dial_a_few_times() {
+    let emulator = Emulator::scripted(&["{refuse: {status: 402}}"; 16]).await;
+    refused_together(&emulator, 402).await;
+}
+
+async fn refused_together(emulator: &Emulator, code: u16) {
+    let sidecar = Sidecar::start(emulator).await;
     let outcomes = outcomes(&sidecar, 200).await;
-    assert!(outcomes.iter().all(|it| *it == Err(Some("http_401".to_owned()))), "{outcomes:?}");
+    let refused = Err(Some(format!("http_{code}")));
+    assert!(outcomes.iter().all(|it| *it == refused), "{outcomes:?}");
     // Those under way at the first refusal; one more if the machine took 8 s for all this.
     let dials = emulator.connections().await.len();
     assert!(dials <= 9, "{dials}");
@@ -144,7 +155,7 @@ async fn two_hundred_sessions_with_a_refused_key_dial_a_few_times() {
     let withheld = metrics.sum("upstream_dials_withheld_total", &[]);
     assert_eq!(withheld, 200.0 - dials as f64);
     let held = sidecar.process.log().event("dials_held").await;
-    assert_eq!((&held["blocker"], &held["status"]), (&json!("credential_refused"), &json!(401)));
+    assert_eq!((&held["blocker"], &held["status"]), (&json!("credential_refused"), &json!(code)));
     let (status, page) = sidecar.page("/readyz").await;
     assert_eq!(status, 503);
     assert!(page.contains("credential_refused"), "{page}");
@@ -152,10 +163,14 @@ async fn two_hundred_sessions_with_a_refused_key_dial_a_few_times() {
 
 #[tokio::test]
 async fn two_hundred_sessions_wait_out_a_busy_deepgram_in_line() {
-    for after in ["retry_after: 2s", "retry_after: 2s, retry_after_date: true"] {
+    for refusal in [
+        "status: 429, retry_after: 2s",
+        "status: 429, retry_after: 2s, retry_after_date: true",
+        "status: 503, retry_after: 2s",
+    ] {
         // As many as the formula allows before the first probe, which then finds a place.
         let plans: Vec<_> = (0..12)
-            .map(|_| format!("{{refuse: {{status: 429, {after}}}}}"))
+            .map(|_| format!("{{refuse: {{{refusal}}}}}"))
             .chain(["{accept: {}}".to_owned()])
             .collect();
         let plans: Vec<_> = plans.iter().map(String::as_str).collect();
