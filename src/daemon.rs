@@ -21,7 +21,7 @@ use uuid::Uuid;
 use crate::admin::readiness::Readiness;
 use crate::admin::{self, Admin};
 use crate::config::key::{KeyStore, Refresh};
-use crate::config::{Collector, Config, Proxy};
+use crate::config::{Collector, Config, Proxy, Recovery, RecoveryMode};
 use crate::drain::Drain;
 use crate::live::dials::Dials;
 use crate::live::registry::Registry;
@@ -39,7 +39,7 @@ use crate::upstream::tls::{self, TlsError};
 use descriptors::Descriptors;
 use session::drain::DrainTimes;
 use session::machine::LAST_WRITE_MAX;
-use session::{Endpoint, SessionConfig};
+use session::{Endpoint, RecoveryConfig, SessionConfig};
 
 /// How often the key file is checked: Kubernetes itself takes a minute to swap a secret.
 const KEY_CHECK_INTERVAL: Duration = Duration::from_secs(5);
@@ -258,6 +258,7 @@ impl Daemon {
             registry: self.registry.clone(),
             dialer,
             defaults: session_defaults(config),
+            recovery: recovery(config),
             open_timeout: config.ipc.open_timeout,
             frame_bytes_max: config.ipc.max_frame_bytes,
             peers: Peers {
@@ -297,8 +298,17 @@ pub(crate) fn session_defaults(config: &Config) -> SessionConfig {
         finalize_timeout: config.session.finalize_timeout,
         finish_timeout: config.session.finish_timeout,
         finish_max: config.session.finish_max,
+        recovery: (config.recovery.mode == RecoveryMode::Reconnect).then(|| recovery(config)),
+        results_elsewhere: false,
+        names_speakers: false,
         app_stall_timeout: config.session.app_stall_timeout,
     }
+}
+
+/// How sessions recover that are to.
+pub(crate) fn recovery(config: &Config) -> RecoveryConfig {
+    let Recovery { ring, max_reconnects, reconnects_per_minute, .. } = config.recovery;
+    RecoveryConfig { ring, max_reconnects, reconnects_per_minute }
 }
 
 /// How many sessions the daemon allows if the process may have so many descriptors.

@@ -164,15 +164,18 @@ section! {
 section! {
     /// What happens after a connection dies.
     Recovery {
-        /// With `latch` a dead session stays dead, and the application decides what to do.
-        mode: RecoveryMode = RecoveryMode::Latch, only(RecoveryMode::Latch);
-        /// How much audio to keep for resending. Deepgram's final results lag by a few seconds;
-        /// the rest is for a slow reconnect.
+        /// With `latch` a dead session stays dead, and the application decides what to do. With
+        /// `reconnect` another connection takes over, and gets again what was not final. OPEN can choose
+        /// for its session.
+        mode: RecoveryMode = RecoveryMode::Latch, any();
+        /// How much audio to keep since the last final result. Final results lag by a few seconds; the
+        /// rest is how long Deepgram may be away without a word being lost. At most 8 MiB a session.
         ring: Duration = seconds(30), within(MOMENT..=seconds(600));
-        /// Maximum reconnects per session.
+        /// Maximum dials in a row after a death; a connection that has lived for a minute starts the count
+        /// anew. With waits of about 0, 1, 2, 4 ... 32 s in between, the default covers over two minutes.
         max_reconnects: u32 = 10, within(0..=1000);
-        /// Maximum reconnects per minute of a session, so that a persistent fault is not retried
-        /// in a loop.
+        /// Maximum connections of a session that come up again within a minute, so that a connection
+        /// that keeps dying is not replaced in a loop: further dials wait.
         reconnects_per_minute: u32 = 4, within(1..=60);
     }
 }

@@ -38,6 +38,12 @@ pub struct Open {
     pub audio: Option<AudioFormat>,
     /// The application's keepalive interval.
     pub keepalive_interval: Option<Duration>,
+    /// Whether a dead connection is replaced, if the application says so.
+    pub recovers: Option<bool>,
+    /// Results go to a callback of the application's.
+    pub results_elsewhere: bool,
+    /// Words name their speakers.
+    pub names_speakers: bool,
     /// The application's trace context.
     pub traceparent: Option<TraceContext>,
     /// Whether [`Open::traceparent`] is missing because it was malformed.
@@ -57,8 +63,9 @@ pub fn parse(payload: &[u8]) -> Result<Open, Refusal> {
     let params = members.take_object("params")?;
     let keepalive_interval =
         members.take_object("keepalive")?.map(keepalive).transpose()?.flatten();
-    check_mode(members.take_object("vad")?, &["off"], &["shadow", "active"])?;
-    check_mode(members.take_object("recovery")?, &["latch"], &["reconnect"])?;
+    mode(members.take_object("vad")?, &["off"], &["shadow", "active"])?;
+    let recovers = mode(members.take_object("recovery")?, &["latch", "reconnect"], &[])?
+        .map(|mode| mode == "reconnect");
     let traceparent = members.take("traceparent").map(trace_context).transpose()?;
     let tags = members.take_object("tags")?.map(tags).transpose()?.unwrap_or_default();
     if members.take("prelude").is_some() {
@@ -67,9 +74,14 @@ pub fn parse(payload: &[u8]) -> Result<Open, Refusal> {
     members.finish()?;
     let audio = params.as_ref().and_then(|params| audio_format(&params.object));
     let model = params.as_ref().and_then(|params| model(&params.object));
+    let has = |name: &str| params.as_ref().is_some_and(|it| it.object.contains_key(name));
+    let is_on = |name: &str| params.as_ref().is_some_and(|it| is_true(it.object.get(name)));
     Ok(Open {
         session_id,
         endpoint,
+        recovers,
+        results_elsewhere: has("callback"),
+        names_speakers: is_on("diarize") || has("diarize_model"),
         query: params.map(query).transpose()?.unwrap_or_default(),
         model,
         audio,
@@ -118,19 +130,22 @@ fn keepalive(mut members: Members) -> Result<Option<Duration>, Refusal> {
     }
 }
 
-/// A known but unavailable mode gets its own message.
-fn check_mode(
+/// The mode, if there is one. A known but unavailable one gets its own message.
+fn mode(
     members: Option<Members>,
-    available: &[&str],
+    available: &[&'static str],
     not_yet: &[&str],
-) -> Result<(), Refusal> {
-    let Some(mut members) = members else { return Ok(()) };
+) -> Result<Option<&'static str>, Refusal> {
+    let Some(mut members) = members else { return Ok(None) };
     let field = members.path_of("mode");
     let mode = members.take("mode");
     members.finish()?;
+    let is_asked = |known: &&&str| mode.as_ref().and_then(Value::as_str) == Some(**known);
+    if let Some(known) = available.iter().find(is_asked) {
+        return Ok(Some(known));
+    }
     match mode.as_ref().map(Value::as_str) {
-        None => Ok(()),
-        Some(Some(mode)) if available.contains(&mode) => Ok(()),
+        None => Ok(None),
         Some(Some(mode)) if not_yet.contains(&mode) => Err(invalid(
             &field,
             &format!("\"{mode}\" is not available in this version; use \"{}\"", available[0]),
@@ -227,6 +242,15 @@ fn number_text(number: &Number) -> String {
 fn model(params: &Map<String, Value>) -> Option<String> {
     let model = params.get("model")?.as_str()?;
     Some(model[..model.floor_char_boundary(MODEL_BYTES_MAX)].to_owned())
+}
+
+/// Deepgram's booleans may be strings.
+fn is_true(value: Option<&Value>) -> bool {
+    match value {
+        Some(Value::Bool(flag)) => *flag,
+        Some(Value::String(text)) => text == "true",
+        _ => false,
+    }
 }
 
 /// The audio format in the parameters; numbers may be strings.

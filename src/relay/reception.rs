@@ -29,7 +29,7 @@ use crate::telemetry::label::UnopenedCause;
 use crate::upstream::dial::Dial;
 use session::drain::{LastFrame, Receipt};
 use session::machine::{Session, draining_refusal};
-use session::{ErrorCode, Refusal, SessionConfig, SessionId};
+use session::{ErrorCode, RecoveryConfig, Refusal, SessionConfig, SessionId};
 
 /// Connections that may wait for their OPEN, on top of the session limit (contract, section 1).
 const UNOPENED_EXTRA: usize = 128;
@@ -56,6 +56,8 @@ pub struct Reception<D> {
     pub dialer: Arc<D>,
     /// Defaults for what an OPEN does not set.
     pub defaults: SessionConfig,
+    /// How sessions recover that ask for it.
+    pub recovery: RecoveryConfig,
     /// Timeout from accept to the last byte of OPEN.
     pub open_timeout: Duration,
     /// Maximum payload of a frame, in bytes.
@@ -272,6 +274,12 @@ impl<D: Dial> Reception<D> {
         SessionConfig {
             endpoint: open.endpoint,
             audio: open.audio,
+            recovery: match open.recovers {
+                Some(recovers) => recovers.then_some(self.recovery),
+                None => self.defaults.recovery,
+            },
+            results_elsewhere: open.results_elsewhere,
+            names_speakers: open.names_speakers,
             keepalive_interval: open.keepalive_interval.unwrap_or(self.defaults.keepalive_interval),
             ..self.defaults.clone()
         }

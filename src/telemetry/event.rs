@@ -16,6 +16,7 @@ mod lifecycle;
 mod line;
 mod observation;
 mod otlp;
+mod recovery;
 mod stream;
 
 pub use app::{

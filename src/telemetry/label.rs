@@ -6,7 +6,7 @@ use session::close::DgCode;
 use session::death::{Class, Reason};
 use session::dial::Blocker;
 use session::drain::{Flush, LastFrame};
-use session::fact::{EndCause, GapLevel, SkipCause, Stage, StallOutcome};
+use session::fact::{EndCause, GapLevel, NotRecoverable, SkipCause, Stage, StallOutcome};
 use session::summary::Outcome;
 use session::{KeepaliveKind, LossCause, Side, Vocabulary};
 
@@ -73,6 +73,7 @@ labels!(
     KeepaliveKind,
     LastFrame,
     LossCause,
+    NotRecoverable,
     Outcome,
     Reason,
     Side,
@@ -134,7 +135,10 @@ label_enums! {
     enum Direction: "direction" { Sent = "sent", Received = "received" }
 
     /// A queue, by the side it is for.
-    enum Queue: "queue" { ToUpstream = "to_upstream", ToApp = "to_app" }
+    enum Queue: "queue" { ToUpstream = "to_upstream", Ring = "ring", ToApp = "to_app" }
+
+    /// How a gap between two connections ended.
+    enum RecoveryOutcome: "outcome" { Recovered = "recovered", Failed = "failed" }
 
     /// An account in the audio accounting.
     enum Account: "account" { Accepted = "accepted", Finalized = "finalized", Lost = "lost", Unknown = "unknown" }

@@ -7,6 +7,7 @@ pub(crate) mod daemon;
 pub(crate) mod flow;
 pub(crate) mod lifecycle;
 pub(crate) mod otlp;
+pub(crate) mod recovery;
 pub(crate) mod runtime;
 pub(crate) mod stream;
 pub(crate) mod upstream;
@@ -27,6 +28,7 @@ pub(crate) struct Metrics {
     pub(crate) flow: flow::FlowMetrics,
     pub(crate) upstream: upstream::UpstreamMetrics,
     pub(crate) death: upstream::DeathMetrics,
+    pub(crate) recovery: recovery::RecoveryMetrics,
     pub(crate) runtime: runtime::RuntimeMetrics,
     pub(crate) daemon: daemon::DaemonMetrics,
     pub(crate) otlp: otlp::OtlpMetrics,
@@ -46,6 +48,7 @@ impl Metrics {
             flow: flow::FlowMetrics::register(&families),
             upstream: upstream::UpstreamMetrics::register(&families),
             death: upstream::DeathMetrics::register(&families),
+            recovery: recovery::RecoveryMetrics::register(&families),
             runtime: runtime::RuntimeMetrics::register(&families),
             daemon: daemon::DaemonMetrics::register(&families),
             otlp: otlp::OtlpMetrics::register(&families),

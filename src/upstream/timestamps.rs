@@ -1,12 +1,16 @@
 //! Converts the times in Deepgram's messages to session time.
 //!
-//! Deepgram counts the audio of a connection. If a connection started with our own silence, its
-//! times are that much ahead of the session's.
+//! Deepgram counts the audio of a connection. A connection may start with our own silence, and
+//! somewhere in the session; and it may say again what the application has from the one before.
+
+use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::{Map, Number, Value};
 
 use session::TimeMap;
+
+type Object = Map<String, Value>;
 
 /// Converts every time in a message to session time; text that is not a JSON object is returned
 /// unchanged.
@@ -14,51 +18,76 @@ pub fn to_session_time(text: Bytes, times: TimeMap) -> Bytes {
     if times.is_identity() {
         return text;
     }
-    let lead = times.lead.as_secs_f64();
     let Ok(Value::Object(mut message)) = serde_json::from_slice(&text) else { return text };
     match message.get("type").and_then(Value::as_str) {
-        Some("Results") => shift_results(&mut message, lead),
-        Some("SpeechStarted") => shift(&mut message, "timestamp", lead),
-        Some("UtteranceEnd") => shift(&mut message, "last_word_end", lead),
+        Some("Results") => convert_results(&mut message, &times),
+        Some("SpeechStarted") => convert(&mut message, "timestamp", &times),
+        Some("UtteranceEnd") => convert(&mut message, "last_word_end", &times),
         Some("TurnInfo") => {
-            shift(&mut message, "audio_window_start", lead);
-            shift(&mut message, "audio_window_end", lead);
-            shift_words(message.get_mut("words"), lead);
+            convert(&mut message, "audio_window_start", &times);
+            convert(&mut message, "audio_window_end", &times);
+            convert_words(message.get_mut("words"), &times);
         }
         _ => return text,
     }
     Value::Object(message).to_string().into()
 }
 
-fn shift_results(message: &mut Map<String, Value>, lead: f64) {
-    let start = message.get("start").and_then(Value::as_f64).unwrap_or(0.0);
-    let end = start + message.get("duration").and_then(Value::as_f64).unwrap_or(0.0);
-    set(message, "start", (start - lead).max(0.0));
-    set(message, "duration", (end - start.max(lead)).max(0.0));
+fn convert_results(message: &mut Object, times: &TimeMap) {
+    let number = |key| message.get(key).and_then(Value::as_f64).unwrap_or(0.0);
+    let start = session_time(number("start"), times);
+    let end = session_time(number("start") + number("duration"), times);
+    let start = start.max(times.known.as_secs_f64());
+    set(message, "start", start);
+    set(message, "duration", (end - start).max(0.0));
     let alternatives = message.get_mut("channel").and_then(|it| it.get_mut("alternatives"));
     for alternative in alternatives.and_then(Value::as_array_mut).into_iter().flatten() {
-        shift_words(alternative.get_mut("words"), lead);
-    }
-}
-
-fn shift_words(words: Option<&mut Value>, lead: f64) {
-    for word in words.and_then(Value::as_array_mut).into_iter().flatten() {
-        if let Value::Object(word) = word {
-            shift(word, "start", lead);
-            shift(word, "end", lead);
+        convert_words(alternative.get_mut("words"), times);
+        if let (Value::Object(alternative), false) = (alternative, times.known.is_zero()) {
+            leave_out_known(alternative, times.known);
         }
     }
 }
 
-/// Shifts one time; a negative one means "none" and is kept.
-fn shift(object: &mut Map<String, Value>, key: &str, lead: f64) {
-    if let Some(time) = object.get(key).and_then(Value::as_f64).filter(|time| *time >= 0.0) {
-        set(object, key, (time - lead).max(0.0));
+/// Leaves out the words that the application has, each by its middle, and puts the text together anew.
+fn leave_out_known(alternative: &mut Object, known: Duration) {
+    let Some(words) = alternative.get_mut("words").and_then(Value::as_array_mut) else { return };
+    let time = |word: &Value, key| word.get(key).and_then(Value::as_f64).unwrap_or(f64::MAX / 2.0);
+    let before = words.len();
+    words.retain(|word| time(word, "start") + time(word, "end") >= 2.0 * known.as_secs_f64());
+    if words.len() < before {
+        let text = |word: &Value| {
+            let written = word.get("punctuated_word").or_else(|| word.get("word"));
+            written.and_then(Value::as_str).unwrap_or_default().to_owned()
+        };
+        let transcript = words.iter().map(text).collect::<Vec<_>>().join(" ");
+        alternative.insert("transcript".to_owned(), transcript.into());
     }
 }
 
-/// Sets a time, to the microsecond: anything below is the subtraction's rounding.
-fn set(object: &mut Map<String, Value>, key: &str, seconds: f64) {
+fn convert_words(words: Option<&mut Value>, times: &TimeMap) {
+    for word in words.and_then(Value::as_array_mut).into_iter().flatten() {
+        if let Value::Object(word) = word {
+            convert(word, "start", times);
+            convert(word, "end", times);
+        }
+    }
+}
+
+/// Converts one time; a negative one means "none" and is kept.
+fn convert(object: &mut Object, key: &str, times: &TimeMap) {
+    if let Some(time) = object.get(key).and_then(Value::as_f64).filter(|time| *time >= 0.0) {
+        set(object, key, session_time(time, times));
+    }
+}
+
+/// What is of our own silence is where the application's audio begins.
+fn session_time(seconds: f64, times: &TimeMap) -> f64 {
+    times.base.as_secs_f64() + (seconds - times.lead.as_secs_f64()).max(0.0)
+}
+
+/// Sets a time, to the microsecond: anything below is rounding.
+fn set(object: &mut Object, key: &str, seconds: f64) {
     if let Some(number) = Number::from_f64((seconds * 1e6).round() / 1e6) {
         object.insert(key.to_owned(), Value::Number(number));
     }
@@ -66,14 +95,17 @@ fn set(object: &mut Map<String, Value>, key: &str, seconds: f64) {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
-    fn shifted(text: &str, lead: f64) -> String {
-        let times = TimeMap { lead: Duration::from_secs_f64(lead) };
+    const SECONDS: fn(f64) -> Duration = Duration::from_secs_f64;
+
+    fn converted(text: &str, times: TimeMap) -> String {
         let bytes = to_session_time(Bytes::from(text.to_owned()), times);
         String::from_utf8(bytes.to_vec()).unwrap()
+    }
+
+    fn shifted(text: &str, lead: f64) -> String {
+        converted(text, TimeMap { lead: SECONDS(lead), ..TimeMap::default() })
     }
 
     #[test]
@@ -87,6 +119,23 @@ mod tests {
     fn a_result_that_begins_in_the_lead_is_cut_to_begin_at_zero() {
         let text = r#"{"type":"Results","duration":2.0,"start":0.0}"#;
         assert_eq!(shifted(text, 0.5), r#"{"type":"Results","duration":1.5,"start":0.0}"#);
+    }
+
+    #[test]
+    fn a_later_connection_goes_on_where_its_audio_begins() {
+        let times = TimeMap { lead: SECONDS(0.5), base: SECONDS(60.25), ..TimeMap::default() };
+        let text = r#"{"type":"Results","duration":2.0,"start":1.0}"#;
+        assert_eq!(converted(text, times), r#"{"type":"Results","duration":2.0,"start":60.75}"#);
+        let text = r#"{"type":"SpeechStarted","timestamp":0.1}"#;
+        assert_eq!(converted(text, times), r#"{"type":"SpeechStarted","timestamp":60.25}"#);
+    }
+
+    #[test]
+    fn words_that_the_application_has_are_left_out() {
+        let times = TimeMap { base: SECONDS(10.0), known: SECONDS(11.5), ..TimeMap::default() };
+        let text = r#"{"type":"Results","duration":3.0,"start":0.0,"channel":{"alternatives":[{"transcript":"One, two three.","words":[{"word":"one","start":0.5,"end":1.0,"punctuated_word":"One,"},{"word":"two","start":1.4,"end":1.8},{"word":"three","start":2.0,"end":2.5,"punctuated_word":"three."}]}]}}"#;
+        let rest = r#"{"type":"Results","duration":1.5,"start":11.5,"channel":{"alternatives":[{"transcript":"two three.","words":[{"word":"two","start":11.4,"end":11.8},{"word":"three","start":12.0,"end":12.5,"punctuated_word":"three."}]}]}}"#;
+        assert_eq!(converted(text, times), rest);
     }
 
     #[test]

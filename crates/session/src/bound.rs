@@ -10,6 +10,16 @@ pub const DIAL_WAIT_MAX: Duration = Duration::from_secs(60);
 /// The frame that reaches the limit is also kept.
 pub const BACKLOG_BYTES_MAX: u64 = 1 << 20;
 
+/// Bytes of audio that one session's recovery may keep, whatever `recovery.ring` and the encoding ask for:
+/// 30 s of 48 kHz linear16 in stereo, and half as much again.
+pub const RING_BYTES_MAX: u64 = 8 << 20;
+
+/// Bytes of the Finalizes and texts that stand between that audio.
+pub const MARKS_BYTES_MAX: usize = 1 << 20;
+
+/// Bytes of texts that were sent and are kept for a later connection.
+pub const KEPT_TEXTS_BYTES_MAX: usize = 64 << 10;
+
 /// Bytes of the largest message from Deepgram (contract, section 5).
 pub const MESSAGE_BYTES_MAX: usize = 4 << 20;
 

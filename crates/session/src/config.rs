@@ -5,6 +5,17 @@ use std::time::Duration;
 use super::Endpoint;
 use super::audio::AudioFormat;
 
+/// How a session outlives its connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecoveryConfig {
+    /// How much audio to keep since the last final result.
+    pub ring: Duration,
+    /// Most dials in a row; a connection that lives for a minute starts the count anew.
+    pub max_reconnects: u32,
+    /// Most connections that come up again within a minute.
+    pub reconnects_per_minute: u32,
+}
+
 /// Everything the session machine needs to run one session; validated, never changed.
 #[derive(Clone, Debug)]
 pub struct SessionConfig {
@@ -37,6 +48,12 @@ pub struct SessionConfig {
     pub finish_timeout: Duration,
     /// How long it may take to close in all.
     pub finish_max: Duration,
+    /// Whether and how the session outlives its connections; `None` to latch.
+    pub recovery: Option<RecoveryConfig>,
+    /// Results go to a callback, and not to the application.
+    pub results_elsewhere: bool,
+    /// Words name their speakers, whose numbers begin anew with each connection.
+    pub names_speakers: bool,
     /// How long an application may leave its socket unread while data is waiting.
     pub app_stall_timeout: Duration,
 }

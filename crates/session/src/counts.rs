@@ -58,6 +58,8 @@ counts! {
         FinalizeTimeouts = Some("finalizes.timeouts"),
         /// Finalizes that were queued, or asked for, after a death.
         FinalizesSkippedDead = Some("finalizes.skipped_dead"),
+        /// Deaths that were recovered from.
+        Recoveries = Some("recoveries"),
         /// Text messages from Deepgram.
         Messages = Some("messages.received"),
         /// Final results among them.
@@ -90,6 +92,8 @@ counts! {
         FinalizesInFlight = Some("finalizes.in_flight"),
         /// Bytes waiting to be sent to Deepgram.
         UpstreamQueueBytes = Some("queue_bytes.to_upstream"),
+        /// Bytes of audio that recovery keeps until they are final.
+        RingBytes = Some("queue_bytes.ring"),
         /// Bytes waiting to be read by the application; the driver knows.
         AppQueueBytes = Some("queue_bytes.to_app"),
         /// Bytes of audio sent on the live connection, our own silence included; 0 without one.

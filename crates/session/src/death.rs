@@ -106,6 +106,11 @@ impl Reason {
         }
     }
 
+    /// Whether another connection may do better with the same audio.
+    pub fn is_recoverable(self) -> bool {
+        self != Self::Data0000Undecodable
+    }
+
     /// The operations that can detect this reason. Metrics exist only for these pairs.
     pub fn triggers(self) -> &'static [Trigger] {
         match self {

@@ -161,8 +161,12 @@ impl DialFailure {
     /// Whether another attempt may help: 408, 429, 5xx, all transport failures below HTTP and a lack
     /// of our own resources. All other statuses are final (contract, section 7).
     pub fn is_retryable(&self) -> bool {
+        !self.withheld && self.is_passing()
+    }
+
+    /// Whether it may pass, for a session that has time: what others were told is no end then.
+    pub fn is_passing(&self) -> bool {
         match self.reason {
-            _ if self.withheld => false,
             DialReason::Http429 | DialReason::Http5xx => true,
             DialReason::Http4xx => self.status == Some(408),
             DialReason::Http400

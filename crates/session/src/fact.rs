@@ -5,6 +5,7 @@
 
 mod connection;
 mod ending;
+mod recovery;
 mod traffic;
 
 use crate::members::{Members, Visitor};
@@ -16,6 +17,9 @@ pub use connection::{
 };
 pub use ending::{
     AppStalled, AudioLost, Drops, EndCause, SessionEnded, SessionParked, SessionResumed,
+};
+pub use recovery::{
+    NotRecoverable, Reconnecting, Recovered, RecoveryFailed, RecoveryUnavailable, ResultsElsewhere,
 };
 pub use traffic::{
     BinaryDropped, FinalizeAnswered, FinalizeFailed, FinalizeSkipped, FinalizeTimedOut, GapLevel,
@@ -74,6 +78,11 @@ facts! {
     StallEnded(StallEnded) = "stall_end",
     SessionParked(SessionParked) = "session_parked",
     SessionResumed(SessionResumed) = "session_resumed",
+    RecoveryUnavailable(RecoveryUnavailable) = "recovery_unavailable",
+    ResultsElsewhere(ResultsElsewhere) = "results_elsewhere",
+    Reconnecting(Reconnecting) = "reconnecting",
+    Recovered(Recovered) = "recovered",
+    RecoveryFailed(RecoveryFailed) = "recovery_failed",
     AudioLost(AudioLost) = "audio_lost",
     AppStalled(AppStalled) = "app_stalled",
     BinaryDropped(BinaryDropped) = "binary_dropped",

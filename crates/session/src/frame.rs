@@ -1,8 +1,10 @@
 //! What a session sends to its application.
 
-use super::death::Death;
+use super::death::{Death, Reason};
+use super::dial::DialReason;
 use super::summary::Summary;
 use super::{Refusal, TimeMap};
+use crate::Vocabulary;
 use crate::members::{Members, Visitor};
 use bytes::Bytes;
 
@@ -36,6 +38,27 @@ pub enum AppFrame {
 pub enum Event {
     /// A connection to Deepgram died.
     Dead(Death),
+    /// Another connection is tried.
+    Reconnecting {
+        /// Which dial since the death, from 1.
+        attempt: u32,
+        /// How long it waits before that.
+        delay_ms: u64,
+        reason: ReconnectReason,
+    },
+    /// Another connection has answered.
+    Recovered {
+        /// Which, from 1.
+        connection: u32,
+        /// How long no connection was up.
+        gap_ms: u64,
+        /// Audio that was sent again.
+        replayed_ms: u64,
+        /// Audio that was lost since the death.
+        lost_ms: u64,
+        /// Whether the numbers of speakers mean others than before.
+        speakers_restarted: bool,
+    },
     /// Audio went in, nothing came out.
     Stalled {
         /// For how long nothing came out.
@@ -69,6 +92,20 @@ impl Members for Event {
     fn visit<'a>(&'a self, visitor: &mut Visitor<'_, 'a>) {
         match self {
             Self::Dead(death) => visitor.member("event", "dead").flatten(death),
+            Self::Reconnecting { attempt, delay_ms, reason } => visitor
+                .member("event", "reconnecting")
+                .member("attempt", *attempt)
+                .member("delay_ms", *delay_ms)
+                .member(ReconnectReason::KEY, reason.as_str()),
+            Self::Recovered { connection, gap_ms, replayed_ms, lost_ms, speakers_restarted } => {
+                visitor
+                    .member("event", "recovered")
+                    .member("connection", *connection)
+                    .member("gap_ms", *gap_ms)
+                    .member("replayed_ms", *replayed_ms)
+                    .member("lost_ms", *lost_ms)
+                    .member("speakers_restarted", *speakers_restarted)
+            }
             Self::Stalled { silent_ms } => {
                 visitor.member("event", "stalled").member("silent_ms", *silent_ms)
             }
@@ -90,6 +127,28 @@ impl Members for Event {
     }
 }
 
+/// Why another connection is tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReconnectReason {
+    /// The one before died of this.
+    Death(Reason),
+    /// The last dial failed because of this.
+    Dial(DialReason),
+}
+
+impl ReconnectReason {
+    /// The name of its member, log field and attribute.
+    pub const KEY: &'static str = Reason::KEY;
+
+    /// The word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Death(reason) => reason.as_str(),
+            Self::Dial(reason) => reason.as_str(),
+        }
+    }
+}
+
 crate::vocabulary! {
     /// Why the application's audio never became text.
     pub enum LossCause: "cause" {
@@ -105,6 +164,8 @@ crate::vocabulary! {
         AppGone = "app_gone",
         /// Deepgram did not finish within `session.finish_timeout` or `session.finish_max`.
         FinishTimeout = "finish_timeout",
+        /// Recovery had no room for it until another connection was up.
+        RingOverflow = "ring_overflow",
         /// Deepgram ended cleanly and said that it had processed less.
         Unprocessed = "unprocessed",
         /// Deepgram ended cleanly without saying how much it had processed, and no result covers it.

@@ -147,6 +147,17 @@ pub enum MessageKind {
 }
 
 impl MessageKind {
+    /// Whether it shows that Deepgram hears: what may be the first half of an end does not.
+    pub fn is_answer(self) -> bool {
+        match self {
+            Self::Results { .. }
+            | Self::TurnInfo { .. }
+            | Self::SpeechStarted
+            | Self::UtteranceEnd => true,
+            Self::Metadata { .. } | Self::Error | Self::Other => false,
+        }
+    }
+
     /// Whether it is a result of nothing but the `lead` of a connection's audio, which is not the
     /// application's. The answer that a Finalize waits for is the application's all the same.
     pub fn is_of_lead_alone(self, lead: Duration) -> bool {

@@ -33,8 +33,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use config::SessionConfig;
-pub use frame::{AppFrame, Event, LossCause};
+pub use config::{RecoveryConfig, SessionConfig};
+pub use frame::{AppFrame, Event, LossCause, ReconnectReason};
 pub use input::{AppInput, MessageKind, UpstreamInput};
 pub use observation::{Observation, Segment, Side};
 pub use outgoing::{Outgoing, Written};

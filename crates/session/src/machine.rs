@@ -20,6 +20,7 @@ mod connections;
 mod drain;
 mod ending;
 mod ledger;
+mod recovery;
 mod segment;
 mod snapshot;
 #[cfg(test)]
@@ -39,9 +40,10 @@ use super::{
 
 use backlog::Backlog;
 use books::Books;
-use connection::{Connection, Context, State as ConnectionState};
+use connection::{Base, Connection, Context, State as ConnectionState};
 use connections::Connections;
 use drain::Drain;
+use recovery::Recovery;
 use timer::SessionTimers;
 
 pub use drain::{LAST_WRITE_MAX, draining_refusal};
@@ -90,6 +92,10 @@ pub struct Session {
     /// Connections that were up.
     connections_up: u32,
     first_death: Option<Death>,
+    /// Set where the session outlives its connections.
+    recovery: Option<Box<Recovery>>,
+    /// What earlier connections have processed, where the encoding tells no time.
+    processed: Duration,
     /// When the application's own messages were last written, on a connection that is over.
     idle_since: Instant,
     drain: Option<Drain>,
@@ -165,6 +171,8 @@ struct App {
 impl Session {
     /// A session whose OPEN was read at `now`; it dials at once. `seed` feeds the dial jitter.
     pub fn new(id: SessionId, config: SessionConfig, now: Instant, seed: u64) -> Self {
+        let recovery = Recovery::of(&config, seed);
+        let not_recoverable = recovery.as_ref().err().copied();
         let mut session = Self {
             id,
             backlog: Backlog::new(&config),
@@ -179,9 +187,12 @@ impl Session {
             timers: SessionTimers::default(),
             connections_up: 0,
             first_death: None,
+            recovery: recovery.unwrap_or_default(),
+            processed: Duration::ZERO,
             idle_since: now,
             drain: None,
         };
+        session.tell_limits(not_recoverable);
         session.arm_segment(now);
         session.dial(now);
         session
@@ -211,7 +222,9 @@ impl Session {
 
     /// Whether the application's socket may be read: the back-pressure of a slow Deepgram.
     pub fn wants_app_input(&self) -> bool {
-        let room = match self.route() {
+        let room = self.recovery.as_ref().is_none_or(|it| it.accepts());
+        let route = match self.route() {
+            Route::Dialing if self.is_holding() => true,
             Route::Dialing | Route::Parked | Route::Closing(Closing::Park) => {
                 !self.backlog.is_full()
             }
@@ -221,7 +234,7 @@ impl Session {
             Route::Closing(Closing::End) | Route::Latched => true,
             Route::Ending => false,
         };
-        room && !self.app.eof
+        room && route && !self.app.eof
     }
 
     /// Whether Deepgram may be read: the back-pressure of a slow application.
@@ -231,7 +244,9 @@ impl Session {
 
     /// What the session is doing.
     pub fn state(&self) -> State {
+        let is_in_gap = self.recovery.as_ref().is_some_and(|it| it.is_in_gap());
         match self.route() {
+            Route::Dialing | Route::Open(_) if is_in_gap => State::Reconnecting,
             Route::Dialing => State::Connecting,
             Route::Open(id) if self.connections.get(id).is_some_and(Connection::is_finalizing) => {
                 State::Finalizing
@@ -255,6 +270,9 @@ impl Session {
                 self.handle_connection(now, id, event);
             }
         }
+        self.handle_due(now, SessionTimer::Replay);
+        self.handle_due(now, SessionTimer::Finish);
+        self.handle_due(now, SessionTimer::Ahead);
         self.handle_due(now, SessionTimer::AppWrite);
         self.handle_due(now, SessionTimer::Segment);
     }
@@ -270,6 +288,9 @@ impl Session {
             SessionTimer::Drain => self.drain_deadline(now),
             SessionTimer::DrainLinger => self.read_out(now),
             SessionTimer::DrainRead => self.drain_close(now),
+            SessionTimer::Replay => self.replay_due(now),
+            SessionTimer::Finish => self.finish_deadline(now),
+            SessionTimer::Ahead => self.no_longer_ahead(),
             SessionTimer::AppWrite => self.app_write_deadline(now, now.duration_since(deadline)),
             SessionTimer::Segment => self.end_segment(now),
         }
@@ -318,7 +339,9 @@ impl Session {
         let seed = self.seed.wrapping_add(u64::from(id.number() - 1));
         let is_reading = self.wants_upstream_input();
         // What was received before and waits no longer went to earlier connections.
-        let base = self.books.ledger.received_bytes() - self.backlog.audio_bytes();
+        let position = self.books.ledger.received_bytes() - self.backlog.audio_bytes();
+        let time = self.config.audio.map_or(self.processed, |it| it.duration(position));
+        let base = Base { position, time };
         let mut cx = Context { now, config: &self.config, books: &mut self.books, is_reading };
         self.connections.insert(Connection::dial(&mut cx, id, base, seed));
         self.phase = Phase::Served(id);

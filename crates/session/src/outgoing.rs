@@ -7,6 +7,14 @@ use bytes::Bytes;
 pub enum Outgoing {
     /// The application's audio; never empty.
     Audio(Bytes),
+    /// Audio that waited while no connection was up, or that is sent again; never empty.
+    Replay {
+        audio: Bytes,
+        /// How many of its bytes, the last ones, are sent for the first time.
+        fresh_bytes: u64,
+        /// How many of the application's frames are with them complete.
+        fresh_frames: u64,
+    },
     /// Our own silence, to prime a connection; not part of the session's audio.
     Silence(Bytes),
     /// A JSON text message from the application.
@@ -17,6 +25,8 @@ pub enum Outgoing {
     Finalize {
         /// The channel, from 0; `None` for all.
         channel: Option<u64>,
+        /// An earlier connection died with it unanswered.
+        again: bool,
     },
     /// `CloseStream`.
     CloseStream,
@@ -28,7 +38,10 @@ impl Outgoing {
     /// Its payload, in bytes.
     pub fn payload_len(&self) -> usize {
         match self {
-            Self::Audio(bytes) | Self::Silence(bytes) | Self::Text(bytes) => bytes.len(),
+            Self::Audio(bytes)
+            | Self::Replay { audio: bytes, .. }
+            | Self::Silence(bytes)
+            | Self::Text(bytes) => bytes.len(),
             Self::KeepAlive | Self::Finalize { .. } | Self::CloseStream | Self::Ping => 0,
         }
     }
@@ -36,7 +49,7 @@ impl Outgoing {
     /// The application's audio in it, in bytes.
     pub fn audio_len(&self) -> usize {
         match self {
-            Self::Audio(bytes) => bytes.len(),
+            Self::Audio(bytes) | Self::Replay { audio: bytes, .. } => bytes.len(),
             _ => 0,
         }
     }
@@ -45,14 +58,21 @@ impl Outgoing {
 /// What the kernel has taken since the last report, by kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Written {
-    /// Messages of the application's audio.
+    /// AUDIO frames of the application, each counted once however often it is sent.
     pub audio_frames: u64,
+    /// Their bytes.
     pub audio_bytes: u64,
+    /// Messages of audio that was sent again.
+    pub replays: u64,
+    /// Bytes that an earlier connection had got.
+    pub replayed_bytes: u64,
     /// Bytes of our own silence.
     pub silence_bytes: u64,
     /// KeepAlives.
     pub keepalives: u64,
     pub finalizes: u64,
+    /// How many of those an earlier connection had got.
+    pub finalizes_again: u64,
     /// The application's text messages.
     pub texts: u64,
     /// CloseStreams: 0 or 1.
@@ -68,13 +88,44 @@ impl Written {
                 self.audio_frames += 1;
                 self.audio_bytes += audio.len() as u64;
             }
+            Outgoing::Replay { audio, fresh_bytes, fresh_frames } => {
+                self.replays += 1;
+                self.replayed_bytes += audio.len() as u64 - fresh_bytes;
+                self.audio_frames += fresh_frames;
+                self.audio_bytes += fresh_bytes;
+            }
             Outgoing::Silence(silence) => self.silence_bytes += silence.len() as u64,
             Outgoing::Text(_) => self.texts += 1,
             Outgoing::KeepAlive => self.keepalives += 1,
-            Outgoing::Finalize { .. } => self.finalizes += 1,
+            Outgoing::Finalize { again, .. } => {
+                self.finalizes += 1;
+                self.finalizes_again += u64::from(*again);
+            }
             Outgoing::CloseStream => self.close_streams += 1,
             Outgoing::Ping => self.pings += 1,
         }
+    }
+
+    /// Bytes of the application's audio, sent for the first time or again.
+    pub fn all_audio_bytes(&self) -> u64 {
+        self.audio_bytes + self.replayed_bytes
+    }
+
+    /// Takes the first so many bytes of the audio out: what was sent again comes first.
+    pub(crate) fn take_audio(&mut self, bytes: u64) -> Self {
+        let replayed_bytes = bytes.min(self.replayed_bytes);
+        let audio_bytes = (bytes - replayed_bytes).min(self.audio_bytes);
+        let share = u128::from(self.audio_frames) * u128::from(audio_bytes);
+        let audio_frames = share.checked_div(u128::from(self.audio_bytes)).unwrap_or(0) as u64;
+        self.replayed_bytes -= replayed_bytes;
+        self.audio_bytes -= audio_bytes;
+        self.audio_frames -= audio_frames;
+        Self { audio_frames, audio_bytes, replayed_bytes, ..Self::default() }
+    }
+
+    /// Whether there is audio of the application among it.
+    pub fn has_audio(&self) -> bool {
+        self.audio_frames + self.audio_bytes + self.replays > 0
     }
 
     /// Messages that count as activity for Deepgram: all except Pings.

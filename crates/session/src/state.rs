@@ -5,6 +5,8 @@ crate::vocabulary! {
     pub enum State: "state" {
         /// Dialling Deepgram, the first time or to resume.
         Connecting = "connecting",
+        /// The connection died, and another is to take over: until that has answered.
+        Reconnecting = "reconnecting",
         /// Streaming, or kept alive.
         Open = "open",
         /// Open with an unanswered Finalize.

@@ -11,7 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use super::*;
 use crate::config::Config;
-use crate::daemon::session_defaults;
+use crate::daemon::{recovery, session_defaults};
 use crate::drain::Drain;
 use crate::live::registry::Registry;
 use crate::relay::reception::{Peers, Reception, Unopened};
@@ -70,6 +70,7 @@ impl Storm {
             registry: Registry::new(SESSIONS),
             dialer: Arc::new(QueuedDialer::new(dialer.clone(), turns.clone())),
             defaults: session_defaults(&config),
+            recovery: recovery(&config),
             open_timeout: config.ipc.open_timeout,
             frame_bytes_max: config.ipc.max_frame_bytes,
             peers: Peers::default(),

@@ -17,7 +17,7 @@ use tokio_util::task::TaskTracker;
 
 use super::*;
 use crate::config::Config;
-use crate::daemon::session_defaults;
+use crate::daemon::{recovery, session_defaults};
 use crate::drain::Drain;
 use crate::ipc::socket::AppSocket;
 use crate::live::registry::Registry;
@@ -73,6 +73,7 @@ impl Rig {
             registry: Registry::new(config.ipc.max_sessions),
             dialer: Arc::new(InMemory { emulator }),
             defaults: session_defaults(config),
+            recovery: recovery(config),
             open_timeout: config.ipc.open_timeout,
             frame_bytes_max: config.ipc.max_frame_bytes,
             peers: Peers::default(),

@@ -111,6 +111,7 @@ fn loss_level(cause: LossCause) -> Level {
         | LossCause::ConnectFailed
         | LossCause::DrainDeadline
         | LossCause::FinishTimeout
+        | LossCause::RingOverflow
         | LossCause::Unprocessed
         | LossCause::Unconfirmed => Level::WARN,
     }

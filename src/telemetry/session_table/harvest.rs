@@ -13,8 +13,11 @@ use session::State;
 use session::counts::Count;
 
 /// The queues, each with its count.
-pub(super) const QUEUES: [(Queue, Count); 2] =
-    [(Queue::ToUpstream, Count::UpstreamQueueBytes), (Queue::ToApp, Count::AppQueueBytes)];
+pub(super) const QUEUES: [(Queue, Count); 3] = [
+    (Queue::ToUpstream, Count::UpstreamQueueBytes),
+    (Queue::Ring, Count::RingBytes),
+    (Queue::ToApp, Count::AppQueueBytes),
+];
 
 /// The totals, each with the count that feeds it.
 const FEEDS: [(Count, Feed); 15] = [

@@ -8,7 +8,7 @@ use session::close::DgCode;
 use session::death::Trigger;
 use session::dial::{DialFailure, DialReason};
 use session::fact::*;
-use session::{LossCause, MessageKind, Observation, Segment, Side};
+use session::{LossCause, MessageKind, Observation, ReconnectReason, Segment, Side};
 
 const MS: fn(u64) -> Duration = Duration::from_millis;
 
@@ -58,6 +58,26 @@ pub(in crate::telemetry) fn one_of_each() -> Vec<Fact> {
         Fact::StallEnded(StallEnded { silent: MS(23_000), outcome: StallOutcome::Recovered }),
         Fact::SessionParked(SessionParked { idle: MS(600_000) }),
         Fact::SessionResumed(SessionResumed { idle: MS(900_000) }),
+        Fact::RecoveryUnavailable(RecoveryUnavailable { cause: NotRecoverable::Callback }),
+        Fact::ResultsElsewhere(ResultsElsewhere),
+        Fact::Reconnecting(Reconnecting {
+            attempt: 1,
+            delay: MS(0),
+            reason: ReconnectReason::Death(Reason::ProviderError),
+        }),
+        Fact::Recovered(Recovered {
+            connection: 2,
+            attempts: 1,
+            gap: MS(500),
+            took: MS(1_500),
+            replayed: MS(2_500),
+            lost: MS(0),
+        }),
+        Fact::RecoveryFailed(RecoveryFailed {
+            attempts: 10,
+            lasted: MS(150_000),
+            reason: ReconnectReason::Dial(DialReason::Tcp),
+        }),
         Fact::AudioLost(lost(LossCause::Dead)),
         Fact::AppStalled(AppStalled),
         Fact::BinaryDropped(BinaryDropped { bytes: 9 }),
@@ -104,6 +124,17 @@ fn moves_of(fact: &Fact) -> Moves {
         }
         Fact::SessionParked(_) => vec![("sessions_parked_total", 1.0)],
         Fact::SessionResumed(_) => vec![("sessions_resumed_total", 1.0)],
+        Fact::RecoveryUnavailable(_) => vec![("recovery_unavailable_total{cause=callback}", 1.0)],
+        Fact::Reconnecting(_) => vec![("upstream_reconnects_total", 1.0)],
+        Fact::Recovered(_) => vec![
+            ("recoveries_total{outcome=recovered}", 1.0),
+            ("recovery_gap_seconds_count", 1.0),
+            ("recovery_gap_seconds_sum", 0.5),
+            ("recovery_duration_seconds_count", 1.0),
+            ("recovery_duration_seconds_sum", 1.5),
+            ("recovery_replayed_seconds_total", 2.5),
+        ],
+        Fact::RecoveryFailed(_) => vec![("recoveries_total{outcome=failed}", 1.0)],
         Fact::AudioLost(_) => vec![
             ("audio_lost_seconds_total{cause=dead}", 0.5),
             ("audio_lost_bytes_total{cause=dead}", 16_000.0),
@@ -116,6 +147,7 @@ fn moves_of(fact: &Fact) -> Moves {
         Fact::SessionEnded(_) => end_moves(),
         // They are lines and spans alone; what they count is counted by another fact.
         Fact::UpstreamError(_)
+        | Fact::ResultsElsewhere(_)
         | Fact::StreamClosing(_)
         | Fact::ConnectionClosed(_)
         | Fact::LateEvidence(_) => vec![],

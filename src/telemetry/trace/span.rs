@@ -13,7 +13,7 @@ use session::dial::DialPhases;
 use session::drain::Drained;
 use session::fact::{
     AudioLost, Connected, ConnectionClosed, ConnectionDied, DialFailed, Fact, FinalizeAnswered,
-    FinalizeTimedOut, GapLevel, KeepaliveGap, LateEvidence, StallEnded,
+    FinalizeTimedOut, GapLevel, KeepaliveGap, LateEvidence, Recovered, RecoveryFailed, StallEnded,
 };
 use session::{Segment, Vocabulary, millis};
 
@@ -68,6 +68,8 @@ pub(super) fn of(fact: &Fact, at: Duration) -> Option<Described> {
             Some(Described::internal("stt.stall.begin", at, fact.silent))
         }
         Fact::StallEnded(fact) => Some(stall_ended(fact, at)),
+        Fact::Recovered(fact) => Some(recovered(fact, at)),
+        Fact::RecoveryFailed(fact) => Some(recovery_failed(fact, at)),
         Fact::AudioLost(fact) => Some(audio_lost(fact, at)),
         Fact::AppStalled(_) => Some(Described::internal("stt.app_stalled", at, Duration::ZERO)),
         Fact::KeepaliveSent(_)
@@ -78,6 +80,9 @@ pub(super) fn of(fact: &Fact, at: Duration) -> Option<Described> {
         | Fact::CloseReceived(_)
         | Fact::SessionParked(_)
         | Fact::SessionResumed(_)
+        | Fact::RecoveryUnavailable(_)
+        | Fact::ResultsElsewhere(_)
+        | Fact::Reconnecting(_)
         | Fact::BinaryDropped(_)
         | Fact::SessionEnded(_) => None,
     }
@@ -219,6 +224,23 @@ fn finalize_failed(
 
 fn stall_ended(fact: &StallEnded, at: Duration) -> Described {
     Described::internal("stt.stall", at, fact.silent).with_word("stt.stall", fact.outcome)
+}
+
+/// From a death to the answer of another connection.
+fn recovered(fact: &Recovered, at: Duration) -> Described {
+    Described::internal("deepgram.reconnect", at, fact.took)
+        .with("deepgram.connection", count(fact.connection.into()))
+        .with("deepgram.reconnect.attempts", count(fact.attempts.into()))
+        .with("deepgram.reconnect.gap_ms", millis_value(fact.gap))
+        .with("deepgram.reconnect.replayed_ms", millis_value(fact.replayed))
+        .with("deepgram.reconnect.lost_ms", millis_value(fact.lost))
+}
+
+/// From a death to giving up.
+fn recovery_failed(fact: &RecoveryFailed, at: Duration) -> Described {
+    Described::internal("deepgram.reconnect", at, fact.lasted)
+        .with("deepgram.reconnect.attempts", count(fact.attempts.into()))
+        .failed(fact.reason.as_str(), "no other connection could be had")
 }
 
 fn audio_lost(fact: &AudioLost, at: Duration) -> Described {

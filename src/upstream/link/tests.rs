@@ -49,8 +49,8 @@ async fn every_message_goes_out_as_deepgram_spells_it() {
     for outgoing in [
         Outgoing::Audio(Bytes::from_static(b"pcm")),
         Outgoing::KeepAlive,
-        Outgoing::Finalize { channel: None },
-        Outgoing::Finalize { channel: Some(1) },
+        Outgoing::Finalize { channel: None, again: false },
+        Outgoing::Finalize { channel: Some(1), again: false },
         Outgoing::Text(Bytes::from_static(br#"{"type":"Configure"}"#)),
         Outgoing::CloseStream,
     ] {
@@ -261,7 +261,7 @@ async fn a_failing_write_is_blamed_on_its_operation() {
     for (outgoing, trigger) in [
         (Outgoing::Audio(Bytes::from_static(b"x")), Trigger::AudioWrite),
         (Outgoing::KeepAlive, Trigger::KeepaliveWrite),
-        (Outgoing::Finalize { channel: None }, Trigger::FinalizeWrite),
+        (Outgoing::Finalize { channel: None, again: false }, Trigger::FinalizeWrite),
         (Outgoing::Text(Bytes::from_static(b"{}")), Trigger::TextWrite),
         (Outgoing::CloseStream, Trigger::CloseWrite),
         (Outgoing::Ping, Trigger::Ping),

@@ -44,7 +44,8 @@ impl Session {
         }
         match self.route() {
             _ if self.intent.is_some() => self.drop_audio(&audio, LossCause::AfterFinish),
-            Route::Open(id) => self.send(now, id, Outgoing::Audio(audio)),
+            _ if self.is_holding() => self.keep_audio(now, &audio),
+            Route::Open(id) => self.send_kept(now, id, Outgoing::Audio(audio)),
             Route::Dialing | Route::Closing(_) => self.backlog.push(Outgoing::Audio(audio)),
             Route::Parked => {
                 self.backlog.push(Outgoing::Audio(audio));
@@ -61,7 +62,8 @@ impl Session {
     fn app_text(&mut self, now: Instant, text: Bytes) {
         match self.route() {
             _ if self.intent.is_some() => self.books.drops.texts += 1,
-            Route::Open(id) => self.send(now, id, Outgoing::Text(text)),
+            _ if self.is_holding() => self.mark(now, Outgoing::Text(text)),
+            Route::Open(id) => self.send_kept(now, id, Outgoing::Text(text)),
             Route::Dialing | Route::Closing(_) => self.backlog.push(Outgoing::Text(text)),
             // It is kept for the connection that the next audio opens, or that it opens itself when
             // there is no room for that audio.
@@ -84,16 +86,16 @@ impl Session {
 
     fn app_finalize(&mut self, now: Instant, channel: Option<u64>) {
         self.books.counts[Count::FinalizesRequested] += 1;
+        let finalize = Outgoing::Finalize { channel, again: false };
         match self.route() {
             Route::Latched => self.books.skip_finalizes(1, SkipCause::Dead),
             _ if self.intent.is_some() => self.books.skip_finalizes(1, SkipCause::Superseded),
-            Route::Open(id) => self.send(now, id, Outgoing::Finalize { channel }),
-            Route::Dialing => self.backlog.push(Outgoing::Finalize { channel }),
+            _ if self.is_holding() => self.mark(now, finalize),
+            Route::Open(id) => self.send_kept(now, id, finalize),
+            Route::Dialing => self.backlog.push(finalize),
             // Closing the stream has flushed it, and nothing has been sent since.
             Route::Parked | Route::Ending => self.books.skip_finalizes(1, SkipCause::Superseded),
-            Route::Closing(_) if self.backlog.has_audio() => {
-                self.backlog.push(Outgoing::Finalize { channel });
-            }
+            Route::Closing(_) if self.backlog.has_audio() => self.backlog.push(finalize),
             Route::Closing(_) => self.books.skip_finalizes(1, SkipCause::Superseded),
         }
     }
@@ -149,6 +151,7 @@ impl Session {
     /// Takes the next step towards the end that [`Intent`] asks for.
     fn pursue_intent(&mut self, now: Instant) {
         let abort = matches!(self.intent, Some(Intent::Abort(_)));
+        self.bound_finish(now);
         match self.route() {
             Route::Open(id) => self.close_when_sent(now, id),
             Route::Dialing if abort && !self.outlives_app() => {

@@ -97,13 +97,16 @@ impl Books {
         }
     }
 
-    /// Tells what has been lost since this was last told: once for each ending, not for each frame.
-    pub(super) fn record_loss(&mut self, cause: LossCause) {
+    /// Tells what has been lost since this was last told, frames and bytes: once for each ending, not
+    /// for each frame.
+    pub(super) fn record_loss(&mut self, cause: LossCause) -> Option<(u64, u64)> {
         let Loss { frames, bytes, .. } = self.ledger.take_untold(cause);
-        if bytes > 0 {
-            let duration = self.ledger.duration(bytes);
-            self.record(Fact::AudioLost(AudioLost { frames, bytes, duration, cause }));
+        if bytes == 0 {
+            return None;
         }
+        let duration = self.ledger.duration(bytes);
+        self.record(Fact::AudioLost(AudioLost { frames, bytes, duration, cause }));
+        Some((frames, bytes))
     }
 
     /// Whether a deadline is noticed too late to be a verdict on a peer; it is told if so.

@@ -23,7 +23,6 @@ use super::books::Books;
 use super::timer::{ConnectionTimer as Timer, ConnectionTimers};
 use super::{Closing, Output};
 use crate::audio::AudioFormat;
-use crate::bound::DIAL_WAIT_MAX;
 use crate::close::DeepgramError;
 use crate::death::{Reason, Trigger};
 use crate::dial::{DialFailure, DialPhases};
@@ -87,8 +86,8 @@ pub(super) struct Connection {
     blocked_since: Option<Instant>,
     /// When the oldest ping without a pong was written.
     ping_written_at: Option<Instant>,
-    /// Where its audio begins in the session's, in bytes.
-    base: u64,
+    /// Where its audio begins in the session's.
+    base: Base,
     stream: Stream,
     audio_sent: bool,
     answered: bool,
@@ -107,6 +106,15 @@ pub(super) struct Connection {
     stall: Stall,
 }
 
+/// Where a connection's audio begins in the session's.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Base {
+    /// In bytes.
+    pub(super) position: u64,
+    /// In session time.
+    pub(super) time: Duration,
+}
+
 /// Where in its life a connection is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
@@ -119,11 +127,23 @@ pub(super) enum State {
 }
 
 impl Connection {
-    /// A connection that is to be had; its first attempt begins at once. Its audio begins `base` bytes
-    /// into the session's. `seed` feeds the jitter between attempts.
-    pub(super) fn dial(cx: &mut Context<'_>, id: ConnectionId, base: u64, seed: u64) -> Self {
+    /// A connection that is to be had. `seed` feeds the jitter between attempts.
+    pub(super) fn dial(cx: &mut Context<'_>, id: ConnectionId, base: Base, seed: u64) -> Self {
+        let mut connection = Self::unconnected(cx, id, base, seed);
+        connection.attempt(cx);
+        connection
+    }
+
+    /// A connection whose attempts its session asks for, one by one: the first after `delay`.
+    pub(super) fn dial_in(cx: &mut Context<'_>, id: ConnectionId, delay: Duration) -> Self {
+        let mut connection = Self::unconnected(cx, id, Base::default(), 0);
+        connection.dial.is_single = true;
+        connection.attempt_in(cx, delay);
+        connection
+    }
+
+    fn unconnected(cx: &Context<'_>, id: ConnectionId, base: Base, seed: u64) -> Self {
         let now = cx.now;
-        cx.books.push(Output::Dial(id, DIAL_WAIT_MAX));
         Self {
             id,
             state: State::Dialing,
@@ -138,7 +158,7 @@ impl Connection {
             blocked_since: None,
             ping_written_at: None,
             base,
-            stream: Stream::default(),
+            stream: Stream::new(cx.config.audio),
             audio_sent: false,
             answered: false,
             close_written: false,
@@ -169,6 +189,46 @@ impl Connection {
 
     pub(super) fn is_stalled(&self) -> bool {
         self.stall.is_told()
+    }
+
+    /// Whether audio has reached it.
+    pub(super) fn has_got_audio(&self) -> bool {
+        self.audio_sent
+    }
+
+    /// Whether it has said anything.
+    pub(super) fn has_answered(&self) -> bool {
+        self.answered
+    }
+
+    /// Its audio begins there after all.
+    pub(super) fn begin_at(&mut self, base: Base) {
+        self.base = base;
+    }
+
+    /// Up to where the session's audio is final, in bytes.
+    pub(super) fn final_position(&self) -> u64 {
+        self.base.position + self.stream.final_end()
+    }
+
+    /// The same for each channel.
+    pub(super) fn final_positions(&self) -> Vec<u64> {
+        self.stream.final_ends().iter().map(|end| self.base.position + end).collect()
+    }
+
+    /// How much Deepgram says at its end that it has processed.
+    pub(super) fn processed(&self) -> Option<Duration> {
+        self.metadata.flatten()
+    }
+
+    /// Finalizes that it was sent and has not answered.
+    pub(super) fn unanswered_finalizes(&self) -> u64 {
+        self.finalizes.unanswered() + self.unwritten_finalizes()
+    }
+
+    /// Those of them that the kernel has not taken.
+    pub(super) fn unwritten_finalizes(&self) -> u64 {
+        self.unwritten.finalizes - self.finalizes.answered_early()
     }
 
     pub(super) fn unwritten(&self) -> &Written {
@@ -274,7 +334,7 @@ impl Connection {
 
     /// Gives Deepgram a message; the connection must be up.
     pub(super) fn send(&mut self, cx: &mut Context<'_>, outgoing: Outgoing) {
-        if matches!(outgoing, Outgoing::Audio(_)) {
+        if outgoing.audio_len() > 0 {
             self.timers.clear(Timer::Prime);
         }
         self.unwritten.add(&outgoing);

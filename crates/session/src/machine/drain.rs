@@ -106,9 +106,13 @@ impl Session {
         }
         self.timers.clear(SessionTimer::DrainRead);
         self.intent = Some(Intent::Drain);
+        self.bound_finish(now);
         match self.route() {
             Route::Open(id) => self.close_when_sent(now, id),
-            Route::Dialing if !self.backlog.has_audio() => self.drain_deadline(now),
+            Route::Dialing if self.is_holding() && !self.has_waiting_audio() => {
+                self.end_unconnected(now, LossCause::DrainDeadline);
+            }
+            Route::Dialing if !self.has_waiting_audio() => self.drain_deadline(now),
             Route::Closing(Closing::Park) if !self.backlog.has_audio() => self.close_for_good(),
             Route::Dialing | Route::Closing(_) | Route::Ending => {}
             Route::Parked | Route::Latched => self.end(now),
@@ -118,7 +122,13 @@ impl Session {
     /// Whether an application that leaves while the session dials is to have what it wrote sent all
     /// the same: in a pod that ends it has died with the pod, and not changed its mind.
     pub(super) fn outlives_app(&self) -> bool {
-        self.drain.is_some() && self.backlog.has_audio() && !self.app.breached
+        self.drain.is_some() && self.has_waiting_audio() && !self.app.breached
+    }
+
+    /// Whether audio waits for a connection.
+    fn has_waiting_audio(&self) -> bool {
+        let is_kept = self.recovery.as_ref().is_some_and(|it| it.has_waiting_audio());
+        is_kept || self.backlog.has_audio()
     }
 
     /// Shutdown waits no longer.

@@ -3,10 +3,11 @@
 use std::time::Instant;
 
 use super::connection::{Connection, StreamEnd};
+use super::recovery::Plan;
 use super::timer::SessionTimer;
 use super::{Closing, Intent, Output, Phase, Route, Session};
 use crate::counts::Count;
-use crate::death::{Reason, Trigger};
+use crate::death::{Death, Reason, Trigger};
 use crate::dial::DialFailure;
 use crate::fact::{EndCause, Fact, SessionEnded, SessionParked, SkipCause};
 use crate::summary::{DeathSummary, FinalizeSummary, MessageSummary, Outcome, Summary};
@@ -29,6 +30,7 @@ impl Session {
     pub(super) fn closed(&mut self, now: Instant, id: ConnectionId) {
         let route = self.route();
         self.let_go(now, id, StreamEnd::Flushed);
+        self.forget_kept();
         match route {
             Route::Closing(Closing::Park) if self.backlog.has_audio() => self.dial(now),
             Route::Closing(Closing::Park) if self.backlog.is_full() => self.dial(now),
@@ -58,15 +60,37 @@ impl Session {
         trigger: Trigger,
         detail: String,
     ) {
-        let died = self.with(now, id, |it, cx| it.die(cx, reason, trigger, detail));
+        let plan = self.plan(now, id, reason);
+        let end = match plan {
+            Plan::Latch | Plan::GiveUp => StreamEnd::Lost(LossCause::Dead),
+            Plan::Reconnect(_) | Plan::Park => StreamEnd::Kept,
+        };
+        if matches!(end, StreamEnd::Kept) {
+            self.take_back(now, id);
+        }
+        let died = self.with(now, id, |it, cx| it.die(cx, reason, trigger, detail, end));
         let Some(death) = died else { return };
         self.forget(id);
         self.deliver_event(now, Event::Dead(death.clone()));
-        self.first_death.get_or_insert(death);
-        self.drop_backlog(LossCause::Dead);
-        match self.intent {
-            Some(_) => self.end_as(now, self.outcome_or(Outcome::Dead), false),
-            None => self.phase = Phase::Latched,
+        self.first_death.get_or_insert_with(|| death.clone());
+        self.after_death(now, &death, plan);
+    }
+
+    fn after_death(&mut self, now: Instant, death: &Death, plan: Plan) {
+        match plan {
+            Plan::Reconnect(delay) => self.begin_gap(now, death, delay),
+            Plan::GiveUp => self.give_up_at_once(now, death),
+            Plan::Park => {
+                self.forget_kept();
+                self.park(now);
+            }
+            Plan::Latch => {
+                self.drop_backlog(LossCause::Dead);
+                match self.intent {
+                    Some(_) => self.end_as(now, self.outcome_or(Outcome::Dead), false),
+                    None => self.phase = Phase::Latched,
+                }
+            }
         }
     }
 
@@ -81,18 +105,23 @@ impl Session {
                 }
                 Outgoing::Finalize { .. } => finalizes += 1,
                 Outgoing::Text(_) => self.books.drops.texts += 1,
-                Outgoing::Silence(_)
+                Outgoing::Replay { .. }
+                | Outgoing::Silence(_)
                 | Outgoing::KeepAlive
                 | Outgoing::CloseStream
                 | Outgoing::Ping => {}
             }
         }
-        let dead = self.first_death.is_some();
+        let dead = match &self.recovery {
+            Some(recovery) => recovery.is_in_gap(),
+            None => self.first_death.is_some(),
+        };
         let skip = if dead { SkipCause::Dead } else { SkipCause::Superseded };
         self.books.skip_finalizes(finalizes, skip);
         self.books.ledger.drop_frames(frames, bytes, cause);
+        let held = self.drop_held(cause, skip);
         self.books.record_loss(cause);
-        (frames, bytes)
+        (frames + held.0, bytes + held.1)
     }
 
     /// No connection could be had.
@@ -104,6 +133,9 @@ impl Session {
         attempts: u32,
     ) {
         self.books.push(Output::HangUp(id));
+        if self.is_holding() {
+            return self.give_up(now, Some(failure));
+        }
         self.deliver_error(now, refusal_of(failure, attempts));
         if self.app.opened {
             self.intent = Some(Intent::Abort(EndCause::ResumeFailed));
@@ -151,7 +183,9 @@ impl Session {
 
     pub(super) fn end_as(&mut self, now: Instant, outcome: Outcome, cut: bool) {
         self.drop_backlog(LossCause::AppGone);
-        LossCause::ALL.into_iter().for_each(|cause| self.books.record_loss(cause));
+        for cause in LossCause::ALL {
+            self.books.record_loss(cause);
+        }
         self.phase = Phase::Ending;
         self.end_segment(now);
         self.timers.clear(SessionTimer::Segment);
@@ -200,7 +234,7 @@ impl Session {
                 received: counts[Count::Messages],
                 finals: counts[Count::Finals],
             },
-            recoveries: 0,
+            recoveries: u32::try_from(counts[Count::Recoveries]).unwrap_or(u32::MAX),
             lost_ms: self.books.ledger.millis(self.books.ledger.lost_bytes()),
             unknown_ms: self.books.ledger.millis(self.books.ledger.unknown_bytes()),
             vad: None,
@@ -208,9 +242,36 @@ impl Session {
     }
 }
 
+/// What an application is told whose connection died and could not be replaced.
+pub(super) fn not_recovered(failure: Option<DialFailure>, attempts: u32) -> Refusal {
+    let Some(failure) = failure else {
+        let message = format!(
+            "the connection to Deepgram died again and again, and {} are all that \
+             recovery.max_reconnects allows; see the reasons of its deaths, then open a new session",
+            tries(attempts)
+        );
+        let connect = Some(Box::default());
+        return Refusal { connect, ..Refusal::new(ErrorCode::ConnectFailed, message) };
+    };
+    let message = format!(
+        "the connection to Deepgram died, and there is no other after {}: {}",
+        tries(attempts),
+        failure.reason.advice()
+    );
+    connect_failed(failure, message)
+}
+
+fn tries(attempts: u32) -> String {
+    if attempts == 1 { "1 attempt".into() } else { format!("{attempts} attempts") }
+}
+
 fn refusal_of(failure: DialFailure, attempts: u32) -> Refusal {
-    let tries = if attempts == 1 { "1 attempt".into() } else { format!("{attempts} attempts") };
-    let message = format!("no connection to Deepgram after {tries}: {}", failure.reason.advice());
+    let advice = failure.reason.advice();
+    let message = format!("no connection to Deepgram after {}: {advice}", tries(attempts));
+    connect_failed(failure, message)
+}
+
+fn connect_failed(failure: DialFailure, message: String) -> Refusal {
     let connect = ConnectRefusal {
         reason: Some(failure.reason),
         status: failure.status,

@@ -62,6 +62,7 @@ impl Session {
         counts[Count::BytesLost] = ledger.lost_bytes();
         counts[Count::BytesUnknown] = ledger.unknown_bytes();
         counts[Count::FinalizesInFlight] = self.books.finalizes_in_flight();
+        counts[Count::RingBytes] = self.recovery.as_ref().map_or(0, |it| it.memory());
         counts[Count::UpstreamQueueBytes] = self.backlog.bytes() + unwritten;
     }
 

@@ -47,6 +47,9 @@ fn config() -> SessionConfig {
         finalize_timeout: secs(5),
         finish_timeout: secs(10),
         finish_max: secs(60),
+        recovery: None,
+        results_elsewhere: false,
+        names_speakers: false,
         app_stall_timeout: secs(30),
     }
 }
@@ -230,6 +233,8 @@ impl World {
                     self.unwritten.add(&outgoing);
                     self.sent.push((at, outgoing));
                 }
+                // Its dial had yet to begin.
+                Output::HangUp(connection) if connection.number() > self.connection.number() => {}
                 Output::HangUp(connection) => {
                     assert_eq!(connection, self.connection, "hung up on another connection");
                     self.hang_ups += 1;
@@ -352,7 +357,12 @@ impl World {
         for connection in self.session.connections.iter() {
             frames += connection.unwritten().audio_frames;
             bytes += connection.unwritten().audio_bytes;
-            in_flight += connection.stream().in_flight();
+            in_flight += connection.stream().in_flight() + connection.unwritten().replayed_bytes;
+        }
+        if let Some(recovery) = &self.session.recovery {
+            let fresh = recovery.fresh();
+            (frames, bytes) = (frames + fresh.0, bytes + fresh.1);
+            in_flight += recovery.to_repeat();
         }
         let ledger = &self.session.books.ledger;
         assert!(ledger.is_balanced(frames, bytes, in_flight), "{ledger:?}");

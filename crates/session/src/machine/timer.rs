@@ -34,6 +34,12 @@ crate::vocabulary! {
         DrainRead = "drain_read",
         /// The application must have read some of what waits for it.
         AppWrite = "app_write",
+        /// The end that was asked for while a connection was missing must have come.
+        Finish = "finish",
+        /// More of what has waited for a connection goes out.
+        Replay = "replay",
+        /// An application that is ahead of real time no longer is.
+        Ahead = "ahead",
         /// A stretch of the session's life is over.
         Segment = "segment",
     }

@@ -54,10 +54,17 @@ impl Session {
         match event {
             Happened::Up { request_id, phases } => self.connected(now, id, request_id, phases),
             Happened::GaveUp { failure, attempts } => {
+                if self.redial(now, id, &failure) {
+                    return;
+                }
                 self.connections.remove(id);
                 self.connect_failed(now, id, failure, attempts);
             }
-            Happened::Message { text, kind, times } => self.message(now, text, kind, times),
+            Happened::Message { text, kind, times } => {
+                if let Some(times) = self.cross_seam(now, id, kind, times) {
+                    self.message(now, text, kind, times);
+                }
+            }
             Happened::Written { stalled } => self.written(now, id, stalled),
             Happened::Idle => self.close_stream(now, id, Closing::Park),
             Happened::Closed => self.closed(now, id),
@@ -82,9 +89,12 @@ impl Session {
             attempt: connection.attempt_number(),
             phases,
             waited: connection.waited(now),
-            buffered: self.config.audio.map(|it| it.duration(self.backlog.audio_bytes())),
+            buffered: self.config.audio.map(|it| it.duration(self.waiting_bytes())),
             request_id: request_id.clone(),
         }));
+        if self.is_holding() {
+            return self.begin_replay(now, id);
+        }
         if self.app.opened {
             let idle = now.duration_since(self.idle_since);
             self.record(Fact::SessionResumed(SessionResumed { idle }));
@@ -99,6 +109,12 @@ impl Session {
         self.send_backlog(now, id);
     }
 
+    /// Audio that waits for a connection, in bytes.
+    fn waiting_bytes(&self) -> u64 {
+        let kept = self.recovery.as_ref().filter(|it| it.is_holding()).map(|it| it.ring.len());
+        self.backlog.audio_bytes() + kept.unwrap_or(0)
+    }
+
     /// Sends the next batch of what has waited, then CloseStream if the end has been asked for; each
     /// `Written` asks for another batch. In one go it would be copied whole into the connection's
     /// buffer, which would keep that size ever after.
@@ -108,7 +124,7 @@ impl Session {
             && let Some(outgoing) = self.backlog.pop()
         {
             batch_bytes += outgoing.payload_len() + ENTRY_BYTES;
-            self.send(now, id, outgoing);
+            self.send_kept(now, id, outgoing);
         }
         if self.intent.is_some() {
             self.close_when_sent(now, id);
@@ -117,7 +133,7 @@ impl Session {
 
     /// Sends CloseStream, behind whatever has waited for the connection.
     pub(super) fn close_when_sent(&mut self, now: Instant, id: ConnectionId) {
-        if self.backlog.is_empty() {
+        if self.backlog.is_empty() && !self.is_holding() {
             self.close_stream(now, id, Closing::End);
         }
     }
@@ -138,6 +154,8 @@ impl Session {
         if self.route() == Route::Open(id) && !self.backlog.is_empty() {
             self.send_backlog(now, id);
         }
+        self.replay_due(now);
+        self.rest_kept(now, id);
     }
 
     fn stalled(&mut self, now: Instant, id: ConnectionId, silent: Duration) {
@@ -174,6 +192,7 @@ impl Session {
             && connection.is_up()
         {
             self.idle_since = connection.active_at;
+            self.processed += connection.processed().unwrap_or_default();
         }
     }
 }

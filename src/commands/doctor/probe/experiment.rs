@@ -148,7 +148,7 @@ fn on_idle_resets(expected: Expected) -> Vec<Experiment> {
     vec![
         Experiment::stream(
             &[FinalizeEmpty, FinalizeResetsIdle],
-            line(Outgoing::Finalize { channel: None }),
+            line(Outgoing::Finalize { channel: None, again: false }),
             until,
             judge::idle_after_finalize,
         ),
@@ -205,7 +205,10 @@ fn on_audio() -> Vec<Experiment> {
     use Question::*;
     let length = Duration::from_secs(4);
     let mut finalizing = silence(Duration::ZERO, SOME_AUDIO);
-    finalizing.push(Line { at: SOME_AUDIO, outgoing: Outgoing::Finalize { channel: None } });
+    finalizing.push(Line {
+        at: SOME_AUDIO,
+        outgoing: Outgoing::Finalize { channel: None, again: false },
+    });
     let mut fast: Vec<_> = silence(Duration::ZERO, FAST_AUDIO);
     fast.iter_mut().for_each(|line| line.at = Duration::ZERO);
     fast.push(Line { at: Duration::ZERO, outgoing: Outgoing::CloseStream });

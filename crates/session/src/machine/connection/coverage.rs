@@ -57,6 +57,11 @@ impl Coverage {
         }
     }
 
+    /// Up to where each channel has results.
+    pub(super) fn ends(&self) -> &[u64] {
+        &self.ends
+    }
+
     /// Up to where every channel has results.
     pub(super) fn end(&self) -> u64 {
         self.ends.iter().min().copied().unwrap_or(0)

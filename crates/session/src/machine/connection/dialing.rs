@@ -20,6 +20,20 @@ impl Connection {
         now.duration_since(self.dial.begun)
     }
 
+    /// The session wants another attempt.
+    pub(in crate::machine) fn redial(&mut self, cx: &mut Context<'_>, delay: Duration) {
+        self.dial.begin_anew();
+        self.attempt_in(cx, delay);
+    }
+
+    pub(super) fn attempt_in(&mut self, cx: &mut Context<'_>, delay: Duration) {
+        if delay.is_zero() {
+            self.attempt(cx);
+        } else {
+            self.timers.set(Timer::Redial, cx.now + delay);
+        }
+    }
+
     pub(super) fn attempt(&mut self, cx: &mut Context<'_>) -> Option<Event> {
         self.dial.attempt_begun = cx.now;
         cx.books.push(Output::Dial(self.id, self.dial.patience()));
@@ -71,6 +85,8 @@ pub(super) struct Dial {
     attempt_begun: Instant,
     /// Spent of [`DIAL_WAIT_MAX`].
     waited: Duration,
+    /// Whether there is another attempt is not for the dial to say.
+    pub(super) is_single: bool,
     random: Random,
 }
 
@@ -79,7 +95,14 @@ impl Dial {
     pub(super) fn new(attempts_max: u32, now: Instant, seed: u64) -> Self {
         let random = Random::new(seed);
         let waited = Duration::ZERO;
-        Self { attempts_max, attempt: 1, begun: now, attempt_begun: now, waited, random }
+        let (begun, attempt_begun) = (now, now);
+        Self { attempts_max, attempt: 1, begun, attempt_begun, waited, is_single: false, random }
+    }
+
+    /// The next attempt is one for itself.
+    fn begin_anew(&mut self) {
+        self.attempt += 1;
+        self.waited = Duration::ZERO;
     }
 
     /// How long the next attempt may wait behind other sessions' dials.
@@ -103,7 +126,7 @@ impl Dial {
 
     /// The formula, `min(2^k s + jitter, 32 s)`; `None` when all attempts are used.
     fn next_delay(&mut self) -> Option<Duration> {
-        if self.attempt >= self.attempts_max {
+        if self.is_single || self.attempt >= self.attempts_max {
             return None;
         }
         let k = self.attempt - 1;

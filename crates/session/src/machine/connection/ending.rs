@@ -28,6 +28,8 @@ pub(in crate::machine) enum StreamEnd {
     Flushed,
     /// What was not final is lost.
     Lost(LossCause),
+    /// What was not final is kept for another connection.
+    Kept,
 }
 
 impl Connection {
@@ -155,6 +157,7 @@ impl Connection {
         reason: Reason,
         trigger: Trigger,
         detail: String,
+        end: StreamEnd,
     ) -> Death {
         if !matches!(self.state, State::Closing(..)) {
             self.end_gap(cx);
@@ -167,18 +170,15 @@ impl Connection {
             send_age_ms: millis(self.send_age(cx.now)),
             receive_age_ms: millis(cx.now.duration_since(self.last_receive)),
             connection: self.id.number(),
-            final_ms: cx
-                .config
-                .audio
-                .map(|it| millis(it.duration(self.base + self.stream.final_end()))),
+            final_ms: cx.config.audio.map(|it| millis(it.duration(self.final_position()))),
         };
         let age = cx.now.duration_since(self.up_since);
         let stage = self.stage(cx);
         cx.books.record(Fact::ConnectionDied(ConnectionDied { death: death.clone(), age, stage }));
-        if trigger == Trigger::FinalizeWrite {
+        if trigger == Trigger::FinalizeWrite && !matches!(end, StreamEnd::Kept) {
             self.fail_unwritten_finalizes(cx);
         }
-        self.end(cx, StreamEnd::Lost(LossCause::Dead), SkipCause::Dead);
+        self.end(cx, end, SkipCause::Dead);
         death
     }
 
@@ -208,18 +208,24 @@ impl Connection {
             self.record_close(cx, end);
         }
         cx.books.push(Output::HangUp(self.id));
-        self.give_up_finalizes(cx, skip);
-        let cause = match end {
-            StreamEnd::Flushed => LossCause::Dead,
-            StreamEnd::Lost(cause) => cause,
+        let (cause, unconfirmed) = match end {
+            StreamEnd::Kept => return self.lose_left_out(cx),
+            StreamEnd::Flushed => (LossCause::Dead, 0),
+            StreamEnd::Lost(cause) => (cause, self.stream.in_flight()),
         };
-        let (frames, bytes) = (self.unwritten.audio_frames, self.unwritten.audio_bytes);
-        cx.books.ledger.drop_frames(frames, bytes, cause);
-        match end {
-            StreamEnd::Flushed => self.settle(cx),
-            StreamEnd::Lost(cause) => cx.books.ledger.lose(self.stream.in_flight(), cause),
+        self.give_up_finalizes(cx, skip);
+        cx.books.ledger.drop_frames(self.unwritten.audio_frames, self.unwritten.audio_bytes, cause);
+        cx.books.ledger.lose(self.unwritten.replayed_bytes + unconfirmed, cause);
+        if matches!(end, StreamEnd::Flushed) {
+            self.settle(cx);
         }
         cx.books.record_loss(cause);
+    }
+
+    /// What comes behind the last final result is sent again; what results left out before it is not.
+    fn lose_left_out(&self, cx: &mut Context<'_>) {
+        cx.books.ledger.lose(self.stream.left_out(), LossCause::Dead);
+        cx.books.record_loss(LossCause::Dead);
     }
 
     /// Deepgram has ended cleanly: what it says that it has processed is final, and the rest is not
@@ -251,7 +257,7 @@ impl Connection {
             end: match end {
                 StreamEnd::Flushed => ConnectionEnd::Flushed,
                 StreamEnd::Lost(LossCause::FinishTimeout) => ConnectionEnd::TimedOut,
-                StreamEnd::Lost(_) => ConnectionEnd::Cut,
+                StreamEnd::Lost(_) | StreamEnd::Kept => ConnectionEnd::Cut,
             },
         }));
     }

@@ -13,10 +13,11 @@ use crate::fact::{
 const ENTRIES_MAX: usize = 1024;
 
 impl Connection {
-    /// The kernel has taken some. An answer may have come before this was known.
-    pub(super) fn finalizes_written(&mut self, cx: &mut Context<'_>, count: u64) {
+    /// The kernel has taken some, `again` of them for the second time. An answer may have come before
+    /// this was known.
+    pub(super) fn finalizes_written(&mut self, cx: &mut Context<'_>, count: u64, again: u64) {
         let answered = std::mem::take(&mut self.finalizes.answered_early).min(count);
-        cx.books.counts[Count::FinalizesSent] += count;
+        cx.books.counts[Count::FinalizesSent] += count - again;
         if count > answered {
             self.finalizes.push(cx.now, count - answered);
             if !self.timers.is_running(Timer::Finalize) {
@@ -115,6 +116,16 @@ impl Finalizes {
     /// Whether an answer is due.
     pub(super) fn is_waiting(&self) -> bool {
         !self.unanswered.is_empty()
+    }
+
+    /// How many were written and have no answer.
+    pub(super) fn unanswered(&self) -> u64 {
+        self.unanswered.iter().map(|entry| entry.1).sum()
+    }
+
+    /// How many were answered while they were still among the unwritten.
+    pub(super) fn answered_early(&self) -> u64 {
+        self.answered_early
     }
 
     fn oldest(&self) -> Option<Instant> {

@@ -45,7 +45,8 @@ impl Connection {
     /// What the connection's times mean now.
     fn times(&self, cx: &Context<'_>) -> TimeMap {
         let silence = self.stream.silence();
-        TimeMap { lead: cx.config.audio.map_or(Duration::ZERO, |it| it.duration(silence)) }
+        let lead = cx.config.audio.map_or(Duration::ZERO, |it| it.duration(silence));
+        TimeMap { lead, base: self.base.time, known: Duration::ZERO }
     }
 
     /// Tells how late a message is, before it enters the books.

@@ -26,6 +26,8 @@ pub(super) struct Window {
 /// The audio of one connection.
 #[derive(Debug, Default)]
 pub(in crate::machine) struct Stream {
+    /// The unit that is not split: part of a sample is not final.
+    block: u64,
     /// Bytes of the application's audio that were written.
     audio: u64,
     /// The largest frame among them, in bytes.
@@ -34,16 +36,37 @@ pub(in crate::machine) struct Stream {
     silence: u64,
     /// Bytes of the application's audio that are final.
     finalized: u64,
+    /// Up to where every channel has final results.
+    final_end: u64,
     coverage: Coverage,
     /// Up to where there are results, in the connection's time.
     result_end: Duration,
 }
 
 impl Stream {
-    /// Frames were written. Of several at once the average counts as their size.
-    pub(super) fn send(&mut self, frames: u64, bytes: u64) {
+    /// Audio of this format.
+    pub(super) fn new(format: Option<AudioFormat>) -> Self {
+        let block = format.map_or(1, |it| u64::from(it.block_bytes));
+        Self { block, ..Self::default() }
+    }
+
+    /// Frames were written. Of several at once the average counts as their size. Tells how many bytes
+    /// more are final now: a result may have come before this was known.
+    pub(super) fn send(&mut self, frames: u64, bytes: u64) -> u64 {
         self.audio += bytes;
         self.frame = self.frame.max(bytes.checked_div(frames).unwrap_or(0));
+        self.take_covered()
+    }
+
+    /// Bytes that have final results although they are not known to be written.
+    pub(super) fn answered_early(&self) -> u64 {
+        self.coverage.end().saturating_sub(self.audio)
+    }
+
+    fn take_covered(&mut self) -> u64 {
+        let whole = self.audio - self.audio % self.block.max(1);
+        self.final_end = self.final_end.max(self.coverage.end().min(whole));
+        self.finalize_to(self.coverage.covered(whole))
     }
 
     pub(super) fn send_silence(&mut self, bytes: u64) {
@@ -70,7 +93,17 @@ impl Stream {
 
     /// Up to where every channel has final results, in bytes of the application's audio.
     pub(super) fn final_end(&self) -> u64 {
-        self.coverage.end().min(self.audio)
+        self.final_end
+    }
+
+    /// The same for each channel.
+    pub(super) fn final_ends(&self) -> Vec<u64> {
+        self.coverage.ends().iter().map(|end| (*end).min(self.audio)).collect()
+    }
+
+    /// Bytes that were sent before that and are not final: what results left out.
+    pub(super) fn left_out(&self) -> u64 {
+        self.in_flight() - (self.audio - self.final_end())
     }
 
     /// There are results up to `end`, in the connection's time.
@@ -84,7 +117,7 @@ impl Stream {
         let (start, end) = (window.start.map(position), position(window.end));
         let slack = Slack { noise: format.bytes(NOISE), total: self.slack(format) };
         self.coverage.cover(window.channel, window.channels, start, end, slack);
-        self.finalize_to(self.coverage.covered(self.audio))
+        self.take_covered()
     }
 
     /// Deepgram says at a clean end how much of the connection's audio it has processed: what came

@@ -22,21 +22,37 @@ impl Connection {
         cx.books.unblocked(cx.now, Side::Upstream, self.blocked_since.take());
         self.timers.clear(Timer::Write);
         count(&mut cx.books.counts, &written);
-        cx.books.ledger.send(written.audio_frames, written.audio_bytes);
-        self.stream.send(written.audio_frames, written.audio_bytes);
+        self.audio_sent_on(cx, &written);
         self.pings_written(cx, written.pings);
-        self.finalizes_written(cx, written.finalizes);
+        self.finalizes_written(cx, written.finalizes, written.finalizes_again);
         self.keepalives_written(cx, written.keepalives);
         if written.is_activity() {
             self.sent(cx);
         }
-        if written.audio_frames + written.texts + written.finalizes > 0 {
+        if written.has_audio() || written.texts + written.finalizes > 0 {
             self.active_at = cx.now;
             self.arm_parking(cx);
         }
         self.close_written |= written.close_streams > 0;
-        let stalled = if written.audio_frames > 0 { self.audio_written(cx) } else { None };
+        let stalled = if written.has_audio() { self.audio_written(cx) } else { None };
         Event::Written { stalled }
+    }
+
+    fn audio_sent_on(&mut self, cx: &mut Context<'_>, written: &Written) {
+        let messages = written.audio_frames + written.replays;
+        cx.books.ledger.send(written.audio_frames, written.audio_bytes);
+        cx.books.ledger.finalize(self.stream.send(messages, written.all_audio_bytes()));
+    }
+
+    /// Deepgram has answered what was not known to be with the kernel: it has been.
+    pub(in crate::machine) fn take_answered_as_written(&mut self, cx: &mut Context<'_>) {
+        let answered = self.unwritten.take_audio(self.stream.answered_early());
+        self.audio_sent_on(cx, &answered);
+        let count = self.finalizes.answered_early();
+        let again = count.min(self.unwritten.finalizes_again);
+        self.unwritten.finalizes -= count;
+        self.unwritten.finalizes_again -= again;
+        self.finalizes_written(cx, count, again);
     }
 
     /// A text or binary message is with the kernel: the keepalive clock starts anew.
@@ -77,7 +93,8 @@ impl Connection {
         if cx.books.first_audio == FirstAudio::NotSent {
             cx.books.first_audio = FirstAudio::SentAt(cx.now);
         }
-        let is_watched = self.state == State::Open && cx.is_reading;
+        let is_due = !cx.config.results_elsewhere && cx.is_reading;
+        let is_watched = self.state == State::Open && is_due;
         if is_watched { self.stall.audio_written(cx.now, cx.config.stall_after) } else { None }
     }
 

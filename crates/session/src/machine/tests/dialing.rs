@@ -17,7 +17,7 @@ fn what_was_kept_is_sent_in_order_behind_opened() {
         sent,
         [
             Outgoing::Audio(frame()),
-            Outgoing::Finalize { channel: Some(1) },
+            Outgoing::Finalize { channel: Some(1), again: false },
             Outgoing::Text(Bytes::from_static(b"{}")),
             Outgoing::CloseStream,
         ]

@@ -1,0 +1,475 @@
+//! How a session outlives its connections: what it keeps, when it dials again, and how another
+//! connection gets what the dead one had not made final.
+
+mod budget;
+mod marks;
+mod pace;
+mod replay;
+mod ring;
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use super::connection::{Base, Connection};
+use super::timer::SessionTimer;
+use super::{Closing, ConnectionState, Context, Intent, Phase, Session};
+use crate::audio::AudioFormat;
+use crate::bound::RING_BYTES_MAX;
+use crate::death::{Death, Reason};
+use crate::dial::DialFailure;
+use crate::fact::{
+    Fact, FinalizeSkipped, NotRecoverable, Reconnecting, RecoveryFailed, RecoveryUnavailable,
+    ResultsElsewhere, SkipCause,
+};
+use crate::{
+    ConnectionId, Event, LossCause, Outgoing, ReconnectReason, RecoveryConfig, SessionConfig,
+    millis,
+};
+
+use budget::Budget;
+use marks::Marks;
+use replay::Replay;
+use ring::{Forgotten, Ring};
+
+/// An application is ahead of real time if it has sent so much more than has passed: then it can wait.
+const AHEAD: Duration = Duration::from_secs(1);
+
+/// How often an application is told at most that audio is given up.
+const TOLD_EVERY: Duration = Duration::from_secs(1);
+
+/// What a session needs to outlive its connections.
+#[derive(Debug)]
+pub(super) struct Recovery {
+    format: AudioFormat,
+    pub(super) ring: Ring,
+    marks: Marks,
+    budget: Budget,
+    /// Set from a death until another connection has answered.
+    gap: Option<Gap>,
+    /// Set while another connection gets what has waited.
+    replay: Option<Replay>,
+    /// Up to where the application has final results, by channel, in the session's audio.
+    known: Vec<u64>,
+    /// The application has sent more than has passed.
+    is_ahead: bool,
+    /// When it was last told that audio is given up.
+    told_at: Option<Instant>,
+}
+
+/// A time without a connection that answers.
+#[derive(Debug)]
+struct Gap {
+    since: Instant,
+    /// Why the next connection is tried.
+    reason: ReconnectReason,
+    /// Dials since.
+    attempts: u32,
+    /// Bytes that were lost before.
+    lost_before: u64,
+    /// When another connection came up, which has not answered yet.
+    up_at: Option<Instant>,
+    /// Bytes that it gets again.
+    replayed: u64,
+}
+
+/// What becomes of a session whose connection has died.
+pub(super) enum Plan {
+    /// The death is final.
+    Latch,
+    /// Another connection is dialled, after so long.
+    Reconnect(Duration),
+    /// Nothing waits for a connection: the next audio opens one.
+    Park,
+    /// The budget is spent.
+    GiveUp,
+}
+
+impl Recovery {
+    /// `None` where a session latches; why, if it asked not to.
+    pub(super) fn of(
+        config: &SessionConfig,
+        seed: u64,
+    ) -> Result<Option<Box<Self>>, NotRecoverable> {
+        let Some(recovery) = &config.recovery else { return Ok(None) };
+        if config.results_elsewhere {
+            return Err(NotRecoverable::Callback);
+        }
+        let format = config.audio.ok_or(NotRecoverable::Encoding)?;
+        Ok(Some(Box::new(Self::new(recovery, format, seed))))
+    }
+
+    fn new(config: &RecoveryConfig, format: AudioFormat, seed: u64) -> Self {
+        let bytes_max = format.bytes(config.ring).min(RING_BYTES_MAX);
+        Self {
+            format,
+            ring: Ring::new(bytes_max, u64::from(format.block_bytes)),
+            marks: Marks::default(),
+            budget: Budget::new(config, seed),
+            gap: None,
+            replay: None,
+            known: Vec::new(),
+            is_ahead: false,
+            told_at: None,
+        }
+    }
+
+    /// Whether what the application sends waits for a connection, or for what has waited before it.
+    pub(super) fn is_holding(&self) -> bool {
+        self.replay.is_some() || self.gap.as_ref().is_some_and(|gap| gap.up_at.is_none())
+    }
+
+    /// Whether another connection has yet to answer.
+    pub(super) fn is_in_gap(&self) -> bool {
+        self.gap.is_some()
+    }
+
+    /// Whether a connection is to get anything: audio, or a Finalize that has no answer.
+    pub(super) fn is_needed(&self) -> bool {
+        self.ring.len() > 0 || self.marks.is_waiting()
+    }
+
+    /// Whether audio waits that the live connection, if there is one, has not been handed.
+    pub(super) fn has_waiting_audio(&self) -> bool {
+        self.is_holding() && self.handed_to() < self.ring.end()
+    }
+
+    /// Up to where the live connection has been handed the audio.
+    fn handed_to(&self) -> u64 {
+        match &self.replay {
+            Some(replay) => replay.sent_to,
+            None if self.is_holding() => self.ring.start(),
+            None => self.ring.end(),
+        }
+    }
+
+    /// Whether the application may be read. One that is ahead of real time waits until there is room;
+    /// for one that is live the oldest audio is given up. Never what the live connection has yet to
+    /// get: its times would no longer be the session's.
+    pub(super) fn accepts(&self) -> bool {
+        let is_pinned = self.replay.as_ref().is_some_and(|it| it.sent_to <= self.ring.start());
+        let has_room = !self.ring.is_full() || !(self.is_ahead || is_pinned);
+        has_room && !self.marks.is_full()
+    }
+
+    /// Audio that no connection was ever handed: frames and bytes.
+    #[cfg(test)]
+    pub(super) fn fresh(&self) -> (u64, u64) {
+        let fresh = self.ring.fresh();
+        (fresh.frames, fresh.bytes)
+    }
+
+    /// Bytes that an earlier connection got and the live one has not been handed.
+    #[cfg(test)]
+    pub(super) fn to_repeat(&self) -> u64 {
+        self.ring.end() - self.handed_to() - self.ring.fresh().bytes
+    }
+
+    /// Bytes of memory that it holds.
+    pub(super) fn memory(&self) -> u64 {
+        self.ring.memory() + self.marks.bytes()
+    }
+
+    fn push(&mut self, audio: &[u8]) -> Forgotten {
+        let is_fresh = self.is_holding();
+        let droppable = if self.replay.is_some() { self.handed_to() } else { u64::MAX };
+        self.ring.push(audio, is_fresh, droppable)
+    }
+}
+
+impl Session {
+    /// Tells once what the session's parameters keep it from.
+    pub(super) fn tell_limits(&mut self, not_recoverable: Option<NotRecoverable>) {
+        if self.config.results_elsewhere {
+            self.record(Fact::ResultsElsewhere(ResultsElsewhere));
+        }
+        if let Some(cause) = not_recoverable {
+            self.record(Fact::RecoveryUnavailable(RecoveryUnavailable { cause }));
+        }
+    }
+
+    /// Whether what the application sends now waits in the ring.
+    pub(super) fn is_holding(&self) -> bool {
+        self.recovery.as_ref().is_some_and(|it| it.is_holding())
+    }
+
+    /// Keeps a frame until it is final: a connection is handed it now, unless the session is holding.
+    pub(super) fn keep_audio(&mut self, now: Instant, audio: &Bytes) {
+        let Some(recovery) = &mut self.recovery else { return };
+        let is_lost = recovery.is_holding();
+        let forgotten = recovery.push(audio);
+        if is_lost {
+            let Forgotten { bytes, fresh } = forgotten;
+            let ledger = &mut self.books.ledger;
+            ledger.drop_frames(fresh.frames, fresh.bytes, LossCause::RingOverflow);
+            ledger.lose(bytes - fresh.bytes, LossCause::RingOverflow);
+        }
+        if recovery.ring.is_full() {
+            self.ring_filled(now);
+        }
+    }
+
+    /// More audio pushes older audio out: unless the application is ahead of real time, and can wait.
+    fn ring_filled(&mut self, now: Instant) {
+        let Some(recovery) = &mut self.recovery else { return };
+        let sent = recovery.format.duration(self.books.ledger.received_bytes());
+        let due = self.opened_at + sent.saturating_sub(AHEAD);
+        recovery.is_ahead = due > now;
+        if recovery.is_ahead {
+            self.timers.set(SessionTimer::Ahead, due);
+        }
+        if recovery.told_at.is_none_or(|at| now.duration_since(at) >= TOLD_EVERY) {
+            self.tell_overflow(now);
+        }
+    }
+
+    /// What was given up since it was last told.
+    pub(super) fn tell_overflow(&mut self, now: Instant) {
+        let cause = LossCause::RingOverflow;
+        let Some((frames, bytes)) = self.books.record_loss(cause) else { return };
+        if let Some(recovery) = &mut self.recovery {
+            recovery.told_at = Some(now);
+        }
+        self.deliver_event(now, Event::AudioDropped { frames, bytes, cause });
+    }
+
+    pub(super) fn no_longer_ahead(&mut self) {
+        if let Some(recovery) = &mut self.recovery {
+            recovery.is_ahead = false;
+        }
+    }
+
+    /// The application's message goes out, and is kept until it has come to something.
+    pub(super) fn send_kept(&mut self, now: Instant, id: ConnectionId, outgoing: Outgoing) {
+        match &outgoing {
+            _ if self.recovery.is_none() => self.send(now, id, outgoing),
+            Outgoing::Audio(audio) => {
+                self.keep_audio(now, audio);
+                self.send(now, id, outgoing);
+            }
+            _ => self.mark(now, outgoing),
+        }
+    }
+
+    /// A Finalize or a text takes its place behind the audio, and goes out now unless the session is
+    /// holding.
+    pub(super) fn mark(&mut self, now: Instant, outgoing: Outgoing) {
+        let current = self.current().map(|it| (it.id, it.unanswered_finalizes()));
+        let Some(recovery) = &mut self.recovery else { return };
+        let position = recovery.ring.end();
+        match &outgoing {
+            Outgoing::Text(text) => recovery.marks.push_text(position, text),
+            Outgoing::Finalize { channel, .. } => recovery.marks.push_finalize(position, *channel),
+            _ => {}
+        }
+        if let Some((id, unanswered)) = current
+            && !recovery.is_holding()
+        {
+            recovery.marks.settle_finalizes(unanswered);
+            if let Some(outgoing) = recovery.marks.send_next(position) {
+                self.send(now, id, outgoing);
+            }
+        }
+    }
+
+    /// What a connection's death comes to.
+    pub(super) fn plan(&mut self, now: Instant, id: ConnectionId, reason: Reason) -> Plan {
+        let connection = self.connections.get(id).expect("a connection that dies is held");
+        let Some(recovery) = &mut self.recovery else { return Plan::Latch };
+        let is_needed = recovery.is_needed() || self.backlog.has_audio();
+        let is_closing = matches!(connection.state(), ConnectionState::Closing(Closing::End, _));
+        let is_unwanted = self.app.gone || matches!(self.intent, Some(Intent::Abort(_)));
+        if is_unwanted || !reason.is_recoverable() || (is_closing && !is_needed) {
+            return Plan::Latch;
+        }
+        let to_park = matches!(connection.state(), ConnectionState::Closing(Closing::Park, _));
+        let is_idle_again = id != ConnectionId::FIRST && !connection.has_got_audio();
+        if !is_needed && self.intent.is_none() && (to_park || is_idle_again) {
+            return Plan::Park;
+        }
+        recovery.budget.died(now.duration_since(connection.up_since), connection.has_answered());
+        recovery.budget.spend(now).map_or(Plan::GiveUp, Plan::Reconnect)
+    }
+
+    /// The connection is about to be declared dead: takes from it what another is to get.
+    pub(super) fn take_back(&mut self, now: Instant, id: ConnectionId) {
+        self.with(now, id, Connection::take_answered_as_written);
+        let connection = self.connections.get(id).expect("a connection that dies is held");
+        let Some(recovery) = &mut self.recovery else { return };
+        let position = connection.final_position();
+        recovery.replay = None;
+        self.timers.clear(SessionTimer::Replay);
+        remember(&mut recovery.known, connection);
+        recovery.marks.settle_finalizes(connection.unanswered_finalizes());
+        recovery.marks.rewind(connection.unwritten_finalizes());
+        recovery.ring.trim(position);
+        let unwritten = connection.unwritten();
+        let lost = recovery.ring.take_back(unwritten.audio_frames, unwritten.audio_bytes);
+        let forgotten = recovery.ring.start().saturating_sub(position);
+        let ledger = &mut self.books.ledger;
+        ledger.drop_frames(lost.frames, lost.bytes, LossCause::RingOverflow);
+        ledger.lose(forgotten.saturating_sub(lost.bytes), LossCause::RingOverflow);
+    }
+
+    /// The connection is dead, and another is dialled.
+    pub(super) fn begin_gap(&mut self, now: Instant, death: &Death, delay: Duration) {
+        self.open_gap(now, death);
+        self.keep_backlog(now);
+        self.tell_overflow(now);
+        self.tell_attempt(now, delay);
+        self.dial_again(now, delay);
+        self.bound_finish(now);
+    }
+
+    fn open_gap(&mut self, now: Instant, death: &Death) {
+        let lost_before = self.books.ledger.lost_bytes();
+        let Some(recovery) = &mut self.recovery else { return };
+        let reason = ReconnectReason::Death(death.reason);
+        let fresh = Gap { since: now, reason, attempts: 0, lost_before, up_at: None, replayed: 0 };
+        let gap = recovery.gap.get_or_insert(fresh);
+        (gap.reason, gap.up_at) = (reason, None);
+    }
+
+    /// What has waited for the connection that is dead waits for the next.
+    fn keep_backlog(&mut self, now: Instant) {
+        while let Some(entry) = self.backlog.pop() {
+            match entry {
+                Outgoing::Audio(audio) => self.keep_audio(now, &audio),
+                other => self.mark(now, other),
+            }
+        }
+    }
+
+    fn dial_again(&mut self, now: Instant, delay: Duration) {
+        let id = self.connections.next_id();
+        let is_reading = self.wants_upstream_input();
+        let mut cx = Context { now, config: &self.config, books: &mut self.books, is_reading };
+        self.connections.insert(Connection::dial_in(&mut cx, id, delay));
+        self.phase = Phase::Served(id);
+    }
+
+    fn tell_attempt(&mut self, now: Instant, delay: Duration) {
+        let Some(gap) = self.recovery.as_mut().and_then(|it| it.gap.as_mut()) else { return };
+        gap.attempts += 1;
+        let (attempt, reason) = (gap.attempts, gap.reason);
+        self.record(Fact::Reconnecting(Reconnecting { attempt, delay, reason }));
+        let delay_ms = millis(delay);
+        self.deliver_event(now, Event::Reconnecting { attempt, delay_ms, reason });
+    }
+
+    /// A dial has failed in a gap. Whether another follows.
+    pub(super) fn redial(&mut self, now: Instant, id: ConnectionId, failure: &DialFailure) -> bool {
+        let Some(recovery) = &mut self.recovery else { return false };
+        let Some(gap) = &mut recovery.gap else { return false };
+        gap.reason = ReconnectReason::Dial(failure.reason);
+        let asked = failure.retry_after.unwrap_or_default();
+        if !failure.is_passing() || asked > crate::bound::DIAL_WAIT_MAX {
+            return false;
+        }
+        let Some(delay) = recovery.budget.spend(now) else { return false };
+        let delay = delay.max(asked);
+        self.tell_attempt(now, delay);
+        self.with(now, id, |connection, cx| connection.redial(cx, delay));
+        true
+    }
+
+    /// The budget was spent when the connection died.
+    pub(super) fn give_up_at_once(&mut self, now: Instant, death: &Death) {
+        self.open_gap(now, death);
+        self.give_up(now, None);
+    }
+
+    /// No other connection is tried: what waits for one is lost, and the session is over.
+    pub(super) fn give_up(&mut self, now: Instant, failure: Option<DialFailure>) {
+        let Some(gap) = self.recovery.as_mut().and_then(|it| it.gap.as_ref()) else { return };
+        let (attempts, reason) = (gap.attempts, gap.reason);
+        let lasted = now.duration_since(gap.since);
+        self.record(Fact::RecoveryFailed(RecoveryFailed { attempts, lasted, reason }));
+        let is_refused = failure.is_some();
+        self.deliver_error(now, super::ending::not_recovered(failure, attempts));
+        let cause = if is_refused { LossCause::ConnectFailed } else { LossCause::Dead };
+        self.let_all_go(now, cause);
+        self.drop_backlog(cause);
+        self.end_as(now, self.outcome_or(crate::summary::Outcome::Dead), false);
+    }
+
+    /// Gives up what no connection will get.
+    pub(super) fn drop_held(&mut self, cause: LossCause, skip: SkipCause) -> (u64, u64) {
+        let Some(recovery) = &mut self.recovery else { return (0, 0) };
+        let fresh = recovery.ring.fresh();
+        let waiting = recovery.ring.end() - recovery.handed_to();
+        let ledger = &mut self.books.ledger;
+        ledger.drop_frames(fresh.frames, fresh.bytes, cause);
+        ledger.lose(waiting - fresh.bytes, cause);
+        let marks = recovery.marks.give_up();
+        recovery.ring.clear();
+        (recovery.gap, recovery.replay) = (None, None);
+        self.timers.clear(SessionTimer::Replay);
+        self.books.drops.texts += marks.texts;
+        self.books.skip_finalizes(marks.finalizes, skip);
+        if marks.unanswered > 0 {
+            let skipped = FinalizeSkipped { count: marks.unanswered, cause: skip };
+            self.record(Fact::FinalizeSkipped(skipped));
+        }
+        (fresh.frames, fresh.bytes)
+    }
+
+    /// A connection has flushed everything: nothing of it is needed any more.
+    pub(super) fn forget_kept(&mut self) {
+        if let Some(recovery) = &mut self.recovery {
+            recovery.ring.clear();
+            recovery.marks.end_connection();
+        }
+    }
+
+    /// The end has been asked for, and waits for another connection: not for ever.
+    pub(super) fn bound_finish(&mut self, now: Instant) {
+        let is_bound = self.timers.is_running(SessionTimer::Finish);
+        if self.intent.is_some() && self.is_holding() && !is_bound {
+            self.timers.set(SessionTimer::Finish, now + self.config.finish_max);
+        }
+    }
+
+    /// The end that was asked for while a connection was missing has not come in time.
+    pub(super) fn finish_deadline(&mut self, now: Instant) {
+        if self.phase == Phase::Ending {
+            return;
+        }
+        if !self.wants_upstream_input() {
+            // It may lie unread behind what the application does not take.
+            return self.timers.set(SessionTimer::Finish, now + self.config.finish_timeout);
+        }
+        self.let_all_go(now, LossCause::FinishTimeout);
+        self.drop_backlog(LossCause::FinishTimeout);
+        self.finish_timed_out(now);
+    }
+
+    /// Nothing was sent for a while and nothing is kept: memory is given back.
+    pub(super) fn rest_kept(&mut self, now: Instant, id: ConnectionId) {
+        let interval = self.config.keepalive_interval;
+        let is_idle = |it: &Connection| now.duration_since(it.active_at) >= interval;
+        if let Some(recovery) = &mut self.recovery
+            && recovery.ring.len() == 0
+            && self.connections.get(id).is_some_and(is_idle)
+        {
+            recovery.ring.rest();
+        }
+    }
+
+    /// Where the next connection's audio begins.
+    fn kept_base(&self) -> Base {
+        let position = self.recovery.as_ref().map_or(0, |it| it.ring.start());
+        Base { position, time: self.books.ledger.duration(position) }
+    }
+}
+
+/// Notes up to where the application has a connection's final results.
+fn remember(known: &mut Vec<u64>, connection: &Connection) {
+    let positions = connection.final_positions();
+    if known.len() < positions.len() {
+        known.resize(positions.len(), 0);
+    }
+    for (known, position) in known.iter_mut().zip(positions) {
+        *known = (*known).max(position);
+    }
+}

@@ -1,0 +1,272 @@
+//! What stands between the audio that waits for a result: the Finalizes and texts of the application,
+//! each at the position behind which it came.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use super::super::backlog::ENTRY_BYTES;
+use crate::Outgoing;
+use crate::bound::{KEPT_TEXTS_BYTES_MAX, MARKS_BYTES_MAX};
+
+/// Finalizes without an answer, and texts: those that the live connection has been handed come first.
+#[derive(Debug, Default)]
+pub(in crate::machine) struct Marks {
+    marks: VecDeque<Mark>,
+    /// How many of the first the live connection has been handed.
+    sent: usize,
+    /// How many of those are Finalizes.
+    sent_finalizes: u64,
+    bytes: usize,
+}
+
+#[derive(Debug)]
+struct Mark {
+    /// In the session's audio, in bytes.
+    position: u64,
+    kind: MarkKind,
+}
+
+#[derive(Debug)]
+enum MarkKind {
+    Finalize {
+        channel: Option<u64>,
+        /// It was with the kernel once, and is counted as sent.
+        written: bool,
+    },
+    Text(Bytes),
+}
+
+impl Marks {
+    /// Whether no more find room: the application waits.
+    pub(in crate::machine) fn is_full(&self) -> bool {
+        self.bytes >= MARKS_BYTES_MAX
+    }
+
+    /// What keeping them costs, in bytes.
+    pub(in crate::machine) fn bytes(&self) -> u64 {
+        self.bytes as u64
+    }
+
+    /// Whether a Finalize waits for its answer, or any mark for a connection.
+    pub(in crate::machine) fn is_waiting(&self) -> bool {
+        self.sent_finalizes > 0 || self.has_unsent()
+    }
+
+    pub(in crate::machine) fn push_finalize(&mut self, position: u64, channel: Option<u64>) {
+        self.push(position, MarkKind::Finalize { channel, written: false });
+    }
+
+    pub(in crate::machine) fn push_text(&mut self, position: u64, text: &Bytes) {
+        self.push(position, MarkKind::Text(Bytes::copy_from_slice(text)));
+    }
+
+    fn push(&mut self, position: u64, kind: MarkKind) {
+        let mark = Mark { position, kind };
+        self.bytes += mark.bytes();
+        self.marks.push_back(mark);
+    }
+
+    /// The next that the live connection has not been handed, if it stands at or before `position`.
+    pub(in crate::machine) fn send_next(&mut self, position: u64) -> Option<Outgoing> {
+        let mark = self.marks.get(self.sent).filter(|it| it.position <= position)?;
+        let outgoing = mark.outgoing();
+        self.sent += 1;
+        match outgoing {
+            Outgoing::Finalize { .. } => self.sent_finalizes += 1,
+            _ => self.forget_texts(),
+        }
+        Some(outgoing)
+    }
+
+    /// Whether there is one that it has not been handed.
+    pub(in crate::machine) fn has_unsent(&self) -> bool {
+        self.sent < self.marks.len()
+    }
+
+    /// Where that next one stands.
+    pub(in crate::machine) fn next_position(&self) -> Option<u64> {
+        self.marks.get(self.sent).map(|it| it.position)
+    }
+
+    /// The live connection has so many Finalizes without an answer: older ones have theirs, or have
+    /// waited long enough.
+    pub(in crate::machine) fn settle_finalizes(&mut self, unanswered: u64) {
+        let mut settled = self.sent_finalizes.saturating_sub(unanswered);
+        if settled > 0 {
+            self.forget_sent(|it| {
+                let goes = settled > 0 && it.is_finalize();
+                settled -= u64::from(goes);
+                goes
+            });
+        }
+    }
+
+    /// Texts that were sent are kept for the next connection, which knows nothing of them; the oldest
+    /// only while there is room.
+    fn forget_texts(&mut self) {
+        if self.bytes <= KEPT_TEXTS_BYTES_MAX {
+            return;
+        }
+        let sent = self.marks.iter().take(self.sent);
+        let mut kept: usize = sent.filter(|it| !it.is_finalize()).map(Mark::bytes).sum();
+        self.forget_sent(|it| {
+            let goes = !it.is_finalize() && kept > KEPT_TEXTS_BYTES_MAX;
+            kept -= if goes { it.bytes() } else { 0 };
+            goes
+        });
+    }
+
+    /// Drops those of the sent ones that `goes` names.
+    fn forget_sent(&mut self, mut goes: impl FnMut(&Mark) -> bool) {
+        let (mut place, sent) = (0, self.sent);
+        self.marks.retain(|it| {
+            let is_kept = place >= sent || !goes(it);
+            place += 1;
+            if !is_kept {
+                self.sent -= 1;
+                self.sent_finalizes -= u64::from(it.is_finalize());
+                self.bytes -= it.bytes();
+            }
+            is_kept
+        });
+    }
+
+    /// The connection is dead: all are to be sent again. The last so many Finalizes that it was handed
+    /// never reached the kernel.
+    pub(in crate::machine) fn rewind(&mut self, unwritten_finalizes: u64) {
+        let mut unwritten = unwritten_finalizes;
+        for mark in self.marks.iter_mut().take(self.sent).rev() {
+            if let MarkKind::Finalize { written, .. } = &mut mark.kind {
+                *written |= unwritten == 0;
+                unwritten = unwritten.saturating_sub(1);
+            }
+        }
+        (self.sent, self.sent_finalizes) = (0, 0);
+    }
+
+    /// Gives up what the session has not sent, and every Finalize: how many Finalizes never reached
+    /// the kernel, how many did and have no answer, and how many texts.
+    pub(in crate::machine) fn give_up(&mut self) -> GivenUp {
+        let mut given_up = GivenUp::default();
+        for mark in self.marks.drain(..).skip(self.sent) {
+            match mark.kind {
+                MarkKind::Finalize { written: false, .. } => given_up.finalizes += 1,
+                MarkKind::Finalize { written: true, .. } => given_up.unanswered += 1,
+                MarkKind::Text(_) => given_up.texts += 1,
+            }
+        }
+        *self = Self::default();
+        given_up
+    }
+
+    /// A connection has ended cleanly: its Finalizes are over, its texts are kept.
+    pub(in crate::machine) fn end_connection(&mut self) {
+        self.settle_finalizes(0);
+        self.rewind(0);
+    }
+}
+
+/// Marks that no connection is handed any more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::machine) struct GivenUp {
+    /// Finalizes that were never written.
+    pub(in crate::machine) finalizes: u64,
+    /// Finalizes that were written to a connection that died.
+    pub(in crate::machine) unanswered: u64,
+    pub(in crate::machine) texts: u64,
+}
+
+impl Mark {
+    fn is_finalize(&self) -> bool {
+        matches!(self.kind, MarkKind::Finalize { .. })
+    }
+
+    fn bytes(&self) -> usize {
+        ENTRY_BYTES
+            + match &self.kind {
+                MarkKind::Finalize { .. } => 0,
+                MarkKind::Text(text) => text.len(),
+            }
+    }
+
+    fn outgoing(&self) -> Outgoing {
+        match &self.kind {
+            MarkKind::Finalize { channel, written } => {
+                Outgoing::Finalize { channel: *channel, again: *written }
+            }
+            MarkKind::Text(text) => Outgoing::Text(text.clone()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EVERYWHERE: u64 = u64::MAX;
+
+    fn finalize(channel: Option<u64>, again: bool) -> Option<Outgoing> {
+        Some(Outgoing::Finalize { channel, again })
+    }
+
+    #[test]
+    fn they_keep_their_place_and_are_sent_once_a_connection() {
+        let mut marks = Marks::default();
+        let text = Bytes::from_static(b"{}");
+        marks.push_text(0, &text);
+        marks.push_finalize(100, None);
+        assert_eq!(marks.send_next(0), Some(Outgoing::Text(text.clone())));
+        assert_eq!((marks.send_next(99), marks.next_position()), (None, Some(100)));
+        assert_eq!(marks.send_next(100), finalize(None, false));
+        marks.rewind(0);
+        marks.push_finalize(200, Some(1));
+        assert_eq!(marks.send_next(150), Some(Outgoing::Text(text)));
+        assert_eq!(marks.send_next(150), finalize(None, true));
+        assert_eq!(marks.send_next(150), None);
+        assert_eq!(marks.send_next(EVERYWHERE), finalize(Some(1), false));
+        assert_eq!(marks.send_next(EVERYWHERE), None);
+    }
+
+    #[test]
+    fn finalizes_that_have_their_answer_are_not_sent_again() {
+        let mut marks = Marks::default();
+        (0..3).for_each(|channel| marks.push_finalize(0, Some(channel)));
+        while marks.send_next(EVERYWHERE).is_some() {}
+        marks.settle_finalizes(2);
+        marks.rewind(1);
+        assert_eq!(marks.send_next(EVERYWHERE), finalize(Some(1), true));
+        assert_eq!(marks.send_next(EVERYWHERE), finalize(Some(2), false));
+        assert_eq!(marks.send_next(EVERYWHERE), None);
+        assert!(marks.is_waiting());
+        marks.settle_finalizes(0);
+        assert!(!marks.is_waiting());
+        assert_eq!(marks.bytes(), 0);
+    }
+
+    #[test]
+    fn the_oldest_of_many_texts_is_forgotten_and_none_that_waits() {
+        let mut marks = Marks::default();
+        let text = Bytes::from(vec![b'x'; 1_000]);
+        for _ in 0..200 {
+            marks.push_text(0, &text);
+            marks.send_next(EVERYWHERE);
+        }
+        assert!(marks.bytes() <= KEPT_TEXTS_BYTES_MAX as u64, "{}", marks.bytes());
+        let waiting = 1_100;
+        (0..waiting).for_each(|_| marks.push_text(0, &text));
+        assert!(marks.is_full());
+        assert_eq!(marks.give_up(), GivenUp { texts: waiting, ..GivenUp::default() });
+    }
+
+    #[test]
+    fn what_is_given_up_is_told_apart() {
+        let mut marks = Marks::default();
+        (0..3).for_each(|_| marks.push_finalize(0, None));
+        while marks.send_next(EVERYWHERE).is_some() {}
+        marks.rewind(1);
+        marks.push_finalize(0, None);
+        let told = GivenUp { finalizes: 2, unanswered: 2, texts: 0 };
+        assert_eq!(marks.give_up(), told);
+    }
+}

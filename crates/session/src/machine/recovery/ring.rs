@@ -1,0 +1,294 @@
+//! The audio that waits for a final result, so that another connection can be given it again.
+//!
+//! By position in the session's audio, in bytes.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+/// What memory is taken and given back by: an eighth of a second of 16 kHz linear16.
+const CHUNK_BYTES: usize = 4 << 10;
+
+type Chunk = Box<[u8; CHUNK_BYTES]>;
+
+/// Audio that was never written to Deepgram.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::machine) struct Fresh {
+    /// AUDIO frames.
+    pub(in crate::machine) frames: u64,
+    pub(in crate::machine) bytes: u64,
+}
+
+/// Audio that found no room.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::machine) struct Forgotten {
+    /// Bytes, in all.
+    pub(in crate::machine) bytes: u64,
+    /// How much of that was never handed to a connection.
+    pub(in crate::machine) fresh: Fresh,
+}
+
+/// Raw audio since the last final result.
+#[derive(Debug)]
+pub(in crate::machine) struct Ring {
+    chunks: VecDeque<Chunk>,
+    /// The last chunk that was emptied: a session that streams needs it again at once.
+    spare: Option<Chunk>,
+    /// Of the first chunk, what is given back already.
+    skip: usize,
+    start: u64,
+    end: u64,
+    bytes_max: u64,
+    /// The unit that is not split.
+    block_bytes: u64,
+    /// The last bytes, as far as no connection has been handed them.
+    fresh: Fresh,
+}
+
+impl Ring {
+    pub(super) fn new(bytes_max: u64, block_bytes: u64) -> Self {
+        Self {
+            chunks: VecDeque::new(),
+            spare: None,
+            skip: 0,
+            start: 0,
+            end: 0,
+            bytes_max: bytes_max.max(block_bytes),
+            block_bytes,
+            fresh: Fresh::default(),
+        }
+    }
+
+    /// Where the oldest audio in it begins.
+    pub(in crate::machine) fn start(&self) -> u64 {
+        self.start
+    }
+
+    /// Where the next audio goes.
+    pub(in crate::machine) fn end(&self) -> u64 {
+        self.end
+    }
+
+    pub(in crate::machine) fn len(&self) -> u64 {
+        self.end - self.start
+    }
+
+    pub(in crate::machine) fn fresh(&self) -> Fresh {
+        self.fresh
+    }
+
+    /// Whether more audio pushes older audio out.
+    pub(in crate::machine) fn is_full(&self) -> bool {
+        self.len() >= self.bytes_max
+    }
+
+    /// Memory that it holds, in bytes.
+    pub(in crate::machine) fn memory(&self) -> u64 {
+        let chunks = self.chunks.len() + usize::from(self.spare.is_some());
+        (chunks * CHUNK_BYTES) as u64
+    }
+
+    /// One frame of audio; `is_fresh` if no connection is handed it now. Tells what had to make room,
+    /// which is never anything from `pinned` on.
+    pub(in crate::machine) fn push(
+        &mut self,
+        audio: &[u8],
+        is_fresh: bool,
+        pinned: u64,
+    ) -> Forgotten {
+        self.append(audio);
+        if is_fresh {
+            self.fresh.frames += 1;
+            self.fresh.bytes += audio.len() as u64;
+        }
+        self.make_room(pinned)
+    }
+
+    fn append(&mut self, mut audio: &[u8]) {
+        while !audio.is_empty() {
+            let used = self.skip + self.len() as usize;
+            if used == self.chunks.len() * CHUNK_BYTES {
+                let chunk = self.spare.take().unwrap_or_else(|| Box::new([0; CHUNK_BYTES]));
+                self.chunks.push_back(chunk);
+            }
+            let at = used % CHUNK_BYTES;
+            let (now, later) = audio.split_at(audio.len().min(CHUNK_BYTES - at));
+            let chunk = self.chunks.back_mut().expect("there is room in the last chunk");
+            chunk[at..at + now.len()].copy_from_slice(now);
+            self.end += now.len() as u64;
+            audio = later;
+        }
+    }
+
+    /// Gives up the oldest audio beyond the bound, in whole blocks.
+    fn make_room(&mut self, pinned: u64) -> Forgotten {
+        let excess = self.len().saturating_sub(self.bytes_max).next_multiple_of(self.block_bytes);
+        let droppable = pinned.min(self.end).saturating_sub(self.start);
+        let bytes = excess.min(droppable - droppable % self.block_bytes);
+        if bytes == 0 {
+            return Forgotten::default();
+        }
+        let fresh_bytes = (self.fresh.bytes + bytes).saturating_sub(self.len());
+        let fresh = self.take_fresh(fresh_bytes);
+        self.release(self.start + bytes);
+        Forgotten { bytes, fresh }
+    }
+
+    /// The audio before `position` is final.
+    pub(in crate::machine) fn trim(&mut self, position: u64) {
+        if position > self.start {
+            self.release(position.min(self.end));
+        }
+    }
+
+    fn release(&mut self, position: u64) {
+        self.skip += (position - self.start) as usize;
+        self.start = position;
+        while self.skip >= CHUNK_BYTES {
+            self.skip -= CHUNK_BYTES;
+            self.spare = self.chunks.pop_front();
+        }
+        if self.start == self.end {
+            self.spare = self.chunks.pop_front().or(self.spare.take());
+            self.skip = 0;
+        }
+    }
+
+    /// The session rests: what streaming would need again at once is given back.
+    pub(in crate::machine) fn rest(&mut self) {
+        self.spare = None;
+        if self.chunks.is_empty() {
+            self.chunks = VecDeque::new();
+        }
+    }
+
+    /// Audio from a position on, copied, of at most so many bytes.
+    pub(in crate::machine) fn read(&self, position: u64, bytes_max: u64) -> Bytes {
+        let bytes = (self.end - position).min(bytes_max) as usize;
+        let mut audio = Vec::with_capacity(bytes);
+        let mut at = self.skip + (position - self.start) as usize;
+        while audio.len() < bytes {
+            let chunk = &self.chunks[at / CHUNK_BYTES][at % CHUNK_BYTES..];
+            let piece = &chunk[..chunk.len().min(bytes - audio.len())];
+            audio.extend_from_slice(piece);
+            at += piece.len();
+        }
+        audio.into()
+    }
+
+    /// A connection is handed the audio up to `position`: how much of that is fresh.
+    pub(in crate::machine) fn hand_out(&mut self, position: u64) -> Fresh {
+        let left = self.end - position;
+        self.take_fresh(self.fresh.bytes.saturating_sub(left))
+    }
+
+    /// So many of the fresh bytes, the oldest, and their share of the frames: the last byte takes the
+    /// last.
+    fn take_fresh(&mut self, bytes: u64) -> Fresh {
+        if bytes == 0 {
+            return Fresh::default();
+        }
+        let share = u128::from(self.fresh.frames) * u128::from(bytes);
+        let frames = (share / u128::from(self.fresh.bytes)) as u64;
+        self.fresh.frames -= frames;
+        self.fresh.bytes -= bytes;
+        Fresh { frames, bytes }
+    }
+
+    /// The connection is dead, and had been handed this in vain, just before what is fresh now. Tells
+    /// what of it has found no room meanwhile.
+    pub(in crate::machine) fn take_back(&mut self, frames: u64, bytes: u64) -> Fresh {
+        self.fresh.frames += frames;
+        self.fresh.bytes += bytes;
+        self.take_fresh(self.fresh.bytes.saturating_sub(self.len()))
+    }
+
+    /// Nothing of its audio is needed any more.
+    pub(in crate::machine) fn clear(&mut self) {
+        self.release(self.end);
+        self.fresh = Fresh::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ring(bytes_max: u64) -> Ring {
+        Ring::new(bytes_max, 2)
+    }
+
+    /// Audio in which each byte tells where it stands.
+    fn audio(from: u64, bytes: usize) -> Vec<u8> {
+        (from..from + bytes as u64).map(|it| (it % 251) as u8).collect()
+    }
+
+    #[test]
+    fn what_is_read_is_what_stands_there_whatever_was_given_back() {
+        let mut ring = ring(20_000);
+        let mut position = 0;
+        for step in 1..200 {
+            ring.push(&audio(position, step * 7), false, u64::MAX);
+            position += step as u64 * 7;
+            ring.trim(position.saturating_sub(3_000 + step as u64 * 11));
+            let from = ring.start() + step as u64;
+            assert_eq!(*ring.read(from, 2_500), audio(from, 2_500.min((position - from) as usize)));
+        }
+    }
+
+    #[test]
+    fn memory_follows_what_it_holds_and_is_given_back() {
+        let mut ring = ring(1 << 20);
+        assert_eq!(ring.memory(), 0);
+        for _ in 0..100 {
+            ring.push(&[0; 640], false, u64::MAX);
+        }
+        assert_eq!(ring.memory(), 64_000_u64.next_multiple_of(CHUNK_BYTES as u64));
+        ring.trim(63_000);
+        assert_eq!(ring.memory(), 2 * CHUNK_BYTES as u64, "one in use and one to spare");
+        ring.trim(64_000);
+        ring.rest();
+        assert_eq!((ring.memory(), ring.len()), (0, 0));
+    }
+
+    #[test]
+    fn beyond_the_bound_the_oldest_goes_in_whole_blocks() {
+        let mut ring = ring(1_000);
+        assert_eq!(ring.push(&audio(0, 1_000), false, u64::MAX), Forgotten::default());
+        let forgotten = ring.push(&audio(1_000, 3), false, u64::MAX);
+        assert_eq!(forgotten, Forgotten { bytes: 4, fresh: Fresh::default() });
+        assert_eq!((ring.start(), ring.end()), (4, 1_003));
+        assert_eq!(*ring.read(4, 10), audio(4, 10));
+    }
+
+    #[test]
+    fn of_what_goes_the_fresh_part_is_told() {
+        let mut ring = ring(1_000);
+        ring.push(&audio(0, 600), false, u64::MAX);
+        ring.push(&audio(600, 400), true, u64::MAX);
+        let forgotten = ring.push(&audio(1_000, 800), true, u64::MAX);
+        let fresh = Fresh { frames: 0, bytes: 200 };
+        assert_eq!(forgotten, Forgotten { bytes: 800, fresh });
+        assert_eq!(ring.fresh(), Fresh { frames: 2, bytes: 1_000 });
+    }
+
+    #[test]
+    fn the_last_fresh_byte_takes_the_last_frame() {
+        let mut ring = ring(10_000);
+        for position in 0..3 {
+            ring.push(&audio(position * 100, 100), true, u64::MAX);
+        }
+        let frames: Vec<u64> = (1..=6).map(|it| ring.hand_out(it * 50).frames).collect();
+        assert_eq!(frames.iter().sum::<u64>(), 3);
+        assert_eq!(ring.fresh(), Fresh::default());
+    }
+
+    #[test]
+    fn what_a_connection_got_in_vain_is_fresh_again() {
+        let mut ring = ring(10_000);
+        ring.push(&audio(0, 900), false, u64::MAX);
+        ring.push(&audio(900, 100), true, u64::MAX);
+        assert_eq!(ring.take_back(2, 300), Fresh::default());
+        assert_eq!(ring.fresh(), Fresh { frames: 3, bytes: 400 });
+    }
+}
