@@ -196,7 +196,8 @@ impl Session {
     /// Keeps a frame until it is final: a connection is handed it now, unless the session is holding.
     pub(super) fn keep_audio(&mut self, now: Instant, audio: &Bytes) {
         let Some(recovery) = &mut self.recovery else { return };
-        let is_lost = recovery.is_holding();
+        // What a live connection has been handed may still become final.
+        let is_lost = recovery.is_holding() && recovery.replay.is_none();
         let forgotten = recovery.push(audio);
         if is_lost {
             let Forgotten { bytes, fresh } = forgotten;

@@ -5,10 +5,12 @@ mod deaths;
 mod dialing;
 mod drain;
 mod endings;
+mod exactly_once;
 mod keepalives;
 mod liveness;
 mod measures;
 mod properties;
+mod recovery;
 mod regressions;
 
 use std::time::{Duration, Instant};

@@ -1,0 +1,1 @@
+//! Recovery, story by story.
