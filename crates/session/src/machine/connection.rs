@@ -196,7 +196,7 @@ impl Connection {
         self.audio_sent
     }
 
-    /// Whether it has said anything.
+    /// Whether it has shown that Deepgram hears.
     pub(super) fn has_answered(&self) -> bool {
         self.answered
     }

@@ -62,8 +62,8 @@ impl Session {
     ) {
         let plan = self.plan(now, id, reason);
         let end = match plan {
-            Plan::Latch | Plan::GiveUp => StreamEnd::Lost(LossCause::Dead),
-            Plan::Reconnect(_) | Plan::Park => StreamEnd::Kept,
+            Plan::Latch => StreamEnd::Lost(LossCause::Dead),
+            Plan::Reconnect(_) | Plan::Park | Plan::GiveUp => StreamEnd::Kept,
         };
         if matches!(end, StreamEnd::Kept) {
             self.take_back(now, id);

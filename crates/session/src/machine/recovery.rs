@@ -2,6 +2,7 @@
 //! connection gets what the dead one had not made final.
 
 mod budget;
+mod gap;
 mod marks;
 mod pace;
 mod replay;
@@ -11,23 +12,20 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::connection::{Base, Connection};
+use super::Session;
+use super::connection::Connection;
 use super::timer::SessionTimer;
-use super::{Closing, ConnectionState, Context, Intent, Phase, Session};
 use crate::audio::AudioFormat;
 use crate::bound::RING_BYTES_MAX;
-use crate::death::{Death, Reason};
-use crate::dial::DialFailure;
 use crate::fact::{
-    Fact, FinalizeSkipped, NotRecoverable, Reconnecting, RecoveryFailed, RecoveryUnavailable,
-    ResultsElsewhere, SkipCause,
+    Fact, FinalizeSkipped, NotRecoverable, RecoveryUnavailable, ResultsElsewhere, SkipCause,
 };
-use crate::{
-    ConnectionId, Event, LossCause, Outgoing, ReconnectReason, RecoveryConfig, SessionConfig,
-    millis,
-};
+use crate::{ConnectionId, Event, LossCause, Outgoing, RecoveryConfig, SessionConfig};
+
+pub(super) use gap::Plan;
 
 use budget::Budget;
+use gap::Gap;
 use marks::Marks;
 use replay::Replay;
 use ring::{Forgotten, Ring};
@@ -55,34 +53,6 @@ pub(super) struct Recovery {
     is_ahead: bool,
     /// When it was last told that audio is given up.
     told_at: Option<Instant>,
-}
-
-/// A time without a connection that answers.
-#[derive(Debug)]
-struct Gap {
-    since: Instant,
-    /// Why the next connection is tried.
-    reason: ReconnectReason,
-    /// Dials since.
-    attempts: u32,
-    /// Bytes that were lost before.
-    lost_before: u64,
-    /// When another connection came up, which has not answered yet.
-    up_at: Option<Instant>,
-    /// Bytes that it gets again.
-    replayed: u64,
-}
-
-/// What becomes of a session whose connection has died.
-pub(super) enum Plan {
-    /// The death is final.
-    Latch,
-    /// Another connection is dialled, after so long.
-    Reconnect(Duration),
-    /// Nothing waits for a connection: the next audio opens one.
-    Park,
-    /// The budget is spent.
-    GiveUp,
 }
 
 impl Recovery {
@@ -273,127 +243,6 @@ impl Session {
         }
     }
 
-    /// What a connection's death comes to.
-    pub(super) fn plan(&mut self, now: Instant, id: ConnectionId, reason: Reason) -> Plan {
-        let connection = self.connections.get(id).expect("a connection that dies is held");
-        let Some(recovery) = &mut self.recovery else { return Plan::Latch };
-        let is_needed = recovery.is_needed() || self.backlog.has_audio();
-        let is_closing = matches!(connection.state(), ConnectionState::Closing(Closing::End, _));
-        let is_unwanted = self.app.gone || matches!(self.intent, Some(Intent::Abort(_)));
-        if is_unwanted || !reason.is_recoverable() || (is_closing && !is_needed) {
-            return Plan::Latch;
-        }
-        let to_park = matches!(connection.state(), ConnectionState::Closing(Closing::Park, _));
-        let is_idle_again = id != ConnectionId::FIRST && !connection.has_got_audio();
-        if !is_needed && self.intent.is_none() && (to_park || is_idle_again) {
-            return Plan::Park;
-        }
-        recovery.budget.died(now.duration_since(connection.up_since), connection.has_answered());
-        recovery.budget.spend(now).map_or(Plan::GiveUp, Plan::Reconnect)
-    }
-
-    /// The connection is about to be declared dead: takes from it what another is to get.
-    pub(super) fn take_back(&mut self, now: Instant, id: ConnectionId) {
-        self.with(now, id, Connection::take_answered_as_written);
-        let connection = self.connections.get(id).expect("a connection that dies is held");
-        let Some(recovery) = &mut self.recovery else { return };
-        let position = connection.final_position();
-        recovery.replay = None;
-        self.timers.clear(SessionTimer::Replay);
-        remember(&mut recovery.known, connection);
-        recovery.marks.settle_finalizes(connection.unanswered_finalizes());
-        recovery.marks.rewind(connection.unwritten_finalizes());
-        recovery.ring.trim(position);
-        let unwritten = connection.unwritten();
-        let lost = recovery.ring.take_back(unwritten.audio_frames, unwritten.audio_bytes);
-        let forgotten = recovery.ring.start().saturating_sub(position);
-        let ledger = &mut self.books.ledger;
-        ledger.drop_frames(lost.frames, lost.bytes, LossCause::RingOverflow);
-        ledger.lose(forgotten.saturating_sub(lost.bytes), LossCause::RingOverflow);
-    }
-
-    /// The connection is dead, and another is dialled.
-    pub(super) fn begin_gap(&mut self, now: Instant, death: &Death, delay: Duration) {
-        self.open_gap(now, death);
-        self.keep_backlog(now);
-        self.tell_overflow(now);
-        self.tell_attempt(now, delay);
-        self.dial_again(now, delay);
-        self.bound_finish(now);
-    }
-
-    fn open_gap(&mut self, now: Instant, death: &Death) {
-        let lost_before = self.books.ledger.lost_bytes();
-        let Some(recovery) = &mut self.recovery else { return };
-        let reason = ReconnectReason::Death(death.reason);
-        let fresh = Gap { since: now, reason, attempts: 0, lost_before, up_at: None, replayed: 0 };
-        let gap = recovery.gap.get_or_insert(fresh);
-        (gap.reason, gap.up_at) = (reason, None);
-    }
-
-    /// What has waited for the connection that is dead waits for the next.
-    fn keep_backlog(&mut self, now: Instant) {
-        while let Some(entry) = self.backlog.pop() {
-            match entry {
-                Outgoing::Audio(audio) => self.keep_audio(now, &audio),
-                other => self.mark(now, other),
-            }
-        }
-    }
-
-    fn dial_again(&mut self, now: Instant, delay: Duration) {
-        let id = self.connections.next_id();
-        let is_reading = self.wants_upstream_input();
-        let mut cx = Context { now, config: &self.config, books: &mut self.books, is_reading };
-        self.connections.insert(Connection::dial_in(&mut cx, id, delay));
-        self.phase = Phase::Served(id);
-    }
-
-    fn tell_attempt(&mut self, now: Instant, delay: Duration) {
-        let Some(gap) = self.recovery.as_mut().and_then(|it| it.gap.as_mut()) else { return };
-        gap.attempts += 1;
-        let (attempt, reason) = (gap.attempts, gap.reason);
-        self.record(Fact::Reconnecting(Reconnecting { attempt, delay, reason }));
-        let delay_ms = millis(delay);
-        self.deliver_event(now, Event::Reconnecting { attempt, delay_ms, reason });
-    }
-
-    /// A dial has failed in a gap. Whether another follows.
-    pub(super) fn redial(&mut self, now: Instant, id: ConnectionId, failure: &DialFailure) -> bool {
-        let Some(recovery) = &mut self.recovery else { return false };
-        let Some(gap) = &mut recovery.gap else { return false };
-        gap.reason = ReconnectReason::Dial(failure.reason);
-        let asked = failure.retry_after.unwrap_or_default();
-        if !failure.is_passing() || asked > crate::bound::DIAL_WAIT_MAX {
-            return false;
-        }
-        let Some(delay) = recovery.budget.spend(now) else { return false };
-        let delay = delay.max(asked);
-        self.tell_attempt(now, delay);
-        self.with(now, id, |connection, cx| connection.redial(cx, delay));
-        true
-    }
-
-    /// The budget was spent when the connection died.
-    pub(super) fn give_up_at_once(&mut self, now: Instant, death: &Death) {
-        self.open_gap(now, death);
-        self.give_up(now, None);
-    }
-
-    /// No other connection is tried: what waits for one is lost, and the session is over.
-    pub(super) fn give_up(&mut self, now: Instant, failure: Option<DialFailure>) {
-        let Some(gap) = self.recovery.as_mut().and_then(|it| it.gap.as_ref()) else { return };
-        let (attempts, reason) = (gap.attempts, gap.reason);
-        let lasted = now.duration_since(gap.since);
-        self.record(Fact::RecoveryFailed(RecoveryFailed { attempts, lasted, reason }));
-        let is_refused = failure.is_some();
-        self.deliver_error(now, super::ending::not_recovered(failure, attempts));
-        let cause = if is_refused { LossCause::ConnectFailed } else { LossCause::Dead };
-        self.let_all_go(now, cause);
-        self.drop_backlog(cause);
-        self.end_as(now, self.outcome_or(crate::summary::Outcome::Dead), false);
-    }
-
     /// Gives up what no connection will get.
     pub(super) fn drop_held(&mut self, cause: LossCause, skip: SkipCause) -> (u64, u64) {
         let Some(recovery) = &mut self.recovery else { return (0, 0) };
@@ -415,34 +264,13 @@ impl Session {
         (fresh.frames, fresh.bytes)
     }
 
-    /// A connection has flushed everything: nothing of it is needed any more.
+    /// Nothing of a connection is needed any more: it has flushed everything, or there was nothing.
     pub(super) fn forget_kept(&mut self) {
         if let Some(recovery) = &mut self.recovery {
+            recovery.gap = None;
             recovery.ring.clear();
             recovery.marks.end_connection();
         }
-    }
-
-    /// The end has been asked for, and waits for another connection: not for ever.
-    pub(super) fn bound_finish(&mut self, now: Instant) {
-        let is_bound = self.timers.is_running(SessionTimer::Finish);
-        if self.intent.is_some() && self.is_holding() && !is_bound {
-            self.timers.set(SessionTimer::Finish, now + self.config.finish_max);
-        }
-    }
-
-    /// The end that was asked for while a connection was missing has not come in time.
-    pub(super) fn finish_deadline(&mut self, now: Instant) {
-        if self.phase == Phase::Ending {
-            return;
-        }
-        if !self.wants_upstream_input() {
-            // It may lie unread behind what the application does not take.
-            return self.timers.set(SessionTimer::Finish, now + self.config.finish_timeout);
-        }
-        self.let_all_go(now, LossCause::FinishTimeout);
-        self.drop_backlog(LossCause::FinishTimeout);
-        self.finish_timed_out(now);
     }
 
     /// Nothing was sent for a while and nothing is kept: memory is given back.
@@ -455,22 +283,5 @@ impl Session {
         {
             recovery.ring.rest();
         }
-    }
-
-    /// Where the next connection's audio begins.
-    fn kept_base(&self) -> Base {
-        let position = self.recovery.as_ref().map_or(0, |it| it.ring.start());
-        Base { position, time: self.books.ledger.duration(position) }
-    }
-}
-
-/// Notes up to where the application has a connection's final results.
-fn remember(known: &mut Vec<u64>, connection: &Connection) {
-    let positions = connection.final_positions();
-    if known.len() < positions.len() {
-        known.resize(positions.len(), 0);
-    }
-    for (known, position) in known.iter_mut().zip(positions) {
-        *known = (*known).max(position);
     }
 }

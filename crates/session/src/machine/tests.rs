@@ -267,7 +267,7 @@ impl World {
             return;
         }
         let before = self.deepgram.audio_bytes / (10 * FRAME_BYTES);
-        self.deepgram.audio_bytes += (written.audio_bytes + written.silence_bytes) as usize;
+        self.deepgram.audio_bytes += (written.all_audio_bytes() + written.silence_bytes) as usize;
         if self.deepgram.audio_bytes / (10 * FRAME_BYTES) > before {
             self.result(false, false);
         }

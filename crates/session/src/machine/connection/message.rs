@@ -20,7 +20,7 @@ impl Connection {
     ) -> Event {
         self.received(cx);
         self.end_stall(cx, StallOutcome::Recovered);
-        self.answered = true;
+        self.answered |= kind.is_answer();
         self.timers.clear(Timer::Prime);
         cx.books.counts[Count::Messages] += 1;
         self.observe(cx, kind);

@@ -101,11 +101,8 @@ impl Stage {
         let plan = Plan::of(seed);
         let start = clock::now();
         let format = AudioFormat::new("linear32", 1_000, 1).unwrap();
-        let recovery = RecoveryConfig {
-            ring: plan.ring,
-            max_reconnects: 20,
-            reconnects_per_minute: 60,
-        };
+        let recovery =
+            RecoveryConfig { ring: plan.ring, max_reconnects: 20, reconnects_per_minute: 60 };
         let config = SessionConfig {
             recovery: Some(recovery),
             ping_interval: Duration::from_millis(500),
