@@ -128,7 +128,7 @@ impl<O: std::io::Write> Session<O> {
     }
 
     fn take_event(&mut self, event: &Event) -> anyhow::Result<()> {
-        if event.name() == "dead" {
+        if event.is_final_death() {
             // A latched session accepts audio but drops it: stop playing.
             self.stop.cancel();
         }

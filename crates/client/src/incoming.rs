@@ -75,6 +75,12 @@ impl Event {
         self.text("event").unwrap_or_default()
     }
 
+    /// Whether it tells of a death that the session does not outlive.
+    pub fn is_final_death(&self) -> bool {
+        let recovering = self.members.get("recovering").and_then(Value::as_bool);
+        self.name() == "dead" && recovering != Some(true)
+    }
+
     /// Milliseconds since the last byte of OPEN was read.
     pub fn at_ms(&self) -> u64 {
         self.number("at_ms").unwrap_or_default()

@@ -37,7 +37,11 @@ pub enum AppFrame {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// A connection to Deepgram died.
-    Dead(Death),
+    Dead {
+        death: Death,
+        /// Whether the session goes on: with another connection, now or with the next audio.
+        recovering: bool,
+    },
     /// Another connection is tried.
     Reconnecting {
         /// Which dial since the death, from 1.
@@ -91,7 +95,9 @@ pub enum Event {
 impl Members for Event {
     fn visit<'a>(&'a self, visitor: &mut Visitor<'_, 'a>) {
         match self {
-            Self::Dead(death) => visitor.member("event", "dead").flatten(death),
+            Self::Dead { death, recovering } => {
+                visitor.member("event", "dead").flatten(death).member("recovering", *recovering)
+            }
             Self::Reconnecting { attempt, delay_ms, reason } => visitor
                 .member("event", "reconnecting")
                 .member("attempt", *attempt)

@@ -126,7 +126,7 @@ async fn listen(receiver: &mut Receiver, heard: &watch::Sender<Heard>) -> Result
                 heard.send_modify(|heard| heard.finalized += u32::from(message.from_finalize));
             }
             Some(Incoming::Event(event)) => match event.name() {
-                "dead" => heard.send_modify(|heard| heard.is_dead = true),
+                "dead" if event.is_final_death() => heard.send_modify(|heard| heard.is_dead = true),
                 "draining" => over(),
                 _ => {}
             },

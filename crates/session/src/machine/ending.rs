@@ -71,8 +71,9 @@ impl Session {
         let died = self.with(now, id, |it, cx| it.die(cx, reason, trigger, detail, end));
         let Some(death) = died else { return };
         self.forget(id);
-        self.deliver_event(now, Event::Dead(death.clone()));
         self.first_death.get_or_insert_with(|| death.clone());
+        let recovering = matches!(plan, Plan::Reconnect(_) | Plan::Park);
+        self.deliver_event(now, Event::Dead { death: death.clone(), recovering });
         self.after_death(now, &death, plan);
     }
 

@@ -395,7 +395,7 @@ impl World {
 
     fn deaths(&self) -> Vec<&Death> {
         let deaths = self.delivered.iter().filter_map(|(_, it)| match it {
-            AppFrame::Event { event: Event::Dead(death), .. } => Some(death),
+            AppFrame::Event { event: Event::Dead { death, .. }, .. } => Some(death),
             _ => None,
         });
         deaths.collect()

@@ -57,7 +57,8 @@ fn deaths(reason: Reason) -> impl Iterator<Item = Event> {
         connection: 1,
         final_ms: Some(1200),
     };
-    reason.triggers().iter().map(move |trigger| Event::Dead(death(trigger)))
+    let dead = move |trigger: &Trigger| Event::Dead { death: death(trigger), recovering: false };
+    reason.triggers().iter().map(dead)
 }
 
 fn refusals() -> Vec<AppFrame> {

@@ -35,7 +35,7 @@ fn reset(world: &mut World) {
 /// Names of the events that the application was told, without `dead`'s details.
 fn told(world: &World) -> Vec<&'static str> {
     let name = |event: &&Event| match event {
-        Event::Dead(_) => "dead",
+        Event::Dead { .. } => "dead",
         Event::Reconnecting { .. } => "reconnecting",
         Event::Recovered { .. } => "recovered",
         Event::AudioDropped { .. } => "audio_dropped",
