@@ -129,13 +129,14 @@ impl Turns {
 
     fn tell(&self, report: Report, now: Instant) {
         match report {
-            Report::Held { failure, blocker, hold, probes } => {
-                DialsHeld { failure: &failure, blocker, hold, probes }.emit(&self.telemetry);
+            Report::Held { failure, blocker, hold, probes, is_news } => {
+                DialsHeld { failure: &failure, blocker, hold, probes, is_news }
+                    .emit(&self.telemetry);
                 self.dials.hold(blocker, failure.detail, now);
             }
-            Report::Released { blocker, held } => {
+            Report::Released { release, blocker, held } => {
                 self.dials.release();
-                DialsReleased { blocker, held }.emit(&self.telemetry);
+                DialsReleased { release, blocker, held }.emit(&self.telemetry);
             }
         }
     }

@@ -46,6 +46,16 @@ crate::vocabulary! {
     }
 }
 
+crate::vocabulary! {
+    /// How dials come not to be held back any more.
+    pub enum Release: "release" {
+        /// One has succeeded, or the credential is another.
+        Lifted = "lifted",
+        /// The hold is over and nobody has dialled since, so nothing is known: the next dial probes.
+        Lapsed = "lapsed",
+    }
+}
+
 impl DialReason {
     /// The reason for an HTTP status other than 101.
     pub fn of_status(status: u16) -> Self {

@@ -26,7 +26,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::bounded;
-use crate::dial::{Blocker, DialFailure, DialReason};
+use crate::dial::{Blocker, DialFailure, DialReason, Release};
 use breaker::Breaker;
 
 /// Dials under way at a time, until some have succeeded.
@@ -73,11 +73,11 @@ pub enum Decision {
 /// What operators are told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Report {
-    /// Dials are held back for this long, because of this.
-    Held { failure: DialFailure, blocker: Blocker, hold: Duration, probes: u32 },
-    /// They are no longer, after this long: one has succeeded, the credential is another, or the time
-    /// is over and nobody waits.
-    Released { blocker: Blocker, held: Duration },
+    /// Dials are held back for this long, because of this. News unless they already were for the
+    /// same reason, with no success in between.
+    Held { failure: DialFailure, blocker: Blocker, hold: Duration, probes: u32, is_news: bool },
+    /// They are no longer, after this long.
+    Released { release: Release, blocker: Blocker, held: Duration },
 }
 
 /// The dials of all sessions that share a credential.

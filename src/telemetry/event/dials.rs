@@ -7,7 +7,7 @@ use tracing::Level;
 use super::Emit;
 use super::line::LogLine;
 use crate::telemetry::Telemetry;
-use session::dial::{Blocker, DialFailure};
+use session::dial::{Blocker, DialFailure, Release};
 use session::members::{Members, Visitor};
 
 /// Nothing is dialled for a while: too many dials in a row have failed, or the credential was
@@ -21,6 +21,8 @@ pub struct DialsHeld<'a> {
     pub hold: Duration,
     /// How many probes have failed.
     pub probes: u32,
+    /// Whether operators do not know it yet.
+    pub is_news: bool,
 }
 
 impl Members for DialsHeld<'_> {
@@ -39,7 +41,7 @@ impl Emit for DialsHeld<'_> {
         show(telemetry, Some(self.blocker));
         let level = match self.blocker {
             // Each probe that fails is the same story.
-            _ if self.probes > 0 => Level::DEBUG,
+            _ if !self.is_news => Level::DEBUG,
             Blocker::CredentialRefused | Blocker::OwnResources => Level::ERROR,
             Blocker::UpstreamBusy | Blocker::UpstreamBroken => Level::WARN,
         };
@@ -51,6 +53,7 @@ impl Emit for DialsHeld<'_> {
 /// Dials are no longer held back.
 #[derive(Clone, Copy, Debug)]
 pub struct DialsReleased {
+    pub release: Release,
     pub blocker: Blocker,
     /// For how long they were.
     pub held: Duration,
@@ -58,6 +61,7 @@ pub struct DialsReleased {
 
 impl Members for DialsReleased {
     fn visit<'a>(&'a self, visitor: &mut Visitor<'_, 'a>) {
+        visitor.word(self.release);
         visitor.word(self.blocker);
         visitor.member("held_ms", self.held);
     }
@@ -66,7 +70,12 @@ impl Members for DialsReleased {
 impl Emit for DialsReleased {
     fn emit(&self, telemetry: &Telemetry) {
         show(telemetry, None);
-        LogLine::info("dials to Deepgram are no longer held back").write("dials_released", self);
+        let line = match self.release {
+            Release::Lifted => LogLine::info("dials to Deepgram are no longer held back"),
+            // Whatever held them may last; only a dial shows it.
+            Release::Lapsed => LogLine::debug("nobody has dialled Deepgram; the next dial probes"),
+        };
+        line.write("dials_released", self);
     }
 }
 

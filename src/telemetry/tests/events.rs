@@ -1,10 +1,11 @@
 //! What happens outside of sessions moves its series and no other.
 
 use super::*;
-use crate::config::LogLevel;
+use crate::config::{LogLevel, Logs};
 use crate::telemetry::event::*;
 use crate::telemetry::label::{KeyReload, Label, UnopenedCause};
-use session::dial::{Blocker, DialFailure, DialReason};
+use crate::telemetry::log::tests::logged;
+use session::dial::{Blocker, DialFailure, DialReason, Release};
 use session::drain::{LastFrame, Receipt, Tally};
 use session::fact::{DialFailed, Fact};
 use session::{ErrorCode, Refusal};
@@ -167,7 +168,7 @@ fn a_panic_is_counted() {
 fn what_holds_dials_back_is_one_thing_at_a_time() {
     let telemetry = Telemetry::default();
     let failure = DialFailure::before_answer(DialReason::Http429, "full");
-    let held = |blocker| DialsHeld { failure: &failure, blocker, hold: MS(1000), probes: 0 };
+    let held = |blocker| held(&failure, blocker, true);
     let moved = [("upstream_dials_held{blocker=upstream_busy}", 1.0)];
     assert_moved(&telemetry, &moved, || held(Blocker::UpstreamBusy).emit(&telemetry));
     let moved = [
@@ -175,11 +176,45 @@ fn what_holds_dials_back_is_one_thing_at_a_time() {
         ("upstream_dials_held{blocker=credential_refused}", 1.0),
     ];
     assert_moved(&telemetry, &moved, || held(Blocker::CredentialRefused).emit(&telemetry));
-    let released = DialsReleased { blocker: Blocker::CredentialRefused, held: MS(2000) };
+    let released = released(Release::Lapsed);
     let moved = [("upstream_dials_held{blocker=credential_refused}", -1.0)];
     assert_moved(&telemetry, &moved, || released.emit(&telemetry));
     let moved = [("upstream_dials_waiting", 7.0)];
     assert_moved(&telemetry, &moved, || telemetry.dials_waiting(7));
+}
+
+fn held(failure: &DialFailure, blocker: Blocker, is_news: bool) -> DialsHeld<'_> {
+    DialsHeld { failure, blocker, hold: MS(1000), probes: 0, is_news }
+}
+
+fn released(release: Release) -> DialsReleased {
+    DialsReleased { release, blocker: Blocker::CredentialRefused, held: MS(2000) }
+}
+
+/// The level of an event's log line.
+fn level_of(event: impl Emit) -> String {
+    let config = Logs { level: LogLevel::Debug, ..Logs::default() };
+    let line = logged(config, |telemetry, _| event.emit(telemetry)).lines().remove(0);
+    line["level"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn what_holds_dials_back_is_logged_when_it_is_news_and_not_with_each_probe() {
+    let failure = DialFailure::before_answer(DialReason::Http429, "full");
+    for blocker in Blocker::ALL {
+        let expected = match blocker {
+            Blocker::CredentialRefused | Blocker::OwnResources => "error",
+            Blocker::UpstreamBusy | Blocker::UpstreamBroken => "warn",
+        };
+        assert_eq!(level_of(held(&failure, blocker, true)), expected);
+        assert_eq!(level_of(held(&failure, blocker, false)), "debug");
+    }
+}
+
+#[test]
+fn that_nobody_dials_is_no_good_news() {
+    assert_eq!(level_of(released(Release::Lifted)), "info");
+    assert_eq!(level_of(released(Release::Lapsed)), "debug");
 }
 
 #[test]

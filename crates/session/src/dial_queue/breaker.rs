@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::{FAILURES_MAX, Report, withheld};
 use crate::backoff::Random;
 use crate::bound::DIAL_WAIT_MAX;
-use crate::dial::{Blocker, DialFailure};
+use crate::dial::{Blocker, DialFailure, Release};
 
 /// A refused credential seldom recovers within seconds: where its holds start, as failed probes.
 const CREDENTIAL_PROBES: u32 = 3;
@@ -31,8 +31,8 @@ struct Hold {
     is_probing: bool,
     /// Probes that have failed.
     probes: u32,
-    /// Its time is over and nobody has wanted to dial since: operators have been told that it has
-    /// ended, but the next dial is a probe all the same.
+    /// Its time is over and nobody has wanted to dial since: operators have been told that nothing
+    /// holds the next dial back, but that is a probe all the same.
     has_lapsed: bool,
 }
 
@@ -78,7 +78,7 @@ impl Breaker {
         let is_over = |hold: &&mut Hold| !hold.is_probing && !hold.has_lapsed && hold.until <= now;
         let hold = self.hold.as_mut().filter(is_over)?;
         hold.has_lapsed = true;
-        Some(Report::Released { blocker: hold.blocker, held: now.duration_since(hold.since) })
+        Some(hold.released(now, Release::Lapsed))
     }
 
     /// What a session gets at once that would wait until `deadline` in vain: the credential is
@@ -108,8 +108,9 @@ impl Breaker {
     /// A dial succeeded, or the credential is another.
     pub(super) fn close(&mut self, now: Instant) -> Option<Report> {
         self.failures = 0;
-        let Hold { blocker, since, .. } = self.hold.take().filter(|hold| !hold.has_lapsed)?;
-        Some(Report::Released { blocker, held: now.duration_since(since) })
+        // One that has lapsed too: whoever was told of it has not been told that it is over.
+        let hold = self.hold.take()?;
+        Some(hold.released(now, Release::Lifted))
     }
 
     /// A dial failed in a way that others would too.
@@ -124,13 +125,11 @@ impl Breaker {
         let is_refused = blocker == Blocker::CredentialRefused;
         match &self.hold {
             None if self.failures < FAILURES_MAX && !is_refused => None,
-            None => Some(self.open(now, now, 0, blocker, failure)),
-            Some(hold) if is_probe => {
-                Some(self.open(now, hold.since, hold.probes + 1, blocker, failure))
-            }
+            None => Some(self.open(now, 0, blocker, failure)),
+            Some(hold) if is_probe => Some(self.open(now, hold.probes + 1, blocker, failure)),
             // It began before the breaker opened. A refused credential is worth more than a symptom.
             Some(hold) if is_refused && hold.blocker != blocker => {
-                Some(self.open(now, hold.since, hold.probes, blocker, failure))
+                Some(self.open(now, hold.probes, blocker, failure))
             }
             Some(_) => {
                 self.extend(now, failure);
@@ -139,28 +138,28 @@ impl Breaker {
         }
     }
 
+    /// Opens it, or keeps it open for longer.
     fn open(
         &mut self,
         now: Instant,
-        since: Instant,
         probes: u32,
         blocker: Blocker,
         failure: &DialFailure,
     ) -> Report {
         let first = if blocker == Blocker::CredentialRefused { CREDENTIAL_PROBES } else { 0 };
         let hold = self.random.backoff(first.saturating_add(probes)).max(asked(failure));
-        let until = now + hold;
         let failure = failure.clone();
+        let is_news = self.hold.as_ref().is_none_or(|known| known.blocker != blocker);
         self.hold = Some(Hold {
             blocker,
             failure: failure.clone(),
-            since,
-            until,
+            since: self.hold.as_ref().map_or(now, |known| known.since),
+            until: now + hold,
             is_probing: false,
             probes,
             has_lapsed: false,
         });
-        Report::Held { failure, blocker, hold, probes }
+        Report::Held { failure, blocker, hold, probes, is_news }
     }
 
     /// Another dial was told to wait longer.
@@ -168,6 +167,12 @@ impl Breaker {
         if let Some(hold) = &mut self.hold {
             hold.until = hold.until.max(now + asked(failure));
         }
+    }
+}
+
+impl Hold {
+    fn released(&self, now: Instant, release: Release) -> Report {
+        Report::Released { release, blocker: self.blocker, held: now.duration_since(self.since) }
     }
 }
 

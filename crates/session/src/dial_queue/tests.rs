@@ -110,6 +110,18 @@ impl World {
         }
     }
 
+    /// What operators were told.
+    fn told(&self) -> Vec<String> {
+        let text = |report: &Report| match report {
+            Report::Held { failure, is_news, .. } => {
+                let status = failure.status.unwrap();
+                if *is_news { format!("news of {status}") } else { format!("{status} again") }
+            }
+            Report::Released { release, .. } => release.as_str().to_owned(),
+        };
+        self.reports.iter().map(text).collect()
+    }
+
     fn dials_max(&self, probes: usize) -> usize {
         WINDOW_MIN + FAILURES_MAX as usize - 1 + probes
     }
@@ -165,7 +177,7 @@ fn a_new_key_is_dialled_with_at_once() {
     world.enter();
     world.advance(secs(1));
     assert_eq!(world.connected.len(), 1);
-    assert!(matches!(world.reports.last(), Some(Report::Released { .. })));
+    assert_eq!(world.told(), ["news of 401", "lifted"]);
 }
 
 #[test]
@@ -258,11 +270,43 @@ fn a_hold_that_nobody_waits_for_ends_by_itself_and_the_next_dial_is_a_probe() {
     let mut world = World::new(Some(failure(DialReason::Http401, Some(401))));
     world.enter();
     world.advance(secs(60));
-    assert_eq!(world.reports.len(), 2, "held, and released: {:?}", world.reports);
+    assert_eq!(world.told(), ["news of 401", "lapsed"]);
     world.enter_all(10);
     world.advance(secs(1));
     assert_eq!(world.dials.len(), 2, "one for ten");
     assert!(matches!(world.reports[2..], [Report::Held { probes: 1, .. }]));
+}
+
+#[test]
+fn that_nobody_dials_is_not_told_as_the_end_of_a_refusal() {
+    let mut world = World::new(Some(failure(DialReason::Http401, Some(401))));
+    for _ in 0..2 {
+        world.enter();
+        world.advance(secs(60));
+    }
+    world.refusing = None;
+    world.enter();
+    world.advance(secs(1));
+    assert_eq!(world.told(), ["news of 401", "lapsed", "401 again", "lapsed", "lifted"]);
+    let Some(Report::Released { held, .. }) = world.reports.last() else { panic!() };
+    assert!(*held > secs(119), "since the first refusal: {held:?}");
+}
+
+#[test]
+fn another_cause_is_news_and_so_is_the_same_one_after_a_success() {
+    let mut world = World::new(Some(busy()));
+    world.enter_all(20);
+    world.advance(Duration::from_millis(2_500));
+    world.refusing = Some(failure(DialReason::Http401, Some(401)));
+    world.advance(secs(60));
+    assert_eq!(world.told(), ["news of 429", "429 again", "news of 401", "lapsed"]);
+    world.refusing = None;
+    world.enter();
+    world.advance(secs(1));
+    world.refusing = Some(failure(DialReason::Http401, Some(401)));
+    world.enter();
+    world.advance(secs(1));
+    assert_eq!(world.told()[4..], ["lifted", "news of 401"]);
 }
 
 #[test]
