@@ -1,5 +1,7 @@
 """The Deepgram page: is Deepgram healthy, as seen from here, or is it the network or the account."""
 
+from collections.abc import Callable
+
 from grafana_foundation_sdk.models import units
 
 from . import limits
@@ -22,6 +24,7 @@ from .variables import fleet_variables, logs
 
 NAME = "deepgram"
 ATTEMPTS = "upstream_connect_attempts_total"
+WITHHELD = "upstream_dials_withheld_total"
 ACCOUNT = "~http_401|http_402|http_403"
 
 
@@ -52,9 +55,10 @@ def _now() -> list:
         ),
         stat(
             "Failed attempts to connect",
-            "As a share of all attempts, over the time range. Under 1 % is normal. The row below shows why they fail.",
+            "As a share of all attempts, dialled or not, over the time range. Under 1 % is normal. The row below shows "
+            "why they fail.",
             units.PercentUnit,
-            share(total(over_range(ATTEMPTS, result="failed")), total(over_range(ATTEMPTS))),
+            _failed(over_range),
             limits=[limits.CONNECT_FAILURES],
             none="no attempts",
         ).decimals(1),
@@ -113,9 +117,9 @@ def _connecting() -> list:
         ),
         series(
             "Share of attempts that fail",
-            "The line is the alert threshold.",
+            "Those that were not dialled count too. The line is the alert threshold.",
             units.PercentUnit,
-            Query(share(total(rate(ATTEMPTS, result="failed")), total(rate(ATTEMPTS))), "failed"),
+            Query(_failed(rate), "failed"),
             limits=[limits.CONNECT_FAILURES],
             none="no attempts",
         ),
@@ -144,7 +148,7 @@ def _connecting() -> list:
             "Attempts without a dial",
             "Sessions told what others had just been told, instead of dialling for the same refusal.",
             units.Short,
-            Query(total(increase("upstream_dials_withheld_total"), "blocker"), "{{blocker}}"),
+            Query(total(increase(WITHHELD), "blocker"), "{{blocker}}"),
         ),
         series(
             "Audio that waited for a connection, p95",
@@ -162,6 +166,13 @@ def _connecting() -> list:
             none="no pings",
         ),
     ]
+
+
+def _failed(over: Callable[..., str]) -> str:
+    """The share of attempts that failed. Those that were not dialled are a failure of their session all the same."""
+    withheld = total(over(WITHHELD))
+    failed = f"({total(over(ATTEMPTS, result='failed'))} + {withheld})"
+    return share(failed, f"({total(over(ATTEMPTS))} + {withheld})")
 
 
 def _ends() -> list:

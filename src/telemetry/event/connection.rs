@@ -16,12 +16,12 @@ use session::fact::{
 impl Measure for DialFailed {
     fn measure(&self, telemetry: &Telemetry) -> LogLine {
         let failure = &self.failure;
-        telemetry.metrics.upstream.connect_attempts[ConnectResult::Failed(failure.reason)].inc();
         if let Some(blocker) = failure.blocker().filter(|_| failure.withheld) {
             telemetry.metrics.upstream.dials_withheld[blocker].inc();
             // The line of the dial that failed says it.
             return LogLine::debug("did not dial Deepgram: others were refused just before");
         }
+        telemetry.metrics.upstream.connect_attempts[ConnectResult::Failed(failure.reason)].inc();
         LogLine::at(dial_level(failure.reason), "could not reach Deepgram")
     }
 }
