@@ -12,6 +12,7 @@ pub mod doctor;
 pub mod lab;
 pub mod live;
 pub mod log_level;
+mod notice;
 mod pace;
 mod plain;
 mod play;

@@ -30,7 +30,6 @@ enum Command {
     #[cfg(feature = "lab")]
     #[command(subcommand)]
     Lab(deepgram_sidecar::commands::lab::Command),
-    /// Stream a WAV file or raw audio through a running daemon, in real time.
     Stream(stream::Args),
     Sessions(sessions::Args),
     Top(top::Args),

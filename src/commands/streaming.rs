@@ -10,6 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::notice::Notice;
 use super::play::{Progress, play};
 use super::screen::Screen;
 use super::source::Source;
@@ -132,8 +133,7 @@ impl<O: std::io::Write> Session<O> {
             // A latched session accepts audio but drops it: stop playing.
             self.stop.cancel();
         }
-        let members = serde_json::Value::Object(event.members.clone());
-        self.show_text(format_args!("event {}: {members}", event.name()))
+        self.show_text(Notice(event))
     }
 
     fn show_message(&mut self, message: &[u8]) -> anyhow::Result<()> {

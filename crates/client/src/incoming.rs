@@ -129,7 +129,12 @@ impl fmt::Display for Refusal {
             write!(f, ", {reason}")?;
         }
         f.write_str(")")?;
-        self.detail.as_ref().map_or(Ok(()), |detail| write!(f, ": {detail}"))
+        if let Some(detail) = &self.detail {
+            write!(f, ": {detail}")?;
+        }
+        // Rounded up: a moment too early would be refused again.
+        let retry_after = self.retry_after_ms.map(|ms| ms.div_ceil(1_000));
+        retry_after.map_or(Ok(()), |seconds| write!(f, "; try again in {seconds} s"))
     }
 }
 

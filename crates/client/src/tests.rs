@@ -138,6 +138,13 @@ async fn a_refusal_says_what_the_daemon_said() {
     );
 }
 
+#[test]
+fn a_refusal_says_when_to_try_again() {
+    let refusal = r#"{"code":"connect_failed","message":"busy","retry_after_ms":11200}"#;
+    let refusal: Refusal = serde_json::from_str(refusal).unwrap();
+    assert_eq!(refusal.to_string(), "busy (connect_failed); try again in 12 s");
+}
+
 #[tokio::test]
 async fn a_frame_that_only_applications_send_is_a_breach() {
     let (mut client, _daemon) = hear(&[(0x02, "")]).await;

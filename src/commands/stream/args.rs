@@ -11,10 +11,13 @@ use client::OpenRequest;
 /// Sensible defaults for a terminal.
 const DEFAULT_PARAMS: [(&str, &str); 2] = [("model", "nova-3"), ("interim_results", "true")];
 
-/// Streams a WAV file, or standard input, through a running daemon in real time.
+/// Stream a WAV file, or raw audio from standard input, through a running daemon in real time.
 ///
 /// Final text goes to standard output, progress to the terminal. Ctrl-C stops the recording early
 /// and waits for the last results; a second one quits.
+///
+/// Exit codes: 0 if the session finished, 1 if it was refused, ended otherwise or was quit, 2 for usage
+/// errors.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// A WAV file in any PCM format, or - for standard input, WAV or raw.

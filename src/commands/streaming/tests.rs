@@ -102,5 +102,5 @@ async fn a_death_ends_the_recording_with_finish() {
     let (end, finish) = tokio::join!(session.run(Client::over(ours), source, 1.0), scripted);
     assert!(matches!(end.unwrap(), StreamEnd::Finished(_)));
     assert_eq!(finish, [0x04, 0, 0, 0, 0]);
-    assert!(output.starts_with(b"event dead: "));
+    assert!(output.starts_with(b"dead: "));
 }

@@ -247,29 +247,32 @@ impl Session {
 pub(super) fn not_recovered(failure: Option<DialFailure>, attempts: u32) -> Refusal {
     let Some(failure) = failure else {
         let message = format!(
-            "the connection to Deepgram died again and again, and {} are all that \
+            "the connection to Deepgram died again, {}, which is all that \
              recovery.max_reconnects allows; see the reasons of its deaths, then open a new session",
             tries(attempts)
         );
         let connect = Some(Box::default());
         return Refusal { connect, ..Refusal::new(ErrorCode::ConnectFailed, message) };
     };
-    let message = format!(
-        "the connection to Deepgram died, and there is no other after {}: {}",
-        tries(attempts),
-        failure.reason.advice()
-    );
-    connect_failed(failure, message)
-}
-
-fn tries(attempts: u32) -> String {
-    if attempts == 1 { "1 attempt".into() } else { format!("{attempts} attempts") }
-}
-
-fn refusal_of(failure: DialFailure, attempts: u32) -> Refusal {
+    let tries = tries(attempts - u32::from(failure.withheld));
     let advice = failure.reason.advice();
-    let message = format!("no connection to Deepgram after {}: {advice}", tries(attempts));
+    let message = format!("the connection to Deepgram died, and there is no other {tries}: {advice}");
     connect_failed(failure, message)
+}
+
+/// Only the last attempt can have been withheld: that is final.
+fn refusal_of(failure: DialFailure, attempts: u32) -> Refusal {
+    let tries = tries(attempts - u32::from(failure.withheld));
+    let message = format!("no connection to Deepgram, {tries}: {}", failure.reason.advice());
+    connect_failed(failure, message)
+}
+
+fn tries(dialled: u32) -> String {
+    match dialled {
+        0 => "without dialling".to_owned(),
+        1 => "after 1 attempt".to_owned(),
+        _ => format!("after {dialled} attempts"),
+    }
 }
 
 fn connect_failed(failure: DialFailure, message: String) -> Refusal {

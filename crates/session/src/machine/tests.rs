@@ -180,9 +180,13 @@ impl World {
     }
 
     fn fail_dial(&mut self, reason: DialReason, status: Option<u16>) {
-        let detail = "refused".to_owned();
-        let failure = DialFailure::before_answer(reason, detail);
+        let failure = DialFailure::before_answer(reason, "refused");
         self.upstream(UpstreamInput::DialFailed(DialFailure { status, ..failure }));
+    }
+
+    fn withhold_dial(&mut self, reason: DialReason) {
+        let failure = DialFailure::before_answer(reason, "not dialled");
+        self.upstream(UpstreamInput::DialFailed(DialFailure { withheld: true, ..failure }));
     }
 
     fn drain(&mut self, timeout: Duration) {

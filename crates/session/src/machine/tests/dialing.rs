@@ -85,6 +85,38 @@ fn deepgrams_last_word_is_not_asked_for_again() {
     }
 }
 
+/// The message of the ERROR.
+fn message(world: &World) -> &str {
+    let error = world.delivered.iter().find_map(|(_, frame)| match frame {
+        AppFrame::Error(refusal) => Some(refusal),
+        _ => None,
+    });
+    &error.expect("it is refused").message
+}
+
+#[test]
+fn the_error_counts_what_was_dialled_and_nothing_else() {
+    let refused = "Deepgram refused the API key; check the sidecar's key";
+    let mut world = World::new(config());
+    world.withhold_dial(DialReason::Http401);
+    let expected = format!("no connection to Deepgram, without dialling: {refused}");
+    assert_eq!(message(&world), expected);
+
+    let mut world = World::new(config());
+    world.fail_dial(DialReason::Http5xx, Some(503));
+    world.advance(secs(2));
+    world.withhold_dial(DialReason::Http401);
+    let expected = format!("no connection to Deepgram, after 1 attempt: {refused}");
+    assert_eq!(message(&world), expected);
+
+    let mut world = World::new(config());
+    world.fail_dial(DialReason::Http5xx, Some(503));
+    world.advance(secs(2));
+    world.fail_dial(DialReason::Http401, Some(401));
+    let expected = format!("no connection to Deepgram, after 2 attempts: {refused}");
+    assert_eq!(message(&world), expected);
+}
+
 #[test]
 fn a_request_timeout_and_a_full_project_are_asked_again() {
     for (reason, status) in [(DialReason::Http4xx, 408), (DialReason::Http429, 429)] {
