@@ -119,7 +119,8 @@ async fn examine(args: &Args, report: &mut Report) -> ExitCode {
     // A proxy that cannot be used was reported with the configuration.
     let proxy = Proxy::find(&config.upstream.url, &sources.environment).ok().flatten();
     if let Some(proxy) = &proxy {
-        report.print(format_args!("through the proxy {}", proxy.uri));
+        let config::Proxy { uri, variable, .. } = proxy;
+        report.print(format_args!("through the proxy {uri} from {variable}"));
     }
     reach(args, &config, keys, proxy, report).await;
     if report.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -197,7 +198,7 @@ impl Streaming<'_> {
         let limit = self.config.upstream.connect_timeout.min(STEP_MAX);
         let rest = [Check::Upgrade, Check::Clock, Check::Stream];
         report.begin("dns: looking up the host");
-        let (row, addresses) = network::lookup(dialer, self.config, limit).await;
+        let (row, addresses) = network::lookup(dialer, limit).await;
         report.add(row);
         if addresses.is_empty() {
             return skip(report, &rest);

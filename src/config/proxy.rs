@@ -21,6 +21,8 @@ const OWN: &str = "localhost,127.0.0.0/8,::1";
 pub struct Proxy {
     /// `http`, host and port.
     pub uri: Uri,
+    /// The variable that names it.
+    pub variable: String,
     /// `Proxy-Authorization`, from user and password in the variable; marked sensitive.
     pub authorization: Option<HeaderValue>,
 }
@@ -80,7 +82,11 @@ pub(super) fn read(
         let origin = Origin::Variable(name.to_owned());
         findings.push(Finding { origin, key: String::new(), message });
     }
-    usable.map(|it| Proxy { uri: it.uri().clone(), authorization: it.basic_auth().cloned() })
+    usable.map(|it| Proxy {
+        uri: it.uri().clone(),
+        variable: name.to_owned(),
+        authorization: it.basic_auth().cloned(),
+    })
 }
 
 /// A variable in upper or lower case; empty means not set.
@@ -121,6 +127,13 @@ mod tests {
         assert_eq!(uri(DEEPGRAM, &[("HTTP_PROXY", "p:3128")]), None);
         assert_eq!(uri(DEEPGRAM, &[("HTTPS_PROXY", " ")]), None);
         assert_eq!(uri(DEEPGRAM, &[]), None);
+    }
+
+    #[test]
+    fn the_variable_that_names_it_is_known() {
+        let found = |name| find(DEEPGRAM, &[(name, "p:3128")]).unwrap().unwrap().variable;
+        assert_eq!(found("HTTPS_PROXY"), "HTTPS_PROXY");
+        assert_eq!(found("all_proxy"), "all_proxy");
     }
 
     #[test]

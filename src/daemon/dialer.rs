@@ -51,6 +51,7 @@ fn tunnel(proxy: Proxy) -> tunnel::Proxy {
     tunnel::Proxy {
         host: host.trim_start_matches('[').trim_end_matches(']').to_owned(),
         port: proxy.uri.port_u16().unwrap_or(80),
+        variable: proxy.variable,
         authorization: proxy.authorization,
     }
 }

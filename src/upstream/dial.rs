@@ -123,10 +123,11 @@ where
         progress: &Progress,
     ) -> Result<Dialed<Transport>, DialFailure> {
         let mut stopwatch = Stopwatch::start();
-        let addresses = self.resolve().await?;
+        let addresses = self.resolve().await.map_err(|it| self.on_the_first_leg(it))?;
         let dns = stopwatch.lap();
         progress.advance();
-        let tcp_stream = self.connect(&addresses).await?;
+        let connected = self.connect(&addresses).await;
+        let tcp_stream = connected.map_err(|it| self.on_the_first_leg(it))?;
         let tcp = stopwatch.lap();
         progress.advance();
         let (stream, meter) = Metered::new(tcp_stream);
@@ -150,6 +151,15 @@ where
         let link = Link::new(upgraded.stream, upgraded.early, meter, endpoint).await;
         let link = link.hiding(upgraded.secret);
         Ok(Dialed { link, request_id: upgraded.request_id, phases })
+    }
+
+    /// Where there is a proxy, it is what could not be reached, and not Deepgram. A lack of our own
+    /// resources is neither's.
+    fn on_the_first_leg(&self, failure: DialFailure) -> DialFailure {
+        match &self.proxy {
+            Some(proxy) if failure.reason != DialReason::Resources => proxy.unreachable(failure),
+            _ => failure,
+        }
     }
 
     /// The name's addresses. On a bounded number of threads: a hanging resolver outlives our timeout,

@@ -4,14 +4,14 @@ use std::fmt;
 
 use bytes::Bytes;
 use http::header::{HOST, HeaderValue, PROXY_AUTHORIZATION, USER_AGENT};
-use http::{Method, Request};
+use http::{Method, Request, StatusCode};
 use http_body_util::Empty;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::upgrade::{HEAD_BYTES_MAX, USER_AGENT_TEXT, alongside};
-use session::dial::{DialFailure, DialReason};
+use session::dial::{DialFailure, DialReason, ProxyFault};
 
 /// A proxy to go through.
 #[derive(Clone)]
@@ -19,6 +19,8 @@ pub struct Proxy {
     /// Host name or address, without brackets.
     pub host: String,
     pub port: u16,
+    /// The environment variable that names it, for whoever must correct it.
+    pub variable: String,
     /// `Proxy-Authorization`, marked sensitive.
     pub authorization: Option<HeaderValue>,
 }
@@ -26,7 +28,14 @@ pub struct Proxy {
 /// Shows where it is, and no credentials.
 impl fmt::Debug for Proxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.host, self.port)
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Where it is, and which variable says so.
+impl fmt::Display for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{} ({})", self.host, self.port, self.variable)
     }
 }
 
@@ -39,10 +48,7 @@ impl Proxy {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let failed = |text: &dyn fmt::Display| {
-            let detail = format!("the proxy {self:?} did not connect to {authority}: {text}");
-            DialFailure::before_answer(DialReason::Tcp, detail)
-        };
+        let failed = |text: &dyn fmt::Display| self.failure(ProxyFault::Failed, authority, text);
         let request = self.request(authority).map_err(|error| failed(&error))?;
         let (mut sender, connection) = http1::Builder::new()
             .max_buf_size(HEAD_BYTES_MAX)
@@ -52,7 +58,7 @@ impl Proxy {
         let exchange = async {
             let response = sender.send_request(request).await.map_err(|error| failed(&error))?;
             if !response.status().is_success() {
-                return Err(failed(&response.status()));
+                return Err(self.refusal(authority, response.status()));
             }
             let upgraded = hyper::upgrade::on(response).await.map_err(|error| failed(&error))?;
             let parts =
@@ -64,6 +70,27 @@ impl Proxy {
             }
         };
         alongside(exchange, connection.with_upgrades()).await
+    }
+
+    /// What it answers to everybody who asks the same is final, as from Deepgram.
+    fn refusal(&self, authority: &str, status: StatusCode) -> DialFailure {
+        let may_change = [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS];
+        let is_final = status.is_client_error() && !may_change.contains(&status);
+        let fault = if is_final { ProxyFault::Refused } else { ProxyFault::Failed };
+        self.failure(fault, authority, &status)
+    }
+
+    fn failure(&self, fault: ProxyFault, authority: &str, text: &dyn fmt::Display) -> DialFailure {
+        let detail = format!("the proxy {self} did not connect to {authority}: {text}");
+        let failure = DialFailure::before_answer(DialReason::Tcp, detail);
+        DialFailure { proxy: Some(fault), ..failure }
+    }
+
+    /// A failure on the way to it.
+    pub fn unreachable(&self, failure: DialFailure) -> DialFailure {
+        let detail = format!("the proxy {self}: {}", failure.detail);
+        let unreached = DialFailure::before_answer(failure.reason, detail);
+        DialFailure { proxy: Some(ProxyFault::Unreachable), ..unreached }
     }
 
     fn request(&self, authority: &str) -> http::Result<Request<Empty<Bytes>>> {
@@ -88,7 +115,8 @@ mod tests {
     fn proxy() -> Proxy {
         let mut authorization = HeaderValue::from_static("Basic secret");
         authorization.set_sensitive(true);
-        Proxy { host: "p".to_owned(), port: 3128, authorization: Some(authorization) }
+        let (host, variable) = ("p".to_owned(), "HTTPS_PROXY".to_owned());
+        Proxy { host, port: 3128, variable, authorization: Some(authorization) }
     }
 
     /// What comes of a tunnel whose proxy answers like this; also what it was asked.
@@ -129,12 +157,21 @@ mod tests {
 
     #[tokio::test]
     async fn a_refusal_is_the_proxys_and_says_so_without_the_password() {
-        for status in ["407 Proxy Authentication Required", "403 Forbidden", "502 Bad Gateway"] {
+        for (status, is_final) in [
+            ("407 Proxy Authentication Required", true),
+            ("403 Forbidden", true),
+            ("405 Method Not Allowed", true),
+            ("408 Request Timeout", false),
+            ("429 Too Many Requests", false),
+            ("502 Bad Gateway", false),
+        ] {
             let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n");
             let failure = tunnelled(&answer).await.0.unwrap_err();
-            assert_eq!(failure.reason, DialReason::Tcp);
-            assert!(failure.detail.contains("the proxy p:3128"), "{failure:?}");
-            assert!(failure.detail.contains(&status[..3]), "{failure:?}");
+            assert_eq!((failure.reason, failure.status), (DialReason::Tcp, None));
+            assert_eq!(failure.is_retryable(), !is_final, "{status}");
+            assert_eq!(failure.advice().contains("user and password"), is_final, "{status}");
+            assert!(failure.detail.contains("the proxy p:3128 (HTTPS_PROXY)"), "{failure:?}");
+            assert!(failure.detail.contains(status), "{failure:?}");
             assert!(!failure.detail.contains("secret"), "{failure:?}");
         }
     }

@@ -84,14 +84,45 @@ async fn a_proxy_that_refuses_is_named_and_so_is_its_answer() {
     let mut proxy = Proxy::to(None).await;
     let sidecar = Config::dialing_url("ws://deepgram.test")
         .environment("ALL_PROXY", &proxy.addr.to_string())
-        .set("upstream.connect_attempts", 1)
         .start()
         .await;
     let refusal = App::dial(&sidecar, &listen("refused")).await.refusal().await;
-    assert_eq!(refusal.reason.as_deref(), Some("tcp"));
+    assert_eq!((refusal.reason.as_deref(), refusal.status), (Some("tcp"), None));
+    let expected =
+        "no connection to Deepgram, after 1 attempt: the HTTP proxy refused; correct user";
+    assert!(refusal.message.starts_with(expected), "a 407 is final: {}", refusal.message);
     let detail = refusal.detail.unwrap();
-    assert!(detail.contains(&proxy.addr.to_string()) && detail.contains("407"), "{detail}");
+    assert!(detail.contains(&format!("{} (ALL_PROXY)", proxy.addr)), "{detail}");
+    assert!(detail.contains("407"), "{detail}");
     proxy.head().await;
+}
+
+/// An address that nobody serves, and that nobody else can take meanwhile.
+fn unserved() -> (tokio::net::TcpSocket, SocketAddr) {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = socket.local_addr().unwrap();
+    (socket, address)
+}
+
+#[tokio::test]
+async fn a_proxy_that_cannot_be_reached_is_blamed_instead_of_deepgram() {
+    let (_socket, address) = unserved();
+    for (proxy, reason) in [(address.to_string(), "tcp"), ("nosuch.invalid:3128".into(), "dns")] {
+        let config = Config::dialing_url("ws://deepgram.test:8080")
+            .environment("HTTP_PROXY", &format!("http://user:secret@{proxy}"))
+            .set("upstream.connect_attempts", 1);
+        let sidecar = config.start().await;
+        let refusal = App::dial(&sidecar, &listen("unreached")).await.refusal().await;
+        assert_eq!(refusal.reason.as_deref(), Some(reason));
+        assert!(refusal.message.contains("the HTTP proxy cannot be reached"), "{refusal:?}");
+        let detail = refusal.detail.unwrap();
+        assert!(detail.contains(&format!("the proxy {proxy} (HTTP_PROXY): ")), "{detail}");
+        let found = examine(&config, &[]).await;
+        found.assert_only(reason, &format!("the proxy's address in HTTP_PROXY ({proxy})"));
+        let advice = found.row(reason)["advice"].as_str().unwrap();
+        assert!(!advice.contains("upstream.url"), "{advice}");
+    }
 }
 
 #[tokio::test]
@@ -153,7 +184,7 @@ async fn doctor_goes_through_it_as_the_daemon_does_and_says_when_it_does_not_let
     assert_eq!(found.code, Some(0), "{:#}", found.report);
     assert_eq!(found.row("proxy")["detail"], "a tunnel to deepgram.test:8080");
     let found = examine(&config(&shut), &[]).await;
-    found.assert_only("proxy", "NO_PROXY");
+    found.assert_only("proxy", "the HTTP proxy from HTTP_PROXY does not let us through");
     let detail = found.row("proxy")["detail"].as_str().unwrap();
     assert!(detail.contains("407") && !detail.contains("secret"), "{detail}");
 }

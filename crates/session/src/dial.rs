@@ -103,6 +103,35 @@ impl DialReason {
     }
 }
 
+/// What the HTTP proxy on the way to Deepgram has to do with a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProxyFault {
+    /// There is no connection to it.
+    Unreachable,
+    /// It answered that it failed, or nothing that can be understood.
+    Failed,
+    /// It refused to connect us, and will again.
+    Refused,
+}
+
+impl ProxyFault {
+    fn advice(self) -> &'static str {
+        match self {
+            Self::Unreachable => {
+                "the HTTP proxy cannot be reached; check its address in the variable that detail \
+                 names, network policies and egress"
+            }
+            Self::Failed => {
+                "the HTTP proxy did not connect to Deepgram; see detail and the proxy's own log"
+            }
+            Self::Refused => {
+                "the HTTP proxy refused; correct user and password in the variable that detail \
+                 names, allow CONNECT to Deepgram there, or add Deepgram's host to NO_PROXY"
+            }
+        }
+    }
+}
+
 /// An attempt that failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DialFailure {
@@ -115,6 +144,8 @@ pub struct DialFailure {
     pub request_id: Option<String>,
     /// Whether the peer's certificate was bad, so that retrying does not help.
     pub untrusted: bool,
+    /// Set if it is a proxy that failed, and not Deepgram.
+    pub proxy: Option<ProxyFault>,
     /// How long to wait before the next attempt, as Deepgram asked with 429 or 503.
     pub retry_after: Option<Duration>,
     /// How long the attempt waited behind other sessions' dials.
@@ -144,10 +175,16 @@ impl DialFailure {
             detail: bounded(detail.into()),
             request_id: None,
             untrusted: false,
+            proxy: None,
             retry_after: None,
             queued: Duration::ZERO,
             withheld: false,
         }
+    }
+
+    /// What went wrong and what to do, in a sentence.
+    pub fn advice(&self) -> &'static str {
+        self.proxy.map_or_else(|| self.reason.advice(), ProxyFault::advice)
     }
 
     /// What it tells of every other session's dial; `None` for a refusal of this one request.
@@ -169,7 +206,7 @@ impl DialFailure {
     }
 
     /// Whether another attempt may help: 408, 429, 5xx, all transport failures below HTTP and a lack
-    /// of our own resources. All other statuses are final (contract, section 7).
+    /// of our own resources. All other statuses are final (contract, section 7), also a proxy's.
     pub fn is_retryable(&self) -> bool {
         !self.withheld && self.is_passing()
     }
@@ -177,6 +214,7 @@ impl DialFailure {
     /// Whether it may pass, for a session that has time: what others were told is no end then.
     pub fn is_passing(&self) -> bool {
         match self.reason {
+            _ if self.proxy == Some(ProxyFault::Refused) => false,
             DialReason::Http429 | DialReason::Http5xx => true,
             DialReason::Http4xx => self.status == Some(408),
             DialReason::Http400

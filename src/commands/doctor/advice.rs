@@ -5,44 +5,65 @@ use std::io;
 use rustix::io::Errno;
 
 use super::recorded::HttpAnswer;
-use crate::config::Config;
+use crate::upstream::dial::Dialer;
+use crate::upstream::tunnel::Proxy;
 use session::death::{Class, Reason};
 use session::dial::{DialFailure, DialReason};
 
-pub(super) fn dns(config: &Config) -> String {
-    format!(
-        "check the host in upstream.url ({}), the pod's dnsPolicy and /etc/resolv.conf, and that \
-         a NetworkPolicy allows port 53 to the cluster's DNS",
-        config.upstream.url
-    )
-}
-
-pub(super) fn tcp(error: &io::Error) -> &'static str {
-    match Errno::from_io_error(error) {
-        Some(Errno::MFILE | Errno::NFILE) => {
-            "out of file descriptors: raise the container's nofile limit (ulimit -Hn)"
+/// What to look at if the first peer on the way cannot be reached: the proxy's address where there is
+/// a proxy, with the variable that names it, otherwise Deepgram's.
+pub(super) fn first_peer<K>(dialer: &Dialer<K>) -> String {
+    match &dialer.proxy {
+        Some(Proxy { host, port, variable, .. }) => {
+            format!("the proxy's address in {variable} ({host}:{port})")
         }
-        Some(Errno::CONNREFUSED) => {
-            "nothing listens there, or a firewall rejects it: check host and port in upstream.url, \
-             then the egress rules"
-        }
-        Some(Errno::NETUNREACH | Errno::HOSTUNREACH | Errno::ADDRNOTAVAIL) => {
-            "this pod has no route to that address: check the node's network and the egress rules"
-        }
-        Some(Errno::TIMEDOUT) => TCP_TIMEOUT,
-        Some(Errno::ACCESS | Errno::PERM) => {
-            "the kernel forbids it: a NetworkPolicy or a security profile blocks egress"
-        }
-        _ => "check host and port in upstream.url, network policies and egress",
+        None => format!("host and port in upstream.url ({}:{})", dialer.host, dialer.port),
     }
 }
 
-pub(super) const TCP_TIMEOUT: &str = "no answer at all: a firewall, security group or \
-    NetworkPolicy drops the packets; allow TCP egress to that address and port";
+/// `peer` is what [`first_peer`] says.
+pub(super) fn dns(peer: &str) -> String {
+    format!(
+        "check {peer}, the pod's dnsPolicy and /etc/resolv.conf, and that a NetworkPolicy allows \
+         port 53 to the cluster's DNS"
+    )
+}
 
-pub(super) const PROXY: &str = "the HTTP proxy, from HTTPS_PROXY, HTTP_PROXY or ALL_PROXY, does not let \
-    us through: correct its address, user and password in the variable, allow CONNECT to this host \
-    there, or add the host to NO_PROXY";
+/// `peer` is what [`first_peer`] says.
+pub(super) fn tcp(error: &io::Error, peer: &str) -> String {
+    match Errno::from_io_error(error) {
+        Some(Errno::MFILE | Errno::NFILE) => {
+            "out of file descriptors: raise the container's nofile limit (ulimit -Hn)".into()
+        }
+        Some(Errno::CONNREFUSED) => format!(
+            "nothing listens there, or a firewall rejects it: check {peer}, then the egress rules"
+        ),
+        Some(Errno::NETUNREACH | Errno::HOSTUNREACH | Errno::ADDRNOTAVAIL) => {
+            "this pod has no route to that address: check the node's network and the egress rules"
+                .into()
+        }
+        Some(Errno::TIMEDOUT) => tcp_timeout(peer),
+        Some(Errno::ACCESS | Errno::PERM) => {
+            "the kernel forbids it: a NetworkPolicy or a security profile blocks egress".into()
+        }
+        _ => format!("check {peer}, network policies and egress"),
+    }
+}
+
+/// `peer` is what [`first_peer`] says.
+pub(super) fn tcp_timeout(peer: &str) -> String {
+    format!(
+        "no answer at all: a firewall, security group or NetworkPolicy drops the packets; allow TCP \
+         egress to that address and port, or correct {peer}"
+    )
+}
+
+pub(super) fn proxy(Proxy { variable, .. }: &Proxy) -> String {
+    format!(
+        "the HTTP proxy from {variable} does not let us through: correct its address, user and \
+         password in the variable, allow CONNECT to this host there, or add the host to NO_PROXY"
+    )
+}
 
 pub(super) const TLS_TIMEOUT: &str = "TCP connects but nobody answers: a firewall or proxy \
     accepts connections and holds them; allow this host through, or bypass it";

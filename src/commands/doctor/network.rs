@@ -14,7 +14,6 @@ use super::conversation::Opened;
 use super::local::elapsed;
 use super::recorded::{HttpAnswer, Recorded, Recording};
 use super::report::{Check, Row, Status};
-use crate::config::Config;
 use crate::upstream::dial::Dialer;
 use crate::upstream::link::Link;
 use crate::upstream::meter::{Meter, Metered};
@@ -43,14 +42,11 @@ pub(super) struct Secured {
 }
 
 /// Resolves the host.
-pub(super) async fn lookup<K: Key>(
-    dialer: &Dialer<K>,
-    config: &Config,
-    limit: Duration,
-) -> (Row, Vec<SocketAddr>) {
+pub(super) async fn lookup<K: Key>(dialer: &Dialer<K>, limit: Duration) -> (Row, Vec<SocketAddr>) {
     let since = clock::now();
     let failed = |detail: String| {
-        let row = Row::failed(Check::Dns, elapsed(since), detail, advice::dns(config));
+        let help = advice::dns(&advice::first_peer(dialer));
+        let row = Row::failed(Check::Dns, elapsed(since), detail, help);
         (row, Vec::new())
     };
     match timeout(limit, dialer.lookup()).await {
@@ -72,7 +68,8 @@ pub(super) async fn connect<K: Key>(
     addresses: &[SocketAddr],
     limit: Duration,
 ) -> (Vec<Row>, Option<(SocketAddr, Secured)>) {
-    let tries = addresses.iter().map(|address| try_address(dialer, *address, limit));
+    let peer = advice::first_peer(dialer);
+    let tries = addresses.iter().map(|address| try_address(dialer, &peer, *address, limit));
     let mut tried = join_all(tries).await;
     let first = tried.iter_mut().find_map(|it| Some((it.address, it.secured.take()?)));
     let mut rows: Vec<_> = tried.into_iter().flat_map(|it| it.rows).collect();
@@ -89,9 +86,14 @@ struct Tried {
     secured: Option<Secured>,
 }
 
-async fn try_address<K: Key>(dialer: &Dialer<K>, address: SocketAddr, limit: Duration) -> Tried {
+async fn try_address<K: Key>(
+    dialer: &Dialer<K>,
+    peer: &str,
+    address: SocketAddr,
+    limit: Duration,
+) -> Tried {
     let mut tried = Tried { address, rows: Vec::new(), secured: None };
-    let (row, stream) = reach(dialer, address, limit).await;
+    let (row, stream) = reach(dialer, peer, address, limit).await;
     tried.rows.push(row.at(address));
     let Some(stream) = stream else { return tried };
     let (row, passed) = pass(dialer, stream, limit).await;
@@ -112,24 +114,25 @@ async fn pass<K: Key>(
     let since = clock::now();
     let passed = timeout(limit, dialer.pass(stream)).await;
     let took = elapsed(since);
+    let row = |result: Result<String, String>| {
+        let proxy = dialer.proxy.as_ref()?;
+        Some(match result {
+            Ok(detail) => Row::ok(Check::Proxy, took, detail),
+            Err(detail) => Row::failed(Check::Proxy, took, detail, advice::proxy(proxy)),
+        })
+    };
     match passed {
         Ok(Ok(passed)) => {
-            let tunnel = format!("a tunnel to {}:{}", dialer.host, dialer.port);
-            let row = dialer.proxy.as_ref().map(|_| Row::ok(Check::Proxy, took, tunnel));
-            (row, Some(passed))
+            (row(Ok(format!("a tunnel to {}:{}", dialer.host, dialer.port))), Some(passed))
         }
-        Ok(Err(failure)) => {
-            (Some(Row::failed(Check::Proxy, took, failure.detail, advice::PROXY)), None)
-        }
-        Err(_) => {
-            let detail = format!("no answer to CONNECT within {limit:?}");
-            (Some(Row::failed(Check::Proxy, took, detail, advice::PROXY)), None)
-        }
+        Ok(Err(failure)) => (row(Err(failure.detail)), None),
+        Err(_) => (row(Err(format!("no answer to CONNECT within {limit:?}"))), None),
     }
 }
 
 async fn reach<K: Key>(
     dialer: &Dialer<K>,
+    peer: &str,
     address: SocketAddr,
     limit: Duration,
 ) -> (Row, Option<TcpStream>) {
@@ -138,14 +141,14 @@ async fn reach<K: Key>(
         Ok(Ok(stream)) => (Row::ok(Check::Tcp, elapsed(since), "connected"), Some(stream)),
         Ok(Err(error)) => {
             let help = match is_unrouted(address, &error) {
-                true => NO_IPV6,
-                false => advice::tcp(&error),
+                true => NO_IPV6.to_owned(),
+                false => advice::tcp(&error, peer),
             };
             (Row::failed(Check::Tcp, elapsed(since), error.to_string(), help), None)
         }
         Err(_) => {
             let detail = format!("no connection within {limit:?}");
-            (Row::failed(Check::Tcp, elapsed(since), detail, advice::TCP_TIMEOUT), None)
+            (Row::failed(Check::Tcp, elapsed(since), detail, advice::tcp_timeout(peer)), None)
         }
     }
 }
@@ -281,7 +284,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::config::{Auth, KeyStore};
+    use crate::config::{Auth, Config, KeyStore};
     use crate::daemon;
 
     #[tokio::test]
@@ -312,7 +315,7 @@ mod tests {
         assert!(is_unrouted(six, &unreachable) && !is_unrouted(four, &unreachable));
         assert!(!is_unrouted(six, &io::ErrorKind::ConnectionRefused.into()));
         let failed = |advice| Row::failed(Check::Tcp, Duration::ZERO, "", advice);
-        let mut rows = [failed(NO_IPV6), failed(advice::TCP_TIMEOUT)];
+        let mut rows = [failed(NO_IPV6), failed("drops")];
         excuse_unrouted(&mut rows);
         assert_eq!(rows.map(|row| row.status), [Status::Warning, Status::Failed]);
     }

@@ -56,7 +56,7 @@ impl Http {
             .enable_http1();
         let mut client = HttpClient::builder(connections.clone());
         client.pool_timer(TokioTimer::new()).pool_max_idle_per_host(1);
-        let Some(Proxy { uri, authorization }) = proxy else {
+        let Some(Proxy { uri, authorization, .. }) = proxy else {
             return Self::Direct(client.build(connector.build()));
         };
         let tunnel = Tunnel::new(uri.clone(), HttpConnector::new());

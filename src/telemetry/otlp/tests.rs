@@ -205,7 +205,7 @@ async fn a_span_arrives_through_a_proxy_that_looks_the_collectors_name_up() {
         let mut far = TcpStream::connect(target).await.unwrap();
         let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
     });
-    let proxy = Some(Proxy { uri, authorization: None });
+    let proxy = Some(Proxy { uri, variable: "HTTP_PROXY".to_owned(), authorization: None });
     let collector = Collector { proxy, ..collector("http://collector.test:4318") };
     let mut setup = Setup::with(collector, 1.0);
     setup.run(None);

@@ -255,15 +255,16 @@ pub(super) fn not_recovered(failure: Option<DialFailure>, attempts: u32) -> Refu
         return Refusal { connect, ..Refusal::new(ErrorCode::ConnectFailed, message) };
     };
     let tries = tries(attempts - u32::from(failure.withheld));
-    let advice = failure.reason.advice();
-    let message = format!("the connection to Deepgram died, and there is no other {tries}: {advice}");
+    let advice = failure.advice();
+    let message =
+        format!("the connection to Deepgram died, and there is no other {tries}: {advice}");
     connect_failed(failure, message)
 }
 
 /// Only the last attempt can have been withheld: that is final.
 fn refusal_of(failure: DialFailure, attempts: u32) -> Refusal {
     let tries = tries(attempts - u32::from(failure.withheld));
-    let message = format!("no connection to Deepgram, {tries}: {}", failure.reason.advice());
+    let message = format!("no connection to Deepgram, {tries}: {}", failure.advice());
     connect_failed(failure, message)
 }
 
