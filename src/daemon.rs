@@ -316,6 +316,11 @@ pub(crate) fn sessions_within(descriptors: usize, config: &Config) -> usize {
     Descriptors::within(descriptors, sessions_max(config)).sessions_max
 }
 
+/// How many descriptors the daemon needs for so many sessions, at most.
+pub(crate) fn descriptors_for(sessions: usize) -> usize {
+    descriptors::PER_SESSION * sessions + descriptors::BESIDES
+}
+
 /// Seeds the jitter between probes: pods that were refused together must not probe together.
 fn seed() -> u64 {
     Uuid::new_v4().as_u64_pair().0

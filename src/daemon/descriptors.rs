@@ -9,7 +9,7 @@ use crate::telemetry::Telemetry;
 use crate::telemetry::event::{Emit, SessionsCapped};
 
 /// An application's connection and the connection to Deepgram.
-const PER_SESSION: usize = 2;
+pub(super) const PER_SESSION: usize = 2;
 
 /// Connections of applications that are not sessions yet, or no longer.
 const UNOPENED: usize = 128;
@@ -27,8 +27,11 @@ const PER_LOOKUP: usize = 2;
 const ADMIN: usize = 64;
 const ADMIN_SCARCE: usize = 8;
 
-/// About what a runtime has open.
+/// What a runtime has open, rounded up, so that `doctor` counts as `run` does, which has more open.
 const OPEN: usize = 16;
+
+/// What a daemon needs besides its sessions, at most: those with few sessions need less.
+pub(super) const BESIDES: usize = OPEN + RESERVE + ADMIN_SCARCE + UNOPENED;
 
 /// Who may have how many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,8 +49,7 @@ impl Descriptors {
     /// Divides what this process has left, and says so if that is too little.
     pub(super) fn of_process(wanted: usize, telemetry: &Telemetry) -> Self {
         let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-        let open = fs::read_dir("/proc/self/fd").map_or(OPEN, Iterator::count);
-        let divided = Self::divide(usize::try_from(limit).unwrap_or(usize::MAX), open, wanted);
+        let divided = Self::within(usize::try_from(limit).unwrap_or(usize::MAX), wanted);
         let Self { limit, sessions_max: sessions, .. } = divided;
         if sessions < wanted {
             SessionsCapped { sessions, wanted, limit }.emit(telemetry);
@@ -55,9 +57,10 @@ impl Descriptors {
         divided
     }
 
-    /// Divides what a process has that has just started with this limit.
+    /// Divides what this process has left of such a limit. What it inherited counts.
     pub(super) fn within(limit: usize, sessions_wanted: usize) -> Self {
-        Self::divide(limit, OPEN, sessions_wanted)
+        let open = fs::read_dir("/proc/self/fd").map_or(OPEN, Iterator::count);
+        Self::divide(limit, open.max(OPEN), sessions_wanted)
     }
 
     fn divide(limit: usize, open: usize, sessions_wanted: usize) -> Self {
@@ -113,6 +116,21 @@ mod tests {
                 assert!((1..=wanted).contains(&it.sessions_max));
                 assert!(it.connections_max > it.sessions_max, "somebody can be told: {it:?}");
             }
+        }
+    }
+
+    #[test]
+    fn what_is_needed_is_what_the_documents_say() {
+        for sessions in [1, 10, 500, 2_000] {
+            let limit = PER_SESSION * sessions + BESIDES;
+            assert_eq!(Descriptors::divide(limit, OPEN, sessions).sessions_max, sessions);
+        }
+        assert!(Descriptors::divide(2 * 2_000 + BESIDES - 1, OPEN, 2_000).sessions_max < 2_000);
+        let said = format!("and about {BESIDES} ");
+        let root = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/");
+        for page in ["deploy.md", "doctor.md"] {
+            let text = fs::read_to_string(format!("{root}{page}")).unwrap();
+            assert!(text.contains(&said), "{page} does not say {said:?}");
         }
     }
 

@@ -282,6 +282,21 @@ async fn too_few_descriptors_are_counted_out() {
 }
 
 #[tokio::test]
+async fn as_many_sessions_as_doctor_counts_are_what_the_daemon_allows() {
+    let emulator = Emulator::start().await;
+    for limit in [64, 264, 1_024] {
+        let config = Config::dialing(&emulator).descriptors(limit).set("ipc.max_sessions", 1_000);
+        let directory = tempfile::tempdir().unwrap();
+        let mut command = config.doctor(&directory.path().join("s"), &["--json"]);
+        let found = Found::by(&mut command).await;
+        let sidecar = config.start().await;
+        let capped = sidecar.process.log().event("sessions_capped").await;
+        let advice = format!("or set ipc.max_sessions to {},", capped["sessions"]);
+        found.assert_only("descriptors", &advice);
+    }
+}
+
+#[tokio::test]
 async fn where_nobody_answers_is_told_apart() {
     let deaf = StdListener::bind("127.0.0.1:0").unwrap();
     let deaf_at = deaf.local_addr().unwrap();

@@ -14,11 +14,6 @@ use crate::config::Config;
 use crate::config::key::{KeyError, KeyStore};
 use crate::daemon;
 
-/// A session has its application's socket and its connection to Deepgram; the daemon keeps about so
-/// many descriptors besides.
-const PER_SESSION: usize = 2;
-const BESIDES: usize = 172;
-
 /// Whether there is a key, and where it comes from.
 pub(super) fn key(config: &Config, keys: Result<&KeyStore, &KeyError>, since: Instant) -> Row {
     let took = elapsed(since);
@@ -54,7 +49,7 @@ fn key_advice(config: &Config, error: &KeyError) -> String {
 pub(super) fn descriptors(config: &Config) -> Row {
     let since = clock::now();
     let sessions = daemon::sessions_max(config);
-    let needed = PER_SESSION * sessions + BESIDES;
+    let needed = daemon::descriptors_for(sessions);
     let limit = getrlimit(Resource::Nofile).maximum;
     let said = limit.map_or_else(|| "no limit".to_owned(), |it| format!("hard limit {it}"));
     let limit = limit.map_or(usize::MAX, |it| usize::try_from(it).unwrap_or(usize::MAX));
