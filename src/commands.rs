@@ -13,6 +13,7 @@ pub mod lab;
 pub mod live;
 pub mod log_level;
 mod notice;
+pub mod output;
 mod pace;
 mod plain;
 mod play;

@@ -1,9 +1,13 @@
 //! The command line of `deepgram-sidecar`.
 
+use std::ffi::OsStr;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
-use deepgram_sidecar::commands::{configuration, doctor, log_level, run, sessions, stream, top};
+use clap::builder::Resettable;
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use deepgram_sidecar::commands::{
+    configuration, doctor, log_level, output, run, sessions, stream, top,
+};
 
 /// Manages an application's streaming connections to Deepgram: keeps idle ones alive, detects dead
 /// ones immediately, reports the cause, and shows operators what every session is doing.
@@ -42,7 +46,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let done = match Cli::parse().command {
+    let done = match parsed().command {
         Command::Run(args) => run::run(&args),
         #[cfg(feature = "emulator")]
         Command::Demo => deepgram_sidecar::commands::demo::main(),
@@ -57,7 +61,24 @@ fn main() -> ExitCode {
         Command::PrintConfig(args) => configuration::print(&args).map_err(Into::into),
     };
     done.unwrap_or_else(|error| {
-        eprintln!("error: {error:#}");
+        if !output::is_unread(&error) {
+            eprintln!("error: {error:#}");
+        }
         ExitCode::FAILURE
     })
+}
+
+/// The command line. An empty variable counts as not set, as everywhere else.
+fn parsed() -> Cli {
+    let matches = without_empty_variables(Cli::command()).get_matches();
+    Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+}
+
+fn without_empty_variables(command: clap::Command) -> clap::Command {
+    let is_empty = |name: &OsStr| std::env::var_os(name).is_some_and(|value| value.is_empty());
+    let command = command.mut_args(|arg| match arg.get_env().is_some_and(is_empty) {
+        true => arg.env(Resettable::Reset),
+        false => arg,
+    });
+    command.mut_subcommands(without_empty_variables)
 }

@@ -1,9 +1,10 @@
 //! `check-config` and `print-config`, and the configuration arguments of every command.
 
-use std::io::{self, Write};
+use std::convert::Infallible;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use super::output::{self, OutputError};
 use crate::config::key::KeySource;
 use crate::config::{self, Collector, Config, FILE_VARIABLE, Sources};
 
@@ -20,6 +21,14 @@ pub struct Args {
     /// Sets one key, overriding file and environment; repeatable.
     #[arg(long = "set", value_name = "KEY.PATH=VALUE")]
     pub overrides: Vec<String>,
+
+    /// Catches a file without `--config`.
+    #[arg(hide = true, value_name = "FILE", value_parser = misplaced)]
+    misplaced: Option<Infallible>,
+}
+
+fn misplaced(file: &str) -> Result<Infallible, String> {
+    Err(format!("name the configuration file with --config {file}"))
 }
 
 impl Args {
@@ -36,7 +45,7 @@ impl Args {
 ///
 /// # Errors
 /// When standard output cannot be written.
-pub fn check(args: &Args) -> io::Result<ExitCode> {
+pub fn check(args: &Args) -> Result<ExitCode, OutputError> {
     let sources = args.sources();
     match config::load(&sources) {
         Ok(config) => {
@@ -51,7 +60,7 @@ pub fn check(args: &Args) -> io::Result<ExitCode> {
                 Some(collector) => format!("traces are sent to {}", collector.url),
                 None => "tracing is off".into(),
             };
-            writeln!(io::stdout(), "Configuration OK; {key}; {traces}.")?;
+            output::print_line(format_args!("Configuration OK; {key}; {traces}."))?;
             Ok(ExitCode::SUCCESS)
         }
         Err(problems) => Ok(refuse(&problems)),
@@ -62,18 +71,17 @@ pub fn check(args: &Args) -> io::Result<ExitCode> {
 ///
 /// # Errors
 /// When standard output cannot be written.
-pub fn print(args: &Args) -> io::Result<ExitCode> {
+pub fn print(args: &Args) -> Result<ExitCode, OutputError> {
     let sources = args.sources();
     match config::load(&sources) {
         Ok(config) => {
-            let mut out = io::stdout().lock();
             if let Some(source) = KeySource::find(&config.upstream, &sources.environment) {
-                writeln!(out, "# API key: [hidden], from {source}")?;
+                output::print_line(format_args!("# API key: [hidden], from {source}"))?;
             }
             if let Some(collector) = collector(&config, &sources) {
-                writeln!(out, "# Traces are sent to {}", collector.url)?;
+                output::print_line(format_args!("# Traces are sent to {}", collector.url))?;
             }
-            out.write_all(config.to_yaml().as_bytes())?;
+            output::print_line(config.to_yaml().trim_end())?;
             Ok(ExitCode::SUCCESS)
         }
         Err(problems) => Ok(refuse(&problems)),

@@ -11,7 +11,6 @@ mod recorded;
 mod report;
 mod stream;
 
-use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -21,6 +20,7 @@ use anyhow::Context;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::configuration::{self, EXIT_USAGE};
+use super::output::{OutputError, print_line};
 use crate::config::key::{KeyError, KeySource, KeyStore};
 use crate::config::{self, Auth, Config, Proxy, Sources};
 use crate::daemon;
@@ -89,10 +89,15 @@ pub fn main(args: &Args) -> anyhow::Result<ExitCode> {
     runtime.shutdown_background();
     report.begin("");
     match args.json {
-        true => writeln!(io::stdout(), "{:#}", report.to_json())?,
+        true => unless_unread(print_line(format_args!("{:#}", report.to_json())))?,
         false => report.print(format_args!("\n{}", report.verdict())),
     }
     Ok(code)
+}
+
+/// Whoever does not read the report still gets the exit code.
+fn unless_unread(printed: Result<(), OutputError>) -> Result<(), OutputError> {
+    printed.or_else(|error| if error.is_reader_gone() { Ok(()) } else { Err(error) })
 }
 
 async fn examine(args: &Args, report: &mut Report) -> ExitCode {

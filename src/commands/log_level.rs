@@ -6,6 +6,7 @@ use anyhow::Context;
 use clap::builder::PossibleValuesParser;
 
 use super::admin;
+use super::output::print_line;
 use crate::config::LogLevel;
 
 const PAGE: &str = "/log-level";
@@ -40,6 +41,6 @@ pub fn main(args: &Args) -> anyhow::Result<ExitCode> {
         Some(level) => runtime.block_on(admin::put(address, PAGE, level))?,
         None => runtime.block_on(admin::get(address, PAGE))?,
     };
-    println!("{}", super::plain::line(answer.trim_end()));
+    print_line(super::plain::line(answer.trim_end()))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -5,23 +5,12 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::output::OutputError;
 use super::play::Progress;
 use super::transcript::Caption;
 use crate::admin::quantity;
 
 const REDRAWS_PER_SECOND: u8 = 10;
-
-/// Writing to standard output failed. The cause is the error's source.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot write to standard output")]
-pub(super) struct OutputError(#[from] io::Error);
-
-impl OutputError {
-    /// Whether the reader of our output has exited, as `head` does: not an error.
-    pub(super) fn is_reader_gone(&self) -> bool {
-        self.0.kind() == io::ErrorKind::BrokenPipe
-    }
-}
 
 /// Standard output, with a progress bar on standard error if that is a terminal.
 pub(super) struct Screen<W = io::Stdout> {

@@ -3,8 +3,6 @@
 mod detail;
 mod table;
 
-use std::fmt::Display;
-use std::io::{self, Write};
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -13,7 +11,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::admin;
 use super::live::{Session, Sessions};
-use super::screen::OutputError;
+use super::output::print_line;
 use crate::admin::column::SortKey;
 use session::State;
 
@@ -56,10 +54,8 @@ pub fn main(args: &Args) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.context("cannot start the runtime")?;
     let page = runtime.block_on(admin::get(&args.daemon.admin, &args.path()))?;
-    match print(args.shown(&page)?) {
-        Err(error) if error.is_reader_gone() => Ok(ExitCode::FAILURE),
-        printed => Ok(printed.map(|()| ExitCode::SUCCESS)?),
-    }
+    print_line(args.shown(&page)?)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 impl Args {
@@ -89,12 +85,6 @@ impl Args {
         }
         Ok(table::of(&admin::parse::<Sessions>(address, page)?))
     }
-}
-
-fn print(text: impl Display) -> Result<(), OutputError> {
-    let mut output = io::stdout().lock();
-    writeln!(output, "{text}")?;
-    Ok(output.flush()?)
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 
-use super::screen::{OutputError, Screen};
+use super::screen::Screen;
 use super::source::Source;
 use super::streaming::{Session, StreamEnd, View};
 use client::Client;
@@ -39,19 +39,11 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     } else {
         Session::new(Screen::new(source.duration), View::Text)
     };
-    let end = session.run(client, source, args.speed).await;
-    end.map_or_else(quiet_without_reader, exit_code)
+    exit_code(session.run(client, source, args.speed).await?)
 }
 
 fn exit_code(end: StreamEnd) -> anyhow::Result<ExitCode> {
     let summary = end.into_summary()?;
     let is_finished = summary.is_some_and(|summary| summary.outcome == "finished");
     Ok(if is_finished { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-fn quiet_without_reader(error: anyhow::Error) -> anyhow::Result<ExitCode> {
-    match error.downcast_ref::<OutputError>() {
-        Some(output) if output.is_reader_gone() => Ok(ExitCode::FAILURE),
-        _ => Err(error),
-    }
 }

@@ -1,12 +1,12 @@
 //! What an operator types and sees: the commands and the pages of a live daemon.
 
-use std::process::Output;
+use std::process::{Output, Stdio};
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::support::{
-    App, Config, Emulator, KEY, Sidecar, Terminal, listen, run_to_exit, sidecar_command,
+    App, Config, Emulator, KEY, Sidecar, Terminal, listen, run_to_exit, sidecar_command, within,
 };
 
 fn text(bytes: &[u8]) -> &str {
@@ -247,5 +247,58 @@ async fn a_daemon_that_is_away_is_said_with_what_to_do() {
         let sentence = text(&output.stderr);
         let expected = "error: no daemon is listening on 127.0.0.1:1: start it, or pass --admin";
         assert!(sentence.starts_with(expected), "{sentence}");
+    }
+}
+
+#[tokio::test]
+async fn an_empty_variable_counts_as_not_set() {
+    for (arguments, variable) in [
+        (&["check-config"][..], "DEEPGRAM_SIDECAR_CONFIG"),
+        (&["sessions"], "DEEPGRAM_SIDECAR_ADMIN_LISTEN"),
+        (&["top"], "DEEPGRAM_SIDECAR_ADMIN_LISTEN"),
+        (&["log-level"], "DEEPGRAM_SIDECAR_ADMIN_LISTEN"),
+        (&["stream", "-", "--encoding", "linear16"], "DEEPGRAM_SIDECAR_IPC_SOCKET"),
+    ] {
+        let output = run_to_exit(sidecar_command().args(arguments).env(variable, "")).await;
+        // Whatever comes of the default address: it is not a usage error.
+        assert_ne!(output.status.code(), Some(2), "{arguments:?}: {}", text(&output.stderr));
+    }
+}
+
+#[tokio::test]
+async fn a_file_without_its_option_is_told_which() {
+    for subcommand in ["run", "check-config", "print-config", "doctor"] {
+        let output = run_to_exit(sidecar_command().args([subcommand, "/etc/x.yaml"])).await;
+        assert_eq!(output.status.code(), Some(2));
+        let said = text(&output.stderr);
+        assert!(said.contains("name the configuration file with --config /etc/x.yaml"), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_reader_that_leaves_is_no_error() {
+    let emulator = Emulator::start().await;
+    let config = Config::dialing(&emulator).set("ipc.max_sessions", 100);
+    let sidecar = config.start().await;
+    let directory = tempfile::tempdir().unwrap();
+    let socket = directory.path().join("s");
+    let mut commands = vec![config.doctor(&socket, &["--json"]), config.doctor(&socket, &[])];
+    for arguments in [&["sessions"][..], &["sessions", "--json"], &["log-level"]] {
+        commands.push(sidecar.command(arguments));
+    }
+    for subcommand in ["check-config", "print-config"] {
+        let mut command = sidecar_command();
+        command.arg(subcommand);
+        commands.push(command);
+    }
+    for mut command in commands {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let command = command.stdin(Stdio::null()).stdout(writer).stderr(Stdio::piped());
+        let output = within("the end", command.spawn().unwrap().wait_with_output()).await.unwrap();
+        assert_eq!(text(&output.stderr), "", "{command:?}");
+        let is_doctor = command.as_std().get_args().any(|it| it == "doctor");
+        let expected = if is_doctor { 0 } else { 1 };
+        assert_eq!(output.status.code(), Some(expected), "{command:?}");
     }
 }

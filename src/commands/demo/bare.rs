@@ -14,8 +14,8 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::handshake::client::Request;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 
+use super::super::output::OutputError;
 use super::super::pace::Pacer;
-use super::super::screen::OutputError;
 use super::super::source::{Encoding, Piece, Source};
 use super::super::transcript::Caption;
 

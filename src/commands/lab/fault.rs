@@ -1,13 +1,13 @@
 //! `lab fault` and `lab faults`.
 
 use std::fs;
-use std::io::Write as _;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use anyhow::Context;
 
 use super::NoteArgs;
+use crate::commands::output::print_line;
 use lab::{Fault, ask_for};
 
 /// Inject a fault into the running lab; `none` removes it
@@ -32,21 +32,20 @@ pub(super) async fn inject(args: Args) -> anyhow::Result<ExitCode> {
         || format!("no running lab found in {note}: start one with `deepgram-sidecar lab up`");
     let control: SocketAddr = fs::read_to_string(note).with_context(no_lab)?.trim().parse()?;
     let said = ask_for(control, &fault.name).await?;
-    writeln!(std::io::stdout(), "{said}")?;
+    print_line(said)?;
     Ok(ExitCode::SUCCESS)
 }
 
 pub(super) fn list() -> anyhow::Result<ExitCode> {
-    let mut output = std::io::stdout().lock();
     for Fault { name, does, sign, alerts, factor, .. } in Fault::all() {
-        writeln!(output, "{name:20} {does}")?;
+        print_line(format_args!("{name:20} {does}"))?;
         if let Some(sign) = sign {
-            writeln!(output, "{:20}   says    {sign}", "")?;
+            print_line(format_args!("{:20}   says    {sign}", ""))?;
         }
         if !alerts.is_empty() {
             let alerts = alerts.join(", ");
             let needs = factor.map(|factor| format!(" (with `lab up --factor {factor}`)"));
-            writeln!(output, "{:20}   raises  {alerts}{}", "", needs.unwrap_or_default())?;
+            print_line(format_args!("{:20}   raises  {alerts}{}", "", needs.unwrap_or_default()))?;
         }
     }
     Ok(ExitCode::SUCCESS)

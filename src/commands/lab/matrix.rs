@@ -1,9 +1,9 @@
 //! `lab matrix`: every fault in its own lab.
 
-use std::io::Write as _;
 use std::process::ExitCode;
 
 use super::PlanArgs;
+use crate::commands::output::print_line;
 use lab::{Fault, Row, page, run_matrix};
 
 /// Run faults, each in its own lab, and check the results
@@ -33,7 +33,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         names => names.iter().map(|name| Fault::named(name)).collect::<anyhow::Result<_>>()?,
     };
     let rows = run_matrix(&plan, faults, args.at_a_time, report).await?;
-    write!(std::io::stdout(), "{}", page(&rows, plan.factor))?;
+    print_line(page(&rows, plan.factor).trim_end())?;
     let is_well = rows.iter().all(|row| row.problems.is_empty());
     Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -1,7 +1,7 @@
 //! `lab up`: the lab in the foreground, until Ctrl-C.
 
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -11,6 +11,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::interval;
 
 use super::{NoteArgs, PlanArgs};
+use crate::commands::output::{OutputError, print_line};
 use crate::commands::plain;
 use lab::{Addresses, Delivery, Fault, Inbox, Lab, Order};
 
@@ -33,7 +34,9 @@ pub struct Args {
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let plan = args.plan.plan()?;
     let mut signals = Signals::new()?;
-    say("Starting the emulated Deepgram, the sidecar, Alertmanager, Prometheus and the load ...")?;
+    print_line(
+        "Starting the emulated Deepgram, the sidecar, Alertmanager, Prometheus and the load ...",
+    )?;
     let lab = tokio::select! {
         lab = Lab::start(&plan) => lab?,
         () = signals.next() => return Ok(ExitCode::SUCCESS),
@@ -43,15 +46,17 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     introduce(&addresses)?;
     let mut bench = Bench { lab, factor: plan.factor.get(), began: clock::now(), told: 0 };
     let watched = bench.watch(&mut signals).await;
-    say("Stopping the load, the sidecar, Prometheus, Alertmanager and the emulated Deepgram ...")?;
+    print_line(
+        "Stopping the load, the sidecar, Prometheus, Alertmanager and the emulated Deepgram ...",
+    )?;
     drop(note);
     bench.lab.shutdown().await?;
     watched.map(|()| ExitCode::SUCCESS)
 }
 
-fn introduce(addresses: &Addresses) -> io::Result<()> {
+fn introduce(addresses: &Addresses) -> Result<(), OutputError> {
     let Addresses { socket, admin, emulator, prometheus, alertmanager, control, logs } = addresses;
-    say(format!(
+    print_line(format!(
         "
 sidecar        {}
                http://{admin}/sessions
@@ -131,7 +136,7 @@ fn expectation(fault: &Fault, factor: u32) -> String {
     }
 }
 
-fn tell(inbox: &Inbox, told: &mut usize, began: Instant) -> io::Result<()> {
+fn tell(inbox: &Inbox, told: &mut usize, began: Instant) -> Result<(), OutputError> {
     for delivery in inbox.since(*told) {
         *told += 1;
         let Delivery { alert, severity, summary, is_firing, receiver, .. } = delivery;
@@ -141,12 +146,8 @@ fn tell(inbox: &Inbox, told: &mut usize, began: Instant) -> io::Result<()> {
     Ok(())
 }
 
-fn line(began: Instant, what: impl std::fmt::Display) -> io::Result<()> {
-    say(format_args!("{:7.1} s  {what}", (clock::now() - began).as_secs_f64()))
-}
-
-fn say(what: impl std::fmt::Display) -> io::Result<()> {
-    writeln!(io::stdout(), "{what}")
+fn line(began: Instant, what: impl std::fmt::Display) -> Result<(), OutputError> {
+    print_line(format_args!("{:7.1} s  {what}", (clock::now() - began).as_secs_f64()))
 }
 
 /// The file with the lab's address; removed with it.
