@@ -19,7 +19,6 @@ const HEARD_MAX: usize = 10_000;
 const HEARD_BYTES_MAX: u64 = 16 << 20;
 
 /// An upgraded stream.
-#[derive(Debug)]
 pub(super) struct Opened {
     link: Link<Recorded<Transport>>,
 }

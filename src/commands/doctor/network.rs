@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use super::advice;
 use super::conversation::Opened;
 use super::local::elapsed;
-use super::recorded::{HttpAnswer, Recorded, Recording};
+use super::recorded::{HttpAnswer, Recording};
 use super::report::{Check, Row, Status};
 use crate::upstream::dial::Dialer;
 use crate::upstream::link::Link;
@@ -219,7 +219,8 @@ pub(super) async fn upgrade<K: Key>(
     limit: Duration,
 ) -> Upgrade {
     let since = clock::now();
-    let (stream, recording): (_, Recording) = Recorded::new(transport);
+    let recording = Recording::default();
+    let stream = recording.of(transport);
     let asked = dialer.request(stream, Endpoint::V1Listen, query, authorization);
     let asked = timeout(limit, asked).await.unwrap_or_else(|_| {
         let detail = format!("no response within {limit:?}");

@@ -1,13 +1,11 @@
 //! Remembers what a peer answers to an upgrade: the daemon has no use for most of its headers, a
 //! diagnosis has.
 
-use std::io;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
 use std::time::SystemTime;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::AsyncRead;
+use tokio_util::io::InspectReader;
 
 /// Bytes remembered: the largest head and the largest body that an upgrade reads.
 const BYTES_MAX: usize = 80 << 10;
@@ -16,24 +14,19 @@ const BYTES_MAX: usize = 80 << 10;
 const HEADERS_MAX: usize = 100;
 
 /// A stream whose first bytes are remembered.
-#[derive(Debug)]
-pub(super) struct Recorded<S> {
-    stream: S,
-    recording: Recording,
-}
+pub(super) type Recorded<S> = InspectReader<S, Box<dyn FnMut(&[u8]) + Send>>;
 
 /// What was received so far.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Recording(Arc<Mutex<Vec<u8>>>);
 
-impl<S> Recorded<S> {
-    pub(super) fn new(stream: S) -> (Self, Recording) {
-        let recording = Recording::default();
-        (Self { stream, recording: recording.clone() }, recording)
-    }
-}
-
 impl Recording {
+    /// The same stream, remembered here.
+    pub(super) fn of<S: AsyncRead>(&self, stream: S) -> Recorded<S> {
+        let recording = self.clone();
+        InspectReader::new(stream, Box::new(move |bytes| recording.keep(bytes)))
+    }
+
     /// The answer, if it was HTTP.
     pub(super) fn answer(&self) -> Option<HttpAnswer> {
         HttpAnswer::parse(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
@@ -84,42 +77,23 @@ impl HttpAnswer {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Recorded<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
-        self.recording.keep(&buffer.filled()[before..]);
-        read
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Recorded<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
+    use tokio::io::AsyncReadExt;
+
     use super::*;
+
+    #[tokio::test]
+    async fn what_is_read_is_remembered_up_to_a_bound() {
+        let sent = vec![b'x'; BYTES_MAX + 1];
+        let recording = Recording::default();
+        let mut received = Vec::new();
+        recording.of(&sent[..]).read_to_end(&mut received).await.unwrap();
+        assert_eq!(received.len(), sent.len());
+        assert_eq!(recording.0.lock().unwrap().len(), BYTES_MAX);
+    }
 
     #[test]
     fn a_refusal_is_read_with_its_clock_and_its_body() {
