@@ -47,7 +47,8 @@ const INTRODUCTION: &str = "\
   collector, by the scheme of their URL; `NO_PROXY` lists exceptions: names with their subdomains,
   addresses, networks (`10.0.0.0/8`), or `*`. Lower case works too. Loopback addresses are never
   proxied. The proxy must support CONNECT and looks names up. Any other kind of proxy, such as
-  SOCKS or one behind TLS, is an error if it would be used.
+  SOCKS or one behind TLS, is an error if it would be used. The log event `proxy_used` names the
+  proxy at the start, once for each `destination`: `upstream.url`, `telemetry.otlp`.
 - `deepgram-sidecar print-config` shows the settings in effect.
 
 All keys with their defaults:

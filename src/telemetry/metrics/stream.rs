@@ -124,7 +124,7 @@ impl AudioMetrics {
             ),
             ledger: families.fractions(
                 "audio_ledger_seconds_total",
-                "Audio accounting: accepted = finalized + lost + in flight.",
+                "Audio accounting: accepted = finalized + lost + unknown + in flight.",
             ),
             in_flight: families.gauge_fraction(
                 "audio_in_flight_seconds",
