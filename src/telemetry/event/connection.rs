@@ -7,7 +7,7 @@ use crate::telemetry::Telemetry;
 use crate::telemetry::family::ObserveDuration;
 use crate::telemetry::label::{CloseCode, ConnectResult, DeathLabels, DialPhase, KeepaliveError};
 use session::death::{Class, Trigger};
-use session::dial::{DialPhases, DialReason};
+use session::dial::{DialFailure, DialPhases, DialReason, ProxyFault};
 use session::fact::{
     CloseReceived, Connected, ConnectionClosed, ConnectionDied, DialFailed, LateEvidence,
     StreamClosing, TimerLate, UpstreamError,
@@ -22,13 +22,14 @@ impl Measure for DialFailed {
             return LogLine::debug("did not dial Deepgram: others were refused just before");
         }
         telemetry.metrics.upstream.connect_attempts[ConnectResult::Failed(failure.reason)].inc();
-        LogLine::at(dial_level(failure.reason), "could not reach Deepgram")
+        LogLine::at(dial_level(failure), "could not reach Deepgram")
     }
 }
 
-/// A refused key or account does not recover by itself.
-fn dial_level(reason: DialReason) -> Level {
-    match reason {
+/// A refused key or account does not recover by itself, nor does what a proxy refuses.
+fn dial_level(failure: &DialFailure) -> Level {
+    match failure.reason {
+        _ if failure.proxy == Some(ProxyFault::Refused) => Level::ERROR,
         DialReason::Http401 | DialReason::Http402 | DialReason::Http403 | DialReason::Resources => {
             Level::ERROR
         }

@@ -5,7 +5,7 @@ use crate::config::{LogLevel, Logs};
 use crate::telemetry::event::*;
 use crate::telemetry::label::{KeyReload, Label, UnopenedCause};
 use crate::telemetry::log::tests::logged;
-use session::dial::{Blocker, DialFailure, DialReason, Release};
+use session::dial::{Blocker, DialFailure, DialReason, ProxyFault, Release};
 use session::drain::{LastFrame, Receipt, Tally};
 use session::fact::{DialFailed, Fact};
 use session::{ErrorCode, Refusal};
@@ -191,30 +191,50 @@ fn released(release: Release) -> DialsReleased {
     DialsReleased { release, blocker: Blocker::CredentialRefused, held: MS(2000) }
 }
 
-/// The level of an event's log line.
-fn level_of(event: impl Emit) -> String {
+/// The level of the line of this name that comes of it.
+fn level_of(name: &str, happen: impl FnOnce(&Telemetry)) -> String {
     let config = Logs { level: LogLevel::Debug, ..Logs::default() };
-    let line = logged(config, |telemetry, _| event.emit(telemetry)).lines().remove(0);
+    let lines = logged(config, |telemetry, _| happen(telemetry)).lines();
+    let line = lines.into_iter().find(|line| line["event"] == name).expect("it is logged");
     line["level"].as_str().unwrap().to_owned()
 }
 
 #[test]
 fn what_holds_dials_back_is_logged_when_it_is_news_and_not_with_each_probe() {
     let failure = DialFailure::before_answer(DialReason::Http429, "full");
+    let level = |blocker, is_news| {
+        level_of("dials_held", |telemetry| held(&failure, blocker, is_news).emit(telemetry))
+    };
     for blocker in Blocker::ALL {
         let expected = match blocker {
             Blocker::CredentialRefused | Blocker::OwnResources => "error",
             Blocker::UpstreamBusy | Blocker::UpstreamBroken => "warn",
         };
-        assert_eq!(level_of(held(&failure, blocker, true)), expected);
-        assert_eq!(level_of(held(&failure, blocker, false)), "debug");
+        assert_eq!(level(blocker, true), expected);
+        assert_eq!(level(blocker, false), "debug");
     }
 }
 
 #[test]
 fn that_nobody_dials_is_no_good_news() {
-    assert_eq!(level_of(released(Release::Lifted)), "info");
-    assert_eq!(level_of(released(Release::Lapsed)), "debug");
+    let level = |release| level_of("dials_released", |telemetry| released(release).emit(telemetry));
+    assert_eq!(level(Release::Lifted), "info");
+    assert_eq!(level(Release::Lapsed), "debug");
+}
+
+#[test]
+fn what_a_proxy_refuses_needs_somebody_as_a_refused_key_does() {
+    let level = |proxy| {
+        let failure = DialFailure::before_answer(DialReason::Tcp, "407");
+        let failure = DialFailure { proxy, ..failure };
+        let fact = DialFailed { attempt: 1, failure, duration: MS(0), retry_in: None };
+        level_of("dial_failed", |telemetry| {
+            telemetry.session(live("s")).record(&Fact::DialFailed(fact));
+        })
+    };
+    assert_eq!(level(Some(ProxyFault::Refused)), "error");
+    assert_eq!(level(Some(ProxyFault::Failed)), "warn");
+    assert_eq!(level(None), "warn");
 }
 
 #[test]
