@@ -405,7 +405,6 @@ fn a_contradiction_is_told_beside_other_mistakes_unless_they_are_its_own() {
 #[test]
 fn what_this_version_cannot_do_is_refused_in_a_sentence() {
     for (text, key) in [
-        ("recovery: {mode: reconnect}", "recovery.mode"),
         ("vad: {mode: shadow}", "vad.mode"),
         ("vad: {mode: active}", "vad.mode"),
         ("ipc: {tcp_listen: '127.0.0.1:7070'}", "ipc.tcp_listen"),

@@ -81,8 +81,9 @@ fn every_bad_member_is_named_by_its_path() {
         (r#""keepalive":{"every":1}"#, "keepalive.every"),
         (r#""vad":{"mode":"active"}"#, "vad.mode"),
         (r#""vad":{"mode":false}"#, "vad.mode"),
-        (r#""recovery":{"mode":"reconnect"}"#, "recovery.mode"),
         (r#""recovery":{"mode":"no"}"#, "recovery.mode"),
+        (r#""recovery":{"mode":null}"#, "recovery.mode"),
+        (r#""recovery":{"ring":"30s"}"#, "recovery.ring"),
         (r#""traceparent":1"#, "traceparent"),
         (r#""tags":{"a b":"x"}"#, "tags.a b"),
         (r#""tags":{"a":1}"#, "tags.a"),
@@ -94,8 +95,39 @@ fn every_bad_member_is_named_by_its_path() {
 
 #[test]
 fn a_known_mode_that_is_not_available_says_so() {
-    let refusal = parse(br#"{"protocol":1,"recovery":{"mode":"reconnect"}}"#).unwrap_err();
+    let refusal = parse(br#"{"protocol":1,"vad":{"mode":"shadow"}}"#).unwrap_err();
     assert!(refusal.message.contains("not available in this version"), "{}", refusal.message);
+}
+
+#[test]
+fn an_application_chooses_whether_its_session_recovers_or_leaves_it_to_the_configuration() {
+    for (recovery, recovers) in [
+        (r#"{"mode":"reconnect"}"#, Some(true)),
+        (r#"{"mode":"latch"}"#, Some(false)),
+        ("{}", None),
+        ("null", None),
+    ] {
+        let text = format!(r#"{{"protocol":1,"recovery":{recovery}}}"#);
+        assert_eq!(open(&text).recovers, recovers, "{recovery}");
+    }
+    assert_eq!(open(r#"{"protocol":1}"#).recovers, None);
+}
+
+#[test]
+fn parameters_that_bear_on_recovery_are_noticed() {
+    for (params, results_elsewhere, names_speakers) in [
+        ("{}", false, false),
+        (r#"{"callback":"https://example.com/results"}"#, true, false),
+        (r#"{"diarize":true}"#, false, true),
+        (r#"{"diarize":"true"}"#, false, true),
+        (r#"{"diarize":false}"#, false, false),
+        (r#"{"diarize":"false"}"#, false, false),
+        (r#"{"diarize_model":"latest"}"#, false, true),
+    ] {
+        let open = open(&format!(r#"{{"protocol":1,"params":{params}}}"#));
+        let noticed = (open.results_elsewhere, open.names_speakers);
+        assert_eq!(noticed, (results_elsewhere, names_speakers), "{params}");
+    }
 }
 
 #[test]

@@ -61,6 +61,11 @@ queue_bytes gauge queue
 queue_limit_bytes gauge queue
 queue_session_max_bytes gauge queue
 ready gauge
+recoveries_total counter outcome
+recovery_duration_seconds histogram
+recovery_gap_seconds histogram
+recovery_replayed_seconds_total counter
+recovery_unavailable_total counter cause
 runtime_busy_seconds_total counter
 runtime_lag_seconds histogram
 runtime_tasks gauge
@@ -102,6 +107,7 @@ upstream_dials_waiting gauge
 upstream_dials_withheld_total counter blocker
 upstream_messages_total counter direction,type
 upstream_ping_rtt_seconds histogram
+upstream_reconnects_total counter
 ";
 
 fn family_line(family: &MetricFamily) -> Option<String> {
@@ -165,7 +171,9 @@ fn an_ended_session_has_no_state() {
     let series = series(&Telemetry::default());
     let states: Vec<_> =
         series.keys().filter_map(|name| name.strip_prefix("sessions_active{state=")).collect();
-    assert_eq!(states, ["closing}", "connecting}", "dead}", "finalizing}", "open}", "parked}"]);
+    let expected =
+        ["closing}", "connecting}", "dead}", "finalizing}", "open}", "parked}", "reconnecting}"];
+    assert_eq!(states, expected);
 }
 
 /// Thousands of sessions with any names must not add a single series.

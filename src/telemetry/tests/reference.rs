@@ -11,8 +11,9 @@ use session::counts::Count;
 use session::trace::TraceContext;
 
 /// Families of a part of the daemon: its heading, and how their names begin.
-const PARTS: [(&str, &[&str]); 10] = [
+const PARTS: [(&str, &[&str]); 11] = [
     ("Deaths", &["connection_deaths", "connection_age", "death_", "timer_lateness"]),
+    ("Recovery", &["recoveries_", "recovery_", "upstream_reconnects"]),
     ("Sessions", &["session_", "sessions_"]),
     ("Keepalive", &["keepalive", "send_"]),
     ("Finalize", &["finalize"]),

@@ -229,7 +229,7 @@ fn stall_ended(fact: &StallEnded, at: Duration) -> Described {
 /// From a death to the answer of another connection.
 fn recovered(fact: &Recovered, at: Duration) -> Described {
     Described::internal("deepgram.reconnect", at, fact.took)
-        .with("deepgram.connection", count(fact.connection.into()))
+        .with("deepgram.connection.number", count(fact.connection.into()))
         .with("deepgram.reconnect.attempts", count(fact.attempts.into()))
         .with("deepgram.reconnect.gap_ms", millis_value(fact.gap))
         .with("deepgram.reconnect.replayed_ms", millis_value(fact.replayed))

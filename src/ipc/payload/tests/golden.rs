@@ -8,7 +8,7 @@ use session::dial::DialReason;
 use session::summary::{
     AudioSummary, DeathSummary, FinalizeSummary, MessageSummary, Outcome, Summary,
 };
-use session::{ConnectRefusal, LossCause};
+use session::{ConnectRefusal, LossCause, ReconnectReason};
 
 const FRAMES: &str = include_str!("frames.jsonl");
 
@@ -43,7 +43,17 @@ fn events() -> Vec<AppFrame> {
         Event::Resumed { idle_ms: 900_000 },
         Event::Draining { deadline_ms: 25_000 },
     ]);
+    let reasons = Reason::ALL.into_iter().map(ReconnectReason::Death);
+    let reasons = reasons.chain(DialReason::ALL.into_iter().map(ReconnectReason::Dial));
+    let reconnecting = |reason| Event::Reconnecting { attempt: 2, delay_ms: 1500, reason };
+    events.extend(reasons.map(reconnecting));
+    events.extend([false, true].map(recovered));
     events.into_iter().map(|event| AppFrame::Event { at_ms: 7, event }).collect()
+}
+
+fn recovered(speakers_restarted: bool) -> Event {
+    let (gap_ms, replayed_ms, lost_ms) = (1700, 2500, 300);
+    Event::Recovered { connection: 2, gap_ms, replayed_ms, lost_ms, speakers_restarted }
 }
 
 fn deaths(reason: Reason) -> impl Iterator<Item = Event> {
