@@ -26,6 +26,7 @@ mod snapshot;
 #[cfg(test)]
 mod tests;
 mod timer;
+mod unconnected;
 mod upstream;
 
 use std::time::{Duration, Instant};

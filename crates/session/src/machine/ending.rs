@@ -5,15 +5,14 @@ use std::time::Instant;
 use super::connection::{Connection, StreamEnd};
 use super::recovery::Plan;
 use super::timer::SessionTimer;
+use super::unconnected::not_connected;
 use super::{Closing, Intent, Output, Phase, Route, Session};
 use crate::counts::Count;
 use crate::death::{Death, Reason, Trigger};
 use crate::dial::DialFailure;
 use crate::fact::{EndCause, Fact, SessionEnded, SessionParked, SkipCause};
 use crate::summary::{DeathSummary, FinalizeSummary, MessageSummary, Outcome, Summary};
-use crate::{
-    AppFrame, ConnectRefusal, ConnectionId, ErrorCode, Event, LossCause, Outgoing, Refusal, millis,
-};
+use crate::{AppFrame, ConnectionId, Event, LossCause, Outgoing, millis};
 
 impl Session {
     /// Asks Deepgram to flush and close an open connection.
@@ -137,7 +136,7 @@ impl Session {
         if self.is_holding() {
             return self.give_up(now, Some(failure));
         }
-        self.deliver_error(now, refusal_of(failure, attempts));
+        self.deliver_error(now, not_connected(failure, attempts));
         if self.app.opened {
             self.intent = Some(Intent::Abort(EndCause::ResumeFailed));
         }
@@ -241,48 +240,4 @@ impl Session {
             vad: None,
         }
     }
-}
-
-/// What an application is told whose connection died and could not be replaced.
-pub(super) fn not_recovered(failure: Option<DialFailure>, attempts: u32) -> Refusal {
-    let Some(failure) = failure else {
-        let message = format!(
-            "the connection to Deepgram died again, {}, which is all that \
-             recovery.max_reconnects allows; see the reasons of its deaths, then open a new session",
-            tries(attempts)
-        );
-        let connect = Some(Box::default());
-        return Refusal { connect, ..Refusal::new(ErrorCode::ConnectFailed, message) };
-    };
-    let tries = tries(attempts - u32::from(failure.withheld));
-    let advice = failure.advice();
-    let message =
-        format!("the connection to Deepgram died, and there is no other {tries}: {advice}");
-    connect_failed(failure, message)
-}
-
-/// Only the last attempt can have been withheld: that is final.
-fn refusal_of(failure: DialFailure, attempts: u32) -> Refusal {
-    let tries = tries(attempts - u32::from(failure.withheld));
-    let message = format!("no connection to Deepgram, {tries}: {}", failure.advice());
-    connect_failed(failure, message)
-}
-
-fn tries(dialled: u32) -> String {
-    match dialled {
-        0 => "without dialling".to_owned(),
-        1 => "after 1 attempt".to_owned(),
-        _ => format!("after {dialled} attempts"),
-    }
-}
-
-fn connect_failed(failure: DialFailure, message: String) -> Refusal {
-    let connect = ConnectRefusal {
-        reason: Some(failure.reason),
-        status: failure.status,
-        detail: Some(failure.detail),
-        request_id: failure.request_id,
-        retry_after: failure.retry_after,
-    };
-    Refusal { connect: Some(Box::new(connect)), ..Refusal::new(ErrorCode::ConnectFailed, message) }
 }

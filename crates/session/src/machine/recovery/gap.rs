@@ -10,7 +10,7 @@ use crate::bound::DIAL_WAIT_MAX;
 use crate::death::{Death, Reason};
 use crate::dial::DialFailure;
 use crate::fact::{Fact, Reconnecting, RecoveryFailed};
-use crate::machine::ending::not_recovered;
+use crate::machine::unconnected::not_recovered;
 use crate::summary::Outcome;
 use crate::{ConnectionId, Event, LossCause, Outgoing, ReconnectReason, millis};
 
