@@ -106,6 +106,10 @@ counts! {
         LastSendMs = None,
         /// The last receive on the live connection.
         LastReceiveMs = None,
+        /// The oldest ping on the live connection that has no pong; 0 if all have.
+        PingPendingMs = None,
+        /// Since when the kernel has refused what waits for the live connection; 0 if it does not.
+        WriteBlockedMs = None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Deepgram's side: dials, connections, deaths.
 
-use prometheus::{Histogram, IntCounter, IntGauge};
+use prometheus::{Gauge, Histogram, IntCounter, IntGauge};
 
 use crate::telemetry::exemplar::Traced;
 use crate::telemetry::family::{Children, ChildrenOnDemand, Families, bounds};
@@ -26,6 +26,8 @@ pub(crate) struct UpstreamMetrics {
     pub(crate) bytes: Children<Direction, IntCounter>,
     pub(crate) messages: Children<WireMessage, IntCounter>,
     pub(crate) ping_rtt: Histogram,
+    pub(crate) ping_pending_max: Gauge,
+    pub(crate) write_blocked_max: Gauge,
     pub(crate) key_reloads: Children<KeyReload, IntCounter>,
 }
 
@@ -76,6 +78,15 @@ impl UpstreamMetrics {
                 "upstream_ping_rtt_seconds",
                 "Time from writing a ping to its pong.",
                 bounds::FAST,
+            ),
+            ping_pending_max: families.gauge_fraction(
+                "upstream_ping_pending_max_seconds",
+                "Time that the oldest ping without a pong has waited; a death after liveness.ping_timeout.",
+            ),
+            write_blocked_max: families.gauge_fraction(
+                "upstream_write_blocked_max_seconds",
+                "Time that the kernel has refused data for Deepgram, on the connection where it is longest; \
+                 a death after upstream.write_timeout without progress.",
             ),
             key_reloads: families.counters(
                 "api_key_reloads_total",

@@ -88,6 +88,13 @@ pub(super) fn set_gauges(records: &[Arc<Record>], now: Instant, metrics: &Metric
     };
     let send_age_max = live().filter_map(|session| send_age(session, now)).max();
     metrics.keepalive.send_age_max.set(send_age_max.unwrap_or_default().as_secs_f64());
+    let oldest = |moment| {
+        let ages = live().filter(|it| it.counters.is_connected.load(Relaxed));
+        let oldest = ages.filter_map(|session| age(moment, session, now)).max();
+        oldest.unwrap_or_default().as_secs_f64()
+    };
+    metrics.upstream.ping_pending_max.set(oldest(Count::PingPendingMs));
+    metrics.upstream.write_blocked_max.set(oldest(Count::WriteBlockedMs));
     let in_flight: Duration = live().map(in_flight).sum();
     metrics.audio.in_flight.set(in_flight.as_secs_f64());
     let finalizes = live().map(|it| it.counters.get(Count::FinalizesInFlight)).sum::<u64>();

@@ -106,8 +106,10 @@ upstream_dials_held gauge blocker
 upstream_dials_waiting gauge
 upstream_dials_withheld_total counter blocker
 upstream_messages_total counter direction,type
+upstream_ping_pending_max_seconds gauge
 upstream_ping_rtt_seconds histogram
 upstream_reconnects_total counter
+upstream_write_blocked_max_seconds gauge
 ";
 
 fn family_line(family: &MetricFamily) -> Option<String> {

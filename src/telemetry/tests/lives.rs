@@ -163,3 +163,24 @@ fn the_most_silent_connection_is_shown_while_it_owes_a_keepalive() {
     sessions[1].0.counters.is_connected.store(false, Relaxed);
     assert_eq!(send_age_max(), 0.0);
 }
+
+#[test]
+fn what_a_connection_is_waited_for_is_shown_before_it_is_dead() {
+    let opened_at = clock::now() - Duration::from_secs(100);
+    let telemetry = Telemetry::default();
+    let id = SessionId::parse("a").unwrap();
+    let live = LiveSession::new(id, Endpoint::V1Listen, None, opened_at, Vec::new());
+    live.counters.is_connected.store(true, Relaxed);
+    let _handle = telemetry.session(live.clone());
+    for (count, name) in [
+        (Count::PingPendingMs, "upstream_ping_pending_max_seconds"),
+        (Count::WriteBlockedMs, "upstream_write_blocked_max_seconds"),
+    ] {
+        let shown = || series(&telemetry)[name];
+        assert_eq!(shown(), 0.0, "nothing is waited for");
+        live.counters.set(count, 97_000);
+        assert!((3.0..4.0).contains(&shown()), "{name}");
+        live.counters.set(count, 0);
+        assert_eq!(shown(), 0.0);
+    }
+}

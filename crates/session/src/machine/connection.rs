@@ -183,6 +183,16 @@ impl Connection {
         self.blocked_since.is_some()
     }
 
+    /// When the oldest ping without a pong was written.
+    pub(super) fn ping_pending_since(&self) -> Option<Instant> {
+        self.ping_written_at
+    }
+
+    /// Since when the kernel has refused what was sent.
+    pub(super) fn write_blocked_since(&self) -> Option<Instant> {
+        self.blocked_since
+    }
+
     pub(super) fn is_finalizing(&self) -> bool {
         self.finalizes.is_waiting()
     }

@@ -147,3 +147,22 @@ fn a_late_look_at_the_application_is_not_evidence_against_it() {
     world.advance(secs(1));
     assert!(world.facts.iter().any(|it| matches!(it, Fact::AppStalled(_))));
 }
+
+#[test]
+fn a_ping_without_a_pong_and_a_blocked_write_show_before_they_kill() {
+    let mut world = World::connected(config());
+    let waiting = |world: &World| {
+        let counts = world.session.snapshot().counts;
+        [counts[Count::PingPendingMs], counts[Count::WriteBlockedMs]].map(|since| since > 0)
+    };
+    assert_eq!(waiting(&world), [false, false]);
+    world.deepgram.mute = true;
+    world.advance(secs(6));
+    assert_eq!(waiting(&world), [true, false]);
+    world.upstream(UpstreamInput::Pong);
+    world.upstream_writes = false;
+    world.app(AppInput::Audio(frame()));
+    world.upstream(UpstreamInput::WriteBlocked);
+    assert_eq!(waiting(&world), [false, true]);
+    assert!(world.deaths().is_empty());
+}
