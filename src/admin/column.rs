@@ -56,7 +56,7 @@ pub(crate) struct Row<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Tone {
     Calm,
-    /// Its keepalive is late: Deepgram closes after 10 s.
+    /// It has no connection that answers, or its keepalive is late: Deepgram closes after 10 s.
     Warning,
     /// Dead or stalled.
     Alarm,
@@ -145,21 +145,25 @@ impl SortKey {
 }
 
 impl Row<'_> {
-    /// Its state, and what is wrong with it.
+    /// Its state, and what is or was wrong with it. A death that another connection has made up for
+    /// is no longer what a session suffers from.
     pub(crate) fn condition(&self) -> String {
         let state = self.state;
+        let recoveries = self.figures.count(Count::Recoveries);
         match self.death {
-            Some(reason) => format!("{state}: {reason}"),
-            None if self.is_stalled => format!("{state}, stalled"),
+            Some(reason) if state == "dead" || recoveries == 0 => format!("{state}: {reason}"),
+            _ if self.is_stalled => format!("{state}, stalled"),
+            Some(_) => format!("{state}, {recoveries} recovered"),
             None => state.into(),
         }
     }
 
     pub(crate) fn tone(&self) -> Tone {
         let is_held = ["open", "finalizing", "closing"].contains(&self.state);
+        let is_late = is_held && self.figures.send_age_ms >= Some(NEAR_MISS_MS);
         if self.state == "dead" || self.is_stalled {
             Tone::Alarm
-        } else if is_held && self.figures.send_age_ms >= Some(NEAR_MISS_MS) {
+        } else if self.state == "reconnecting" || is_late {
             Tone::Warning
         } else {
             Tone::Calm
@@ -214,6 +218,20 @@ mod tests {
     }
 
     #[test]
+    fn a_death_is_told_until_it_is_recovered_from() {
+        let condition = |state: &str, recoveries| {
+            let mut figures = Figures::default();
+            figures.set(Count::Recoveries, recoveries);
+            let (session_id, death, is_stalled) = ("s", Some("ping_timeout"), false);
+            Row { session_id, state, death, is_stalled, figures: &figures }.condition()
+        };
+        assert_eq!(condition("reconnecting", 0), "reconnecting: ping_timeout");
+        assert_eq!(condition("open", 1), "open, 1 recovered");
+        assert_eq!(condition("reconnecting", 2), "reconnecting, 2 recovered");
+        assert_eq!(condition("dead", 2), "dead: ping_timeout");
+    }
+
+    #[test]
     fn the_dead_alarm_and_a_late_keepalive_warns() {
         let tone = |state: &str, send_age_ms, is_stalled| {
             let (session_id, death, figures) = ("s", None, &figures(send_age_ms));
@@ -222,6 +240,7 @@ mod tests {
         assert_eq!(tone("open", 7_999, false), Tone::Calm);
         assert_eq!(tone("open", 8_000, false), Tone::Warning);
         assert_eq!(tone("parked", 600_000, false), Tone::Calm, "nothing is held");
+        assert_eq!(tone("reconnecting", 0, false), Tone::Warning);
         assert_eq!(tone("open", 0, true), Tone::Alarm);
         assert_eq!(tone("dead", 0, false), Tone::Alarm);
     }

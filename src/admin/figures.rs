@@ -75,13 +75,14 @@ impl Figures {
     }
 
     /// Names and values, as the sheet of one session has them.
-    pub(crate) fn rows(&self) -> [(&'static str, String); 7] {
+    pub(crate) fn rows(&self) -> [(&'static str, String); 8] {
         let number = |count| self.count(count).to_string();
         [
             ("audio", self.audio_times()),
             ("", self.audio_bytes()),
             ("lag", time_or_dash(self.transcript_lag_ms)),
             ("waiting", self.waiting()),
+            ("recoveries", number(Count::Recoveries)),
             ("keepalives", number(Count::Keepalives)),
             ("finalizes", self.finalizes()),
             ("messages", format!("{}, {} final", number(Count::Messages), number(Count::Finals))),
@@ -102,9 +103,9 @@ impl Figures {
     }
 
     fn waiting(&self) -> String {
-        let counts = [Count::UpstreamQueueBytes, Count::AppQueueBytes];
-        let [upstream, app] = counts.map(|count| bytes(self.count(count)));
-        format!("{upstream} for Deepgram, {app} for the application")
+        let counts = [Count::UpstreamQueueBytes, Count::AppQueueBytes, Count::RingBytes];
+        let [upstream, app, ring] = counts.map(|count| bytes(self.count(count)));
+        format!("{upstream} for Deepgram, {app} for the application, {ring} kept for recovery")
     }
 
     fn finalizes(&self) -> String {

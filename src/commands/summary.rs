@@ -22,18 +22,10 @@ impl Display for Table<'_> {
         let seconds = Duration::from_millis(self.0.duration_ms).as_secs_f64();
         let connections = quantity::counted(self.0.connections, "connection");
         row(f, "duration", format_args!("{seconds:.1} s, {connections}"))?;
-        row(
-            f,
-            "audio",
-            format_args!(
-                "{}, {} bytes: {} sent, {} dropped, {} gated",
-                quantity::counted(audio.frames, "frame"),
-                audio.bytes_received,
-                audio.bytes_sent,
-                audio.bytes_dropped,
-                audio.bytes_gated
-            ),
-        )?;
+        row(f, "audio", audio_bytes(audio))?;
+        if self.0.recoveries > 0 {
+            row(f, "recovered", quantity::counted(self.0.recoveries, "time"))?;
+        }
         row(f, "lost", time_or_unmeasured(self.0.lost_ms))?;
         row(f, "unknown", time_or_unmeasured(self.0.unknown_ms))?;
         row(f, "keepalives", self.0.keepalives)?;
@@ -47,6 +39,17 @@ impl Display for Table<'_> {
         )?;
         row(f, "messages", format_args!("{}, {} final", messages.received, messages.finals))
     }
+}
+
+fn audio_bytes(audio: &client::AudioSummary) -> String {
+    format!(
+        "{}, {} bytes: {} sent, {} dropped, {} gated",
+        quantity::counted(audio.frames, "frame"),
+        audio.bytes_received,
+        audio.bytes_sent,
+        audio.bytes_dropped,
+        audio.bytes_gated
+    )
 }
 
 fn row(f: &mut fmt::Formatter<'_>, name: &str, value: impl Display) -> fmt::Result {
@@ -85,5 +88,12 @@ mod tests {
         let table = Table(&summary).to_string();
         assert!(!table.contains("death"));
         assert!(table.contains("keepalives  4\n"));
+        assert!(!table.contains("recovered"));
+    }
+
+    #[test]
+    fn a_session_that_recovered_says_so() {
+        let summary = Summary { outcome: "finished".into(), recoveries: 2, ..Summary::default() };
+        assert!(Table(&summary).to_string().contains("recovered   2 times\n"));
     }
 }

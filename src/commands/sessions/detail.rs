@@ -153,7 +153,8 @@ traffic     last sent 1.2s ago, last received - ago
 audio       0.2s accepted: 0.1s final, 0.1s in flight, - lost, - unknown
             2 frames, 6.25 KiB: 6.25 KiB sent, 0 B dropped
 lag         -
-waiting     0 B for Deepgram, 0 B for the application
+waiting     0 B for Deepgram, 0 B for the application, 0 B kept for recovery
+recoveries  0
 keepalives  0
 finalizes   0 requested: 0 sent, 0 in flight, 0 timed out, 0 failed, 0 skipped
 messages    0, 0 final

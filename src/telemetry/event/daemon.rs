@@ -13,7 +13,9 @@ use super::line::LogLine;
 use crate::config::LogLevel;
 use crate::telemetry::label::{KeyReload, Queue};
 use crate::telemetry::{REVISION, Telemetry, VERSION};
-use session::bound::{APP_UNWRITTEN_BYTES_MAX, BACKLOG_BYTES_MAX, MESSAGE_BYTES_MAX};
+use session::bound::{
+    APP_UNWRITTEN_BYTES_MAX, BACKLOG_BYTES_MAX, MARKS_BYTES_MAX, MESSAGE_BYTES_MAX, RING_BYTES_MAX,
+};
 use session::drain::{Flush, LastFrame, Tally};
 use session::members::{Members, Visitor};
 use session::millis;
@@ -39,7 +41,10 @@ impl Emit for ConfigLoaded<'_> {
         // The frame or message that reaches a bound is accepted whole.
         let to_upstream = BACKLOG_BYTES_MAX + u64::from(self.frame_bytes_max);
         let to_app = APP_UNWRITTEN_BYTES_MAX + MESSAGE_BYTES_MAX;
+        // `recovery.ring` is a time; what it comes to in bytes is for each session's encoding to say.
+        let ring = RING_BYTES_MAX + MARKS_BYTES_MAX as u64 + u64::from(self.frame_bytes_max);
         queues[Queue::ToUpstream].set(to_upstream as i64);
+        queues[Queue::Ring].set(ring as i64);
         queues[Queue::ToApp].set(to_app as i64);
         telemetry.metrics.keepalive.interval.set(self.keepalive_interval.as_secs_f64());
         tracing::info!(

@@ -59,8 +59,10 @@ impl Measure for SessionEnded {
     fn measure(&self, telemetry: &Telemetry) -> LogLine {
         count_end(self, telemetry);
         let summary = &self.summary;
-        // A session that went well needs no action; a refused dial has its own log line.
-        let level = match &summary.death {
+        // A session that went well needs no action, even if a connection of it did not; a refused dial
+        // has its own log line.
+        let is_recovered = summary.recoveries > 0 && summary.outcome != Outcome::Dead;
+        let level = match summary.death.as_ref().filter(|_| !is_recovered) {
             Some(death) => death_level(death.class),
             None if summary.outcome == Outcome::ConnectFailed || summary.cut => Level::WARN,
             None => Level::INFO,
@@ -81,6 +83,7 @@ fn count_end(ended: &SessionEnded, telemetry: &Telemetry) {
     session.keepalives.observe(summary.keepalives as f64);
     let finalize_errors = summary.finalizes.errors + summary.finalizes.timeouts;
     session.finalize_errors.observe(finalize_errors as f64);
+    session.recoveries.observe(f64::from(summary.recoveries));
     if let Some(audio) = ended.audio {
         session.audio.observe_duration(audio);
     }

@@ -12,6 +12,7 @@ use crate::telemetry::tests::facts::one_of_each;
 use crate::telemetry::tests::{live, session_ended, summary};
 use session::fact::{Fact, Observer};
 use session::fact::{KeepaliveBlocked, KeepaliveSent};
+use session::summary::Outcome;
 use session::trace::TraceContext;
 
 const APP_TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
@@ -166,6 +167,20 @@ fn a_death_of_ours_is_an_error_and_another_a_warning() {
     let expected =
         [("provider", "warn"), ("account", "error"), ("network", "warn"), ("sidecar", "error")];
     assert_eq!(levels, expected.map(|(class, level)| (class.into(), level.into())));
+}
+
+#[test]
+fn a_session_that_recovered_needs_no_action_unless_it_died_in_the_end() {
+    let level_of = |recoveries, outcome| {
+        let Fact::SessionEnded(mut ended) = session_ended() else { unreachable!() };
+        (ended.summary.recoveries, ended.summary.outcome) = (recoveries, outcome);
+        let fact = Fact::SessionEnded(ended);
+        let captured = logged(Logs::default(), |t, _| t.session(live("s")).record(&fact));
+        captured.lines().last().unwrap()["level"].clone()
+    };
+    assert_eq!(level_of(0, Outcome::Dead), "warn");
+    assert_eq!(level_of(2, Outcome::Finished), "info");
+    assert_eq!(level_of(2, Outcome::Dead), "warn");
 }
 
 #[test]

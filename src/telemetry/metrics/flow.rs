@@ -19,14 +19,18 @@ pub(crate) struct FlowMetrics {
 impl FlowMetrics {
     pub(crate) fn register(families: &Families<'_>) -> Self {
         Self {
-            queued: families
-                .gauges("queue_bytes", "Bytes waiting to be written, over all sessions, by queue."),
+            queued: families.gauges(
+                "queue_bytes",
+                "Bytes that wait to be written or, in the ring, to be final, over all sessions.",
+            ),
             queued_max: families.gauges(
                 "queue_session_max_bytes",
-                "Bytes waiting to be written in the session with the most, by queue.",
+                "Bytes waiting in the session with the most, by queue.",
             ),
-            queue_limit: families
-                .gauges("queue_limit_bytes", "Maximum bytes waiting in one session, by queue."),
+            queue_limit: families.gauges(
+                "queue_limit_bytes",
+                "Maximum bytes waiting in one session of any encoding, by queue.",
+            ),
             blocked: families.fractions(
                 "backpressure_seconds_total",
                 "Time that writes were blocked, counted when they resume, by the slow side.",

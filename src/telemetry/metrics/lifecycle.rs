@@ -27,6 +27,7 @@ pub(crate) struct SessionMetrics {
     pub(crate) keepalives: Histogram,
     pub(crate) send_gap_max: Children<Outcome, Histogram>,
     pub(crate) finalize_errors: Histogram,
+    pub(crate) recoveries: Histogram,
     pub(crate) audio: Histogram,
     pub(crate) drain: Histogram,
     pub(crate) receipts: Children<(Flush, LastFrame), IntCounter>,
@@ -81,6 +82,11 @@ impl SessionMetrics {
             finalize_errors: families.histogram(
                 "session_finalize_errors",
                 "Finalizes failed or unanswered per session, observed at its end.",
+                bounds::FEW,
+            ),
+            recoveries: families.histogram(
+                "session_reconnects",
+                "Deaths recovered from per session, observed at its end.",
                 bounds::FEW,
             ),
             audio: families.histogram(

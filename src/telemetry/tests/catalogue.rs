@@ -80,6 +80,7 @@ session_finalize_errors histogram
 session_keepalives histogram
 session_max_send_gap_seconds histogram outcome
 session_receipts_total counter flush,last_frame
+session_reconnects histogram
 session_series gauge
 session_series_omitted gauge
 session_series_refused_total counter

@@ -87,6 +87,7 @@ fn events_of_the_daemon() {
             ("sessions_limit", 7.0),
             ("keepalive_interval_seconds", 5.0),
             ("queue_limit_bytes{queue=to_upstream}", 2_097_152.0),
+            ("queue_limit_bytes{queue=ring}", 10_485_760.0),
             ("queue_limit_bytes{queue=to_app}", 4_259_840.0),
         ],
     );

@@ -200,6 +200,7 @@ fn end_moves() -> Moves {
         ("session_keepalives_sum", 11.0),
         ("session_finalize_errors_count", 1.0),
         ("session_finalize_errors_sum", 3.0),
+        ("session_reconnects_count", 1.0),
         ("session_audio_seconds_count", 1.0),
         ("session_audio_seconds_sum", 3.0),
         ("session_drain_seconds_count", 1.0),

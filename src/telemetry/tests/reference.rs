@@ -13,7 +13,7 @@ use session::trace::TraceContext;
 /// Families of a part of the daemon: its heading, and how their names begin.
 const PARTS: [(&str, &[&str]); 11] = [
     ("Deaths", &["connection_deaths", "connection_age", "death_", "timer_lateness"]),
-    ("Recovery", &["recoveries_", "recovery_", "upstream_reconnects"]),
+    ("Recovery", &["recoveries_", "recovery_", "session_reconnects", "upstream_reconnects"]),
     ("Sessions", &["session_", "sessions_"]),
     ("Keepalive", &["keepalive", "send_"]),
     ("Finalize", &["finalize"]),

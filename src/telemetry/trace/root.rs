@@ -55,7 +55,7 @@ pub(super) fn totals(ended: &SessionEnded) -> (Vec<KeyValue>, Option<Failure>) {
 fn failure(ended: &SessionEnded) -> Option<Failure> {
     let summary = &ended.summary;
     match &summary.death {
-        Some(death) if summary.recoveries == 0 => {
+        Some(death) if summary.recoveries == 0 || summary.outcome == Outcome::Dead => {
             Some(Failure::new(death.reason.as_str(), death.detail.clone()))
         }
         None if summary.outcome == Outcome::ConnectFailed => {

@@ -254,6 +254,19 @@ async fn a_death_makes_the_connection_and_the_session_errors() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_session_that_recovered_is_no_error_unless_it_died_in_the_end() {
+    for (outcome, is_error) in [(Outcome::Finished, false), (Outcome::Dead, true)] {
+        let setup = Setup::new(1.0);
+        let session = setup.session(None);
+        let Fact::SessionEnded(mut end) = ended(outcome, true) else { unreachable!() };
+        end.summary.recoveries = 1;
+        session.after(S(60), Fact::SessionEnded(end)).await;
+        let root = setup.exported.one("stt.session");
+        assert_eq!(root.status != Status::Unset, is_error, "{outcome:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_session_that_is_not_sampled_is_told_once_it_dies() {
     for app in [None, Some(NOT_SAMPLED)] {
         let setup = Setup::new(0.0);
