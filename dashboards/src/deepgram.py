@@ -148,7 +148,7 @@ def _connecting() -> list:
             "Attempts without a dial",
             "Sessions told what others had just been told, instead of dialling for the same refusal.",
             units.Short,
-            Query(total(increase(WITHHELD), "blocker"), "{{blocker}}"),
+            Query(moved(total(increase(WITHHELD), "reason")), "{{reason}}"),
         ),
         series(
             "Audio that waited for a connection, p95",

@@ -4,7 +4,7 @@ use crate::config::LogLevel;
 use session::State;
 use session::close::DgCode;
 use session::death::{Class, Reason};
-use session::dial::Blocker;
+use session::dial::{Blocker, DialReason};
 use session::drain::{Flush, LastFrame};
 use session::fact::{EndCause, GapLevel, NotRecoverable, SkipCause, Stage, StallOutcome};
 use session::summary::Outcome;
@@ -67,6 +67,7 @@ labels!(
     Blocker,
     Class,
     DgCode,
+    DialReason,
     EndCause,
     Flush,
     GapLevel,

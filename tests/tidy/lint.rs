@@ -23,16 +23,23 @@ const CHECKS: [(&str, Check); 6] = [
 ];
 
 /// What a rule may do all the same, and why.
-const EXCEPTIONS: [(&str, &str, &str); 5] = [
+const EXCEPTIONS: [(&str, &str, &str); 9] = [
     ("DeepgramSidecarPanicked", "counter", BEFORE_THE_FIRST_SCRAPE),
     ("DeepgramSidecarKeepaliveTimeoutDeaths", "counter", BEFORE_THE_FIRST_SCRAPE),
     ("DeepgramSidecarKeepaliveGap", "counter", BEFORE_THE_FIRST_SCRAPE),
     ("DeepgramSidecarUpstreamRefusing", "counter", BEFORE_THE_FIRST_SCRAPE),
     ("DeepgramSidecarAudioLost", "counter", BEFORE_THE_FIRST_SCRAPE),
+    ("DeepgramSidecarUpstreamRefusing", "sides", DIALLED_OR_NOT),
+    ("DeepgramSidecarUpstreamRateLimited", "sides", DIALLED_OR_NOT),
+    ("DeepgramSidecarConnectFailures", "sides", DIALLED_OR_NOT),
+    ("DeepgramSidecarOutOfResources", "sides", DIALLED_OR_NOT),
 ];
 
 const BEFORE_THE_FIRST_SCRAPE: &str =
     "a counter of a process younger than the window is the increase that increase() cannot see";
+
+const DIALLED_OR_NOT: &str =
+    "a sum over attempts that were dialled and those that were not wants all series of both";
 
 /// Scrapes may be a minute apart, and one may fail.
 const RANGE_MIN: Duration = Duration::from_secs(4 * 60);

@@ -16,8 +16,8 @@ use session::fact::{
 impl Measure for DialFailed {
     fn measure(&self, telemetry: &Telemetry) -> LogLine {
         let failure = &self.failure;
-        if let Some(blocker) = failure.blocker().filter(|_| failure.withheld) {
-            telemetry.metrics.upstream.dials_withheld[blocker].inc();
+        if failure.withheld {
+            telemetry.metrics.upstream.dials_withheld[failure.reason].inc();
             // The line of the dial that failed says it.
             return LogLine::debug("did not dial Deepgram: others were refused just before");
         }

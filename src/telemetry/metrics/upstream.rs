@@ -9,7 +9,7 @@ use crate::telemetry::label::{
 };
 use session::close::DgCode;
 use session::death::{Class, Reason};
-use session::dial::Blocker;
+use session::dial::{Blocker, DialReason};
 use session::fact::Stage;
 
 /// Dials and connections.
@@ -19,7 +19,7 @@ pub(crate) struct UpstreamMetrics {
     pub(crate) connect_attempts: Children<ConnectResult, IntCounter>,
     pub(crate) dials_waiting: IntGauge,
     pub(crate) dials_held: Children<Blocker, IntGauge>,
-    pub(crate) dials_withheld: Children<Blocker, IntCounter>,
+    pub(crate) dials_withheld: Children<DialReason, IntCounter>,
     pub(crate) connect_duration: Children<DialPhase, Histogram>,
     pub(crate) buffered: Histogram,
     pub(crate) closes: Children<(CloseCode, DgCode), IntCounter>,

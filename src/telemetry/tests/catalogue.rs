@@ -105,7 +105,7 @@ upstream_connect_duration_seconds histogram phase
 upstream_connections_active gauge
 upstream_dials_held gauge blocker
 upstream_dials_waiting gauge
-upstream_dials_withheld_total counter blocker
+upstream_dials_withheld_total counter reason
 upstream_messages_total counter direction,type
 upstream_ping_pending_max_seconds gauge
 upstream_ping_rtt_seconds histogram

@@ -245,7 +245,7 @@ fn an_attempt_that_was_not_dialled_counts_as_withheld_and_not_as_an_attempt_to_c
     let fact = DialFailed { attempt: 1, failure, duration: MS(0), retry_in: None };
     let telemetry = Telemetry::default();
     let session = telemetry.session(live("s"));
-    let moved = [("upstream_dials_withheld_total{blocker=credential_refused}", 1.0)];
+    let moved = [("upstream_dials_withheld_total{reason=http_401}", 1.0)];
     assert_moved(&telemetry, &moved, || session.record(&Fact::DialFailed(fact)));
 }
 
