@@ -8,8 +8,9 @@
 //! [`FAILURES_MAX`] failures in a row with no success in between, or one refusal of the credential,
 //! open the breaker: for `min(2^k s + jitter, 32 s)`, or as long as Deepgram asked with
 //! `Retry-After`, nothing is dialled. Then one dial probes. `k` counts probes that have failed; it
-//! starts at 3 if the credential was refused. So whatever the number of sessions, between the first
-//! failure and the next success there are no more dials than
+//! starts at 3 if the credential was refused, and ends at 1, so at 2 s and jitter, in an outage: of
+//! Deepgram, of the way to it or of our own resources. So whatever the number of sessions, between
+//! the first failure and the next success there are no more dials than
 //!
 //! ```text
 //! max(under way at the first failure, WINDOW_MIN) + FAILURES_MAX - 1 + probes

@@ -10,6 +10,11 @@ use crate::dial::{Blocker, DialFailure, Release};
 /// A refused credential seldom recovers within seconds: where its holds start, as failed probes.
 const CREDENTIAL_PROBES: u32 = 3;
 
+/// Where the holds of an outage stop growing. A session that loses its connection keeps half a minute
+/// of audio: the dial that finds Deepgram back must not come later than that. One dial every 2 to 3 s,
+/// however many sessions there are, keeps no outage going.
+const OUTAGE_STEP_MAX: u32 = 1;
+
 #[derive(Debug)]
 pub(super) struct Breaker {
     /// With no success in between.
@@ -31,6 +36,8 @@ struct Hold {
     is_probing: bool,
     /// Probes that have failed.
     probes: u32,
+    /// Those of them that make holds longer: an outage's do not add up for what comes after it.
+    step: u32,
     /// Its time is over and nobody has wanted to dial since: operators have been told that nothing
     /// holds the next dial back, but that is a probe all the same.
     has_lapsed: bool,
@@ -125,11 +132,11 @@ impl Breaker {
         let is_refused = blocker == Blocker::CredentialRefused;
         match &self.hold {
             None if self.failures < FAILURES_MAX && !is_refused => None,
-            None => Some(self.open(now, 0, blocker, failure)),
-            Some(hold) if is_probe => Some(self.open(now, hold.probes + 1, blocker, failure)),
+            None => Some(self.open(now, false, blocker, failure)),
+            Some(_) if is_probe => Some(self.open(now, true, blocker, failure)),
             // It began before the breaker opened. A refused credential is worth more than a symptom.
             Some(hold) if is_refused && hold.blocker != blocker => {
-                Some(self.open(now, hold.probes, blocker, failure))
+                Some(self.open(now, false, blocker, failure))
             }
             Some(_) => {
                 self.extend(now, failure);
@@ -142,21 +149,26 @@ impl Breaker {
     fn open(
         &mut self,
         now: Instant,
-        probes: u32,
+        is_probe: bool,
         blocker: Blocker,
         failure: &DialFailure,
     ) -> Report {
-        let first = if blocker == Blocker::CredentialRefused { CREDENTIAL_PROBES } else { 0 };
-        let hold = self.random.backoff(first.saturating_add(probes)).max(asked(failure));
+        let known = self.hold.as_ref();
+        let failed = u32::from(is_probe);
+        let probes = known.map_or(0, |known| known.probes + failed);
+        let (step, k) = steps(blocker, known.map_or(0, |known| known.step + failed));
+        let is_news = known.is_none_or(|known| known.blocker != blocker);
+        let since = known.map_or(now, |known| known.since);
+        let hold = self.random.backoff(k).max(asked(failure));
         let failure = failure.clone();
-        let is_news = self.hold.as_ref().is_none_or(|known| known.blocker != blocker);
         self.hold = Some(Hold {
             blocker,
             failure: failure.clone(),
-            since: self.hold.as_ref().map_or(now, |known| known.since),
+            since,
             until: now + hold,
             is_probing: false,
             probes,
+            step,
             has_lapsed: false,
         });
         Report::Held { failure, blocker, hold, probes, is_news }
@@ -173,6 +185,16 @@ impl Breaker {
 impl Hold {
     fn released(&self, now: Instant, release: Release) -> Report {
         Report::Released { release, blocker: self.blocker, held: now.duration_since(self.since) }
+    }
+}
+
+/// The step that counts, and the formula's `k`.
+fn steps(blocker: Blocker, step: u32) -> (u32, u32) {
+    let short = step.min(OUTAGE_STEP_MAX);
+    match blocker {
+        Blocker::UpstreamBroken | Blocker::OwnResources => (short, short),
+        Blocker::UpstreamBusy => (step, step),
+        Blocker::CredentialRefused => (step, step.saturating_add(CREDENTIAL_PROBES)),
     }
 }
 

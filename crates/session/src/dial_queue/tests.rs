@@ -20,6 +20,10 @@ fn busy() -> DialFailure {
     failure(DialReason::Http429, Some(429))
 }
 
+fn broken() -> DialFailure {
+    failure(DialReason::Http5xx, Some(503))
+}
+
 /// A queue, its dials under way, and what became of each wish.
 struct World {
     start: Instant,
@@ -129,14 +133,13 @@ impl World {
 
 #[test]
 fn dials_in_a_storm_are_bounded_by_the_formula_and_not_by_the_sessions() {
-    for failure in [busy(), failure(DialReason::Http5xx, Some(503)), failure(DialReason::Tcp, None)]
-    {
+    // Before 59 s: probes after at least 1, 2, 4, 8 and 16 s, or in an outage after 1 s and then 2 s.
+    for (failure, probes) in [(busy(), 5), (broken(), 30), (failure(DialReason::Tcp, None), 30)] {
         for sessions in [20, 200, 2_000] {
             let mut world = World::new(Some(failure.clone()));
             world.enter_all(sessions);
             world.advance(secs(59));
-            // Probes after at least 1, 2, 4, 8, 16 and 32 s: five fit.
-            assert!(world.dials.len() <= world.dials_max(5), "{}", world.dials.len());
+            assert!(world.dials.len() <= world.dials_max(probes), "{}", world.dials.len());
             world.advance(secs(10));
             assert_eq!(world.refused.len(), sessions, "nobody waits for ever");
             assert_eq!(world.queue.waiting(), 0);
@@ -207,14 +210,48 @@ fn whoever_waits_is_served_in_order_once_deepgram_recovers() {
 
 #[test]
 fn retry_after_holds_everybody_back() {
-    let asked = DialFailure { retry_after: Some(secs(20)), ..busy() };
-    let mut world = World::new(Some(asked));
+    for failure in [busy(), broken()] {
+        let asked = DialFailure { retry_after: Some(secs(20)), ..failure };
+        let mut world = World::new(Some(asked));
+        world.enter_all(200);
+        world.advance(secs(20));
+        let dials = world.dials.len();
+        assert!(dials <= world.dials_max(0), "{dials}");
+        world.advance(secs(1));
+        assert_eq!(world.dials.len(), dials + 1, "and then one probes");
+    }
+}
+
+#[test]
+fn the_end_of_an_outage_is_found_within_three_seconds_however_long_it_was() {
+    for failure in [broken(), failure(DialReason::Resources, None)] {
+        for outage in [5, 20, 59, 300] {
+            let mut world = World::new(Some(failure.clone()));
+            for _ in 0..outage {
+                world.enter_all(5);
+                world.advance(secs(1));
+            }
+            world.refusing = None;
+            world.advance(secs(4));
+            let back = world.connected[0].0 - secs(outage);
+            assert!(back <= secs(3) + DIAL, "after {outage} s: {back:?}");
+        }
+    }
+}
+
+#[test]
+fn a_busy_deepgram_after_a_long_outage_is_not_held_off_for_the_outage() {
+    let mut world = World::new(Some(broken()));
     world.enter_all(200);
-    world.advance(secs(20));
-    let dials = world.dials.len();
-    assert!(dials <= world.dials_max(0), "{dials}");
-    world.advance(secs(1));
-    assert_eq!(world.dials.len(), dials + 1, "and then one probes");
+    world.advance(secs(40));
+    world.refusing = Some(busy());
+    world.advance(secs(6));
+    let held = |it: &Report| match it {
+        Report::Held { blocker: Blocker::UpstreamBusy, hold, probes, .. } => Some((*hold, *probes)),
+        _ => None,
+    };
+    let (hold, probes) = world.reports.iter().find_map(held).unwrap();
+    assert!(hold <= secs(5) && probes > 10, "{hold:?} after {probes} probes");
 }
 
 #[test]
