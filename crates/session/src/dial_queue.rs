@@ -75,7 +75,7 @@ pub enum Decision {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Report {
     /// Dials are held back for this long, because of this. News unless they already were for the
-    /// same reason, with no success in between.
+    /// same reason, as far as operators know.
     Held { failure: DialFailure, blocker: Blocker, hold: Duration, probes: u32, is_news: bool },
     /// They are no longer, after this long.
     Released { release: Release, blocker: Blocker, held: Duration },

@@ -157,7 +157,7 @@ impl Breaker {
         let failed = u32::from(is_probe);
         let probes = known.map_or(0, |known| known.probes + failed);
         let (step, k) = steps(blocker, known.map_or(0, |known| known.step + failed));
-        let is_news = known.is_none_or(|known| known.blocker != blocker);
+        let is_news = known.is_none_or(|known| known.has_lapsed || known.blocker != blocker);
         let since = known.map_or(now, |known| known.since);
         let hold = self.random.backoff(k).max(asked(failure));
         let failure = failure.clone();

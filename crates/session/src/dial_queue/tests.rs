@@ -324,7 +324,7 @@ fn that_nobody_dials_is_not_told_as_the_end_of_a_refusal() {
     world.refusing = None;
     world.enter();
     world.advance(secs(1));
-    assert_eq!(world.told(), ["news of 401", "lapsed", "401 again", "lapsed", "lifted"]);
+    assert_eq!(world.told(), ["news of 401", "lapsed", "news of 401", "lapsed", "lifted"]);
     let Some(Report::Released { held, .. }) = world.reports.last() else { panic!() };
     assert!(*held > secs(119), "since the first refusal: {held:?}");
 }
