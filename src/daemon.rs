@@ -115,10 +115,10 @@ impl Daemon {
         let keys = Arc::new(keys);
         let collector_tls = spans.as_ref().map(collector_tls).transpose()?.flatten();
         let dials = Dials::default();
-        let turns = Turns::new(seed(), telemetry.clone(), dials.clone());
+        let registry = Registry::new(descriptors.sessions_max, config.upstream.max_connections);
+        let turns = Turns::new(seed(), telemetry.clone(), dials.clone(), registry.clone());
         let dialer = dialer::of(config, keys.clone(), proxy, descriptors.lookups_max)?;
         let dialer = Arc::new(QueuedDialer::new(Arc::new(dialer), turns.clone()));
-        let registry = Registry::new(descriptors.sessions_max);
         let readiness = Readiness::new();
         let blocker = readiness.register("ipc_socket");
         let sources = admin::Sources {
@@ -274,10 +274,9 @@ impl Daemon {
     }
 }
 
-/// A session has one connection, so the project's limit on connections bounds sessions too.
+/// How many sessions there may be. The project's limit on connections bounds those that have one.
 pub(crate) fn sessions_max(config: &Config) -> usize {
-    let connections_max = config.upstream.max_connections.unwrap_or(usize::MAX);
-    config.ipc.max_sessions.min(connections_max)
+    config.ipc.max_sessions
 }
 
 /// A session's defaults for what its OPEN does not set.

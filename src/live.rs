@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 use session::audio::AudioFormat;
+use session::bound::SHED_IDLE_MIN;
 use session::counts::Count;
 use session::drain::DrainTimes;
 use session::fact::{ConnectionDied, Fact};
@@ -151,6 +152,27 @@ impl LiveSession {
     /// Notifies the session that shutdown has started. Only the first call counts.
     pub fn begin_drain(&self, times: DrainTimes) {
         self.calls.drain(times);
+    }
+
+    /// Asks the session to give its connection up, if it is still idle then.
+    pub fn shed(&self) {
+        self.calls.shed();
+    }
+
+    /// Whether it has a connection, or is about to.
+    pub fn needs_connection(&self) -> bool {
+        !matches!(self.state(), State::Parked | State::Dead | State::Ended)
+    }
+
+    /// Whether it has had nothing to send for so long that another session may have its connection.
+    pub fn is_idle(&self, now: Instant) -> bool {
+        let is_open = self.state() == State::Open && self.counters.is_connected.load(Relaxed);
+        is_open && now.saturating_duration_since(self.active_at()) >= SHED_IDLE_MIN
+    }
+
+    /// When its application's own messages were last written on the live connection.
+    pub fn active_at(&self) -> Instant {
+        self.opened_at + Duration::from_millis(self.counters.get(Count::ActiveMs))
     }
 
     /// Asks the session's task for an inspection. The answer is an error if too many are pending or

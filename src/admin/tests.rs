@@ -34,7 +34,7 @@ fn sources(registry: Arc<Registry>, telemetry: Telemetry, readiness: Readiness) 
 
 impl Served {
     async fn new() -> Self {
-        let registry = Registry::new(8);
+        let registry = Registry::new(8, None);
         let readiness = Readiness::new();
         let addr = (Ipv4Addr::LOCALHOST, 0).into();
         let telemetry = Telemetry::default();
@@ -204,7 +204,7 @@ async fn an_address_in_use_is_said_with_a_remedy() {
     let again = Admin::bind(
         served.addr,
         64,
-        sources(Registry::new(1), Telemetry::default(), Readiness::new()),
+        sources(Registry::new(1, None), Telemetry::default(), Readiness::new()),
     );
     let error = again.await.unwrap_err().to_string();
     assert!(error.contains(&served.addr.to_string()), "{error}");

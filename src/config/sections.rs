@@ -100,7 +100,9 @@ section! {
         /// A connection that accepts no data for this long is dead. Half of Deepgram's own timeout
         /// of about 10 s, so that we can report the cause before Deepgram closes.
         write_timeout: Duration = seconds(5), within(MOMENT..=DAY);
-        /// Maximum concurrent connections that your Deepgram project allows. Null: unknown.
+        /// Maximum concurrent connections: this pod's share of what your Deepgram project allows. At that
+        /// number a session that needs one gets that of the session that has been idle for longest, at
+        /// least 10 s; if none is idle, OPEN is refused with `too_many_sessions`. Null: no limit.
         max_connections: Option<usize> = None, within(1..=100_000).or_null();
     }
 }
@@ -114,7 +116,8 @@ section! {
             "Deepgram closes a connection after about 10s without audio or a KeepAlive",
         );
         /// After this long with nothing but KeepAlives the connection is closed cleanly, and
-        /// reopened by the next audio: idle connections use up concurrency. 0s: never.
+        /// reopened by the next audio: idle connections use up concurrency. 0s: never. Near
+        /// `upstream.max_connections` the longest idle go earlier.
         max_idle: Duration = seconds(600), within(Duration::ZERO..=DAY);
         /// How much silence to send on a fresh connection while the application sends nothing.
         /// Without any audio, KeepAlives only keep a connection alive for about 30 s. 0s: none,

@@ -33,6 +33,8 @@ pub enum Call {
     /// Shutdown has started, and does what when.
     Drain(DrainTimes),
     Inspect(Vec<oneshot::Sender<Inspection>>),
+    /// Another session needs its connection.
+    Shed,
 }
 
 /// Who waits for an answer.
@@ -47,6 +49,7 @@ struct Inspectors {
 pub(super) struct Calls {
     drain: OnceLock<DrainTimes>,
     is_inspected: AtomicBool,
+    is_shed: AtomicBool,
     inspectors: Mutex<Inspectors>,
     waker: AtomicWaker,
 }
@@ -54,6 +57,11 @@ pub(super) struct Calls {
 impl Calls {
     pub(super) fn drain(&self, times: DrainTimes) {
         let _ = self.drain.set(times);
+        self.waker.wake();
+    }
+
+    pub(super) fn shed(&self) {
+        self.is_shed.store(true, std::sync::atomic::Ordering::Release);
         self.waker.wake();
     }
 
@@ -91,6 +99,9 @@ impl Calls {
     fn take(&self, wants_drain: bool) -> Option<Call> {
         if wants_drain && let Some(times) = self.drain.get() {
             return Some(Call::Drain(*times));
+        }
+        if self.is_shed.load(Acquire) && self.is_shed.swap(false, AcqRel) {
+            return Some(Call::Shed);
         }
         // A plain load first: it is checked every turn, and almost never set.
         let is_inspected = self.is_inspected.load(Acquire) && self.is_inspected.swap(false, AcqRel);

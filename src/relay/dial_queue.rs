@@ -8,6 +8,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::sleep_until;
 
 use crate::live::dials::Dials;
+use crate::live::registry::Registry;
 use crate::telemetry::Telemetry;
 use crate::telemetry::event::{DialsHeld, DialsReleased, Emit};
 use crate::upstream::dial::{Attempt, Dial, Dialed};
@@ -43,6 +44,7 @@ impl<D: Dial> Dial for QueuedDialer<D> {
         match result {
             Ok(mut dialed) => {
                 dialed.phases.queued = queued;
+                dialed.lease = Some(Box::new(Up(self.turns.clone())));
                 Ok(dialed)
             }
             Err(failure) => Err(DialFailure { queued, ..failure }),
@@ -58,6 +60,7 @@ pub struct Turns {
     changed: Notify,
     telemetry: Telemetry,
     dials: Dials,
+    registry: Arc<Registry>,
 }
 
 #[derive(Debug)]
@@ -75,10 +78,17 @@ enum Turn {
 }
 
 impl Turns {
-    /// Nobody waits yet; `seed` feeds the jitter between probes.
-    pub fn new(seed: u64, telemetry: Telemetry, dials: Dials) -> Arc<Self> {
-        let state = State { queue: DialQueue::new(seed), waiting: HashMap::new() };
-        Arc::new(Self { state: Mutex::new(state), changed: Notify::new(), telemetry, dials })
+    /// Nobody waits yet; `seed` feeds the jitter between probes. There are as many connections as the
+    /// registry allows.
+    pub fn new(
+        seed: u64,
+        telemetry: Telemetry,
+        dials: Dials,
+        registry: Arc<Registry>,
+    ) -> Arc<Self> {
+        let queue = DialQueue::new(seed, registry.connections_max());
+        let state = Mutex::new(State { queue, waiting: HashMap::new() });
+        Arc::new(Self { state, changed: Notify::new(), telemetry, dials, registry })
     }
 
     /// Watches the queue's deadlines, for ever.
@@ -119,10 +129,11 @@ impl Turns {
         let now = clock::now();
         let mut state = self.lock();
         let result = change(&mut state, now);
-        let reports = state.decide(now);
+        let (reports, to_shed) = state.decide(now);
         self.telemetry.dials_waiting(state.queue.waiting());
         reports.into_iter().for_each(|report| self.tell(report, now));
         drop(state);
+        self.registry.shed(to_shed, now);
         self.changed.notify_one();
         result
     }
@@ -148,19 +159,21 @@ impl Turns {
 }
 
 impl State {
-    /// Hands out the turns that the queue has decided on; returns what operators must be told.
-    fn decide(&mut self, now: Instant) -> Vec<Report> {
-        let mut reports = Vec::new();
+    /// Hands out the turns that the queue has decided on; returns what operators must be told, and how
+    /// many idle connections must go.
+    fn decide(&mut self, now: Instant) -> (Vec<Report>, usize) {
+        let (mut reports, mut to_shed) = (Vec::new(), 0);
         while let Some(decision) = self.queue.poll_decision() {
             match decision {
                 Decision::Dial(ticket, permit) => self.give(now, ticket, Turn::Dial(permit)),
                 Decision::Refuse(ticket, failure) => {
                     self.give(now, ticket, Turn::Refused(failure));
                 }
+                Decision::Shed(count) => to_shed += count,
                 Decision::Report(report) => reports.push(report),
             }
         }
-        reports
+        (reports, to_shed)
     }
 
     fn give(&mut self, now: Instant, ticket: Ticket, turn: Turn) {
@@ -201,6 +214,16 @@ impl Drop for Waiting {
                 state.queue.ended(now, permit, Ended::Cancelled);
             }
         });
+    }
+}
+
+/// A connection that is up; its place is free when this is dropped.
+#[derive(Debug)]
+struct Up(Arc<Turns>);
+
+impl Drop for Up {
+    fn drop(&mut self) {
+        self.0.change(|state, now| state.queue.closed(now));
     }
 }
 

@@ -212,6 +212,7 @@ where
                 self.draining = true;
                 self.machine.handle_drain(now, times);
             }
+            Input::Call(Call::Shed) => self.machine.handle_shed(now),
             Input::Call(Call::Inspect(inspectors)) => {
                 let answer = self.inspection(now);
                 // Whoever has stopped waiting misses nothing.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use crate::upstream::dial::{Attempt, Dial, Dialed};
+use crate::upstream::dial::{Attempt, Dial, Dialed, Lease};
 use crate::upstream::link::Link;
 use session::dial::DialFailure;
 use session::{ConnectionId, Endpoint, Outgoing, UpstreamInput};
@@ -27,7 +27,8 @@ type Dialing<S> = Pin<Box<dyn Future<Output = Result<Dialed<S>, DialFailure>> + 
 
 enum State<S> {
     Dialing(Dialing<S>),
-    Up(Box<Link<S>>),
+    /// With its place among the connections that may be up.
+    Up(Box<Link<S>>, Option<Lease>),
 }
 
 impl<D: Dial> Links<D> {
@@ -45,7 +46,7 @@ impl<D: Dial> Links<D> {
     /// Hands a message in for writing.
     pub(super) fn send(&mut self, id: ConnectionId, outgoing: Outgoing) {
         let link = self.links.iter_mut().find(|(held, _)| *held == id);
-        if let Some((_, State::Up(link))) = link {
+        if let Some((_, State::Up(link, _))) = link {
             link.send(outgoing);
         }
     }
@@ -53,7 +54,7 @@ impl<D: Dial> Links<D> {
     /// Lets go of a connection, or of its dial.
     pub(super) fn hang_up(&mut self, id: ConnectionId) {
         let Some(place) = self.links.iter().position(|(held, _)| *held == id) else { return };
-        if let (_, State::Up(link)) = self.links.swap_remove(place) {
+        if let (_, State::Up(link, _lease)) = self.links.swap_remove(place) {
             let (sent, received) = link.bytes();
             self.past_bytes = (self.past_bytes.0 + sent, self.past_bytes.1 + received);
             link.hang_up();
@@ -63,7 +64,7 @@ impl<D: Dial> Links<D> {
     /// Bytes on the wire, over all connections: sent, received.
     pub(super) fn bytes(&self) -> (u64, u64) {
         let up = self.links.iter().filter_map(|(_, state)| match state {
-            State::Up(link) => Some(link.bytes()),
+            State::Up(link, _) => Some(link.bytes()),
             State::Dialing(_) => None,
         });
         up.fold(self.past_bytes, |sum, bytes| (sum.0 + bytes.0, sum.1 + bytes.1))
@@ -79,7 +80,7 @@ impl<D: Dial> Links<D> {
             let (id, state) = &mut self.links[place];
             let id = *id;
             let polled = match state {
-                State::Up(link) => link.poll_input(cx, wants_messages),
+                State::Up(link, _) => link.poll_input(cx, wants_messages),
                 State::Dialing(dial) => match dial.as_mut().poll(cx) {
                     Poll::Ready(dialed) => Poll::Ready(self.dialed(place, dialed)),
                     Poll::Pending => Poll::Pending,
@@ -98,8 +99,8 @@ impl<D: Dial> Links<D> {
         dialed: Result<Dialed<D::Stream>, DialFailure>,
     ) -> UpstreamInput {
         match dialed {
-            Ok(Dialed { link, request_id, phases }) => {
-                self.links[place].1 = State::Up(Box::new(link));
+            Ok(Dialed { link, request_id, phases, lease }) => {
+                self.links[place].1 = State::Up(Box::new(link), lease);
                 UpstreamInput::Connected { request_id, phases }
             }
             Err(failure) => {

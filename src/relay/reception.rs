@@ -200,7 +200,7 @@ impl<D: Dial> Reception<D> {
             return Err(Rejection::Connection(not_allowed(peer)));
         }
         let payload = self.await_open(socket).await?;
-        if self.registry.is_full() {
+        if self.registry.is_full(clock::now()) {
             return Err(Rejection::Session(self.registry.too_many()));
         }
         let opened_at = clock::now();

@@ -6,7 +6,9 @@ use session::close::DgCode;
 use session::death::{Class, Reason};
 use session::dial::{Blocker, DialReason};
 use session::drain::{Flush, LastFrame};
-use session::fact::{EndCause, GapLevel, NotRecoverable, SkipCause, Stage, StallOutcome};
+use session::fact::{
+    EndCause, GapLevel, NotRecoverable, ParkCause, SkipCause, Stage, StallOutcome,
+};
 use session::summary::Outcome;
 use session::{KeepaliveKind, LossCause, Side, Vocabulary};
 
@@ -76,6 +78,7 @@ labels!(
     LossCause,
     NotRecoverable,
     Outcome,
+    ParkCause,
     Reason,
     Side,
     SkipCause,

@@ -37,7 +37,17 @@ pub struct Dialed<S> {
     pub request_id: Option<String>,
     /// How long each phase took.
     pub phases: DialPhases,
+    /// Dropped when the connection is over, for whoever counts connections.
+    pub lease: Option<Lease>,
 }
+
+/// A connection's place among those that may be up.
+pub type Lease = Box<dyn Leased>;
+
+/// What is dropped with a connection.
+pub trait Leased: fmt::Debug + Send {}
+
+impl<T: fmt::Debug + Send> Leased for T {}
 
 /// What a session wants to connect to.
 #[derive(Clone, Debug)]
@@ -150,7 +160,7 @@ where
         let phases = DialPhases { queued, dns, tcp, tls, upgrade };
         let link = Link::new(upgraded.stream, upgraded.early, meter, endpoint).await;
         let link = link.hiding(upgraded.secret);
-        Ok(Dialed { link, request_id: upgraded.request_id, phases })
+        Ok(Dialed { link, request_id: upgraded.request_id, phases, lease: None })
     }
 
     /// Where there is a proxy, it is what could not be reached, and not Deepgram. A lack of our own

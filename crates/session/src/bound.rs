@@ -6,6 +6,10 @@ use std::time::Duration;
 /// Deepgram asked for it with `Retry-After`, all attempts together (contract, section 7).
 pub const DIAL_WAIT_MAX: Duration = Duration::from_secs(60);
 
+/// How long a session must have sent nothing of its application's before its connection may be given to
+/// another. Deepgram itself loses patience then, so it costs no more than a pause that it ends.
+pub const SHED_IDLE_MIN: Duration = Duration::from_secs(10);
+
 /// Bytes of everything that an application sends while no connection is up (contract, section 2).
 /// The frame that reaches the limit is also kept.
 pub const BACKLOG_BYTES_MAX: u64 = 1 << 20;

@@ -106,6 +106,8 @@ counts! {
         LastSendMs = None,
         /// The last receive on the live connection.
         LastReceiveMs = None,
+        /// When the application's own messages were last written on the live connection.
+        ActiveMs = None,
         /// The oldest ping on the live connection that has no pong; 0 if all have.
         PingPendingMs = None,
         /// Since when the kernel has refused what waits for the live connection; 0 if it does not.

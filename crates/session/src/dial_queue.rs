@@ -39,6 +39,9 @@ pub const WINDOW_MAX: usize = 64;
 /// So many failures in a row open the breaker.
 pub const FAILURES_MAX: u32 = 5;
 
+/// How often idle connections are asked to go at most.
+const SHED_EVERY: Duration = Duration::from_secs(1);
+
 /// One wish to dial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Ticket(u64);
@@ -67,6 +70,8 @@ pub enum Decision {
     Dial(Ticket, Permit),
     /// Do not dial: this is what it would end with.
     Refuse(Ticket, DialFailure),
+    /// So many wait for a connection, and there are as many as may be: idle ones are to go.
+    Shed(usize),
     /// For operators.
     Report(Report),
 }
@@ -88,6 +93,12 @@ pub struct DialQueue {
     tickets: u64,
     under_way: usize,
     window: usize,
+    /// Connections that are up.
+    up: usize,
+    /// How many there may be.
+    connections_max: usize,
+    /// When idle connections were last asked to go, and how many since.
+    shed: Option<(Instant, usize)>,
     breaker: Breaker,
     credential: u32,
     decisions: VecDeque<Decision>,
@@ -100,13 +111,16 @@ struct Waiting {
 }
 
 impl DialQueue {
-    /// An empty queue. `seed` feeds the jitter.
-    pub fn new(seed: u64) -> Self {
+    /// An empty queue, for at most so many connections. `seed` feeds the jitter.
+    pub fn new(seed: u64, connections_max: usize) -> Self {
         Self {
             waiting: VecDeque::new(),
             tickets: 0,
             under_way: 0,
             window: WINDOW_MIN,
+            up: 0,
+            connections_max,
+            shed: None,
             breaker: Breaker::new(seed),
             credential: 0,
             decisions: VecDeque::new(),
@@ -129,6 +143,7 @@ impl DialQueue {
 
     /// A permitted dial has ended.
     pub fn ended(&mut self, now: Instant, permit: Permit, end: Ended<'_>) {
+        self.up += usize::from(matches!(end, Ended::Connected));
         if permit.credential != self.credential {
             return;
         }
@@ -143,6 +158,12 @@ impl DialQueue {
             Ended::Cancelled if permit.is_probe => self.breaker.probe_again(now),
             Ended::Cancelled => {}
         }
+        self.settle(now);
+    }
+
+    /// A connection that was up is over.
+    pub fn closed(&mut self, now: Instant) {
+        self.up -= 1;
         self.settle(now);
     }
 
@@ -164,7 +185,8 @@ impl DialQueue {
     /// When [`DialQueue::handle_timeout`] is due.
     pub fn next_deadline(&self) -> Option<Instant> {
         let patience = self.waiting.iter().map(|it| it.deadline).min();
-        patience.into_iter().chain(self.breaker.probe_at()).min()
+        let shed = self.shed.filter(|_| self.is_short()).map(|(at, _)| at + SHED_EVERY);
+        patience.into_iter().chain(self.breaker.probe_at()).chain(shed).min()
     }
 
     /// The next decision; call until there is none.
@@ -207,25 +229,56 @@ impl DialQueue {
             self.decisions.push_back(Decision::Dial(ticket, permit));
         }
         self.give_up(now);
+        self.shed(now);
         if self.waiting.is_empty() {
             let released = self.breaker.lapse(now);
             self.decisions.extend(released.map(Decision::Report));
         }
     }
 
+    /// Whether somebody waits for nothing but a free connection.
+    fn is_short(&self) -> bool {
+        !self.waiting.is_empty() && self.is_full()
+    }
+
+    fn is_full(&self) -> bool {
+        self.under_way + self.up >= self.connections_max
+    }
+
+    /// Asks idle connections to go, as many as are waited for.
+    fn shed(&mut self, now: Instant) {
+        if !self.is_short() {
+            return;
+        }
+        let asked = self.shed.filter(|(at, _)| now < *at + SHED_EVERY);
+        let (at, count) = asked.unwrap_or((now, 0));
+        if self.waiting.len() > count {
+            self.shed = Some((at, self.waiting.len()));
+            self.decisions.push_back(Decision::Shed(self.waiting.len() - count));
+        }
+    }
+
     fn may_dial(&self, now: Instant) -> bool {
-        self.breaker.admits(now) && (self.breaker.is_open() || self.under_way < self.window)
+        !self.is_full()
+            && self.breaker.admits(now)
+            && (self.breaker.is_open() || self.under_way < self.window)
     }
 
     /// Those whose patience has ended behind dials that are slow, or behind a probe.
     fn give_up(&mut self, now: Instant) {
         let symptom = self.breaker.symptom();
+        let is_full = self.is_full();
+        let connections_max = self.connections_max;
         let decisions = &mut self.decisions;
         self.waiting.retain(|it| {
             let waits = it.deadline > now;
             if !waits {
-                let failure = symptom.cloned().unwrap_or_else(too_slow);
-                decisions.push_back(Decision::Refuse(it.ticket, withheld(failure)));
+                let failure = match symptom {
+                    Some(symptom) => withheld(symptom.clone()),
+                    None if is_full => too_many(connections_max),
+                    None => withheld(too_slow()),
+                };
+                decisions.push_back(Decision::Refuse(it.ticket, failure));
             }
             waits
         });
@@ -236,6 +289,14 @@ impl DialQueue {
 fn withheld(failure: DialFailure) -> DialFailure {
     let detail = bounded(format!("not dialled, as another session just got: {}", failure.detail));
     DialFailure { withheld: true, request_id: None, detail, ..failure }
+}
+
+fn too_many(connections_max: usize) -> DialFailure {
+    let detail = format!(
+        "all {connections_max} connections of upstream.max_connections are in use and none is idle"
+    );
+    let failure = DialFailure::before_answer(DialReason::Resources, detail);
+    DialFailure { withheld: true, ..failure }
 }
 
 fn too_slow() -> DialFailure {

@@ -16,7 +16,7 @@ pub use connection::{
     LateEvidence, Stage, TimerLate, UpstreamError,
 };
 pub use ending::{
-    AppStalled, AudioLost, Drops, EndCause, SessionEnded, SessionParked, SessionResumed,
+    AppStalled, AudioLost, Drops, EndCause, ParkCause, SessionEnded, SessionParked, SessionResumed,
 };
 pub use recovery::{
     NotRecoverable, Reconnecting, Recovered, RecoveryFailed, RecoveryUnavailable, ResultsElsewhere,

@@ -93,6 +93,8 @@ pub struct Session {
     /// Connections that were up.
     connections_up: u32,
     first_death: Option<Death>,
+    /// Its connection is being closed because another session needs one.
+    is_shed: bool,
     /// Set where the session outlives its connections.
     recovery: Option<Box<Recovery>>,
     /// What earlier connections have processed, where the encoding tells no time.
@@ -188,6 +190,7 @@ impl Session {
             timers: SessionTimers::default(),
             connections_up: 0,
             first_death: None,
+            is_shed: false,
             recovery: recovery.unwrap_or_default(),
             processed: Duration::ZERO,
             idle_since: now,

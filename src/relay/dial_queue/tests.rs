@@ -18,12 +18,14 @@ use crate::relay::reception::{Peers, Reception, Unopened};
 use crate::upstream::link::Link;
 use crate::upstream::meter::Metered;
 use crate::upstream::upgrade::{Ask, upgrade};
-use client::{Client, Error, OpenRequest};
+use client::{Client, Error, Incoming, OpenRequest};
 use emulator::{Change, Emulator, Script, Settings};
 use session::dial::{Blocker, DialPhases};
 use session::dial_queue::{FAILURES_MAX, WINDOW_MIN};
 
 const SESSIONS: usize = 200;
+
+type InMemoryClient = Client<tokio::io::ReadHalf<DuplexStream>, tokio::io::WriteHalf<DuplexStream>>;
 
 /// How many dials a storm may cost, and how many sessions that were dialled in it.
 const STORM_DIALS: usize = WINDOW_MIN + FAILURES_MAX as usize - 1;
@@ -44,7 +46,7 @@ impl Dial for InMemory {
         let upgraded =
             upgrade(stream, Ask { authority: "x", path_and_query, authorization }).await?;
         let link = Link::new(upgraded.stream, upgraded.early, meter, attempt.endpoint).await;
-        Ok(Dialed { link, request_id: None, phases: DialPhases::default() })
+        Ok(Dialed { link, request_id: None, phases: DialPhases::default(), lease: None })
     }
 }
 
@@ -61,13 +63,19 @@ struct Storm {
 
 impl Storm {
     fn new(plan: &str) -> Self {
+        Self::within(plan, None)
+    }
+
+    /// With at most so many connections.
+    fn within(plan: &str, connections_max: Option<usize>) -> Self {
         let script = Script::from_yaml(&format!("connections: [{plan}]")).unwrap();
         let dialer = Arc::new(InMemory(Emulator::offline(Settings::default(), script).unwrap()));
         let (telemetry, dials) = (Telemetry::default(), Dials::default());
-        let turns = Turns::new(7, telemetry.clone(), dials.clone());
+        let registry = Registry::new(SESSIONS, connections_max);
+        let turns = Turns::new(7, telemetry.clone(), dials.clone(), registry.clone());
         let config = Config::default();
         let reception = Arc::new(Reception {
-            registry: Registry::new(SESSIONS),
+            registry,
             dialer: Arc::new(QueuedDialer::new(dialer.clone(), turns.clone())),
             defaults: session_defaults(&config),
             recovery: recovery(&config),
@@ -84,6 +92,14 @@ impl Storm {
         tasks.spawn(turns.clone().run());
         let (sessions, begun) = (JoinSet::new(), clock::now());
         Self { dialer, turns, dials, reception, tasks, sessions, begun }
+    }
+
+    /// An application that is connected and has said nothing.
+    fn connect(&mut self) -> InMemoryClient {
+        let (ours, theirs) = tokio::io::duplex(64 << 10);
+        let reception = self.reception.clone();
+        self.tasks.spawn(async move { reception.serve(ours, None).await });
+        Client::over(theirs)
     }
 
     /// Opens so many sessions, one after the other within a few milliseconds.
@@ -130,6 +146,41 @@ impl Storm {
         }
         ends
     }
+}
+
+async fn opened(storm: &mut Storm) -> Result<InMemoryClient, Error> {
+    let mut client = storm.connect();
+    client.open(&OpenRequest::new().audio("linear16", 16_000, 1)).await.unwrap();
+    client.opened().await.map(|_| client)
+}
+
+async fn event(client: &mut InMemoryClient) -> String {
+    loop {
+        if let Some(Incoming::Event(event)) = client.next().await.unwrap() {
+            return event.name().to_owned();
+        }
+    }
+}
+
+/// With one connection for all, it goes to whoever needs it.
+#[tokio::test(start_paused = true)]
+async fn an_idle_session_gives_its_connection_up_and_gets_another_when_it_speaks() {
+    let mut storm = Storm::within("{accept: {}}", Some(1));
+    let mut first = opened(&mut storm).await.unwrap();
+    first.send_audio(&[1; 3_200]).await.unwrap();
+    let refused = opened(&mut storm).await.map(drop).unwrap_err();
+    assert!(refused.to_string().contains("upstream.max_connections"), "{refused}");
+    sleep(Duration::from_secs(11)).await;
+    let mut second = opened(&mut storm).await.unwrap();
+    assert_eq!(event(&mut first).await, "parked");
+    first.send_audio(&[1; 3_200]).await.unwrap();
+    // The second has said nothing since it was opened: soon it is idle as well.
+    assert_eq!(event(&mut second).await, "parked");
+    assert_eq!(event(&mut first).await, "resumed");
+    first.finish().await.unwrap();
+    let summary = first.finished().await.unwrap();
+    assert_eq!((summary.outcome.as_str(), summary.connections), ("finished", 2));
+    assert_eq!(summary.lost_ms, Some(0));
 }
 
 #[tokio::test(start_paused = true)]

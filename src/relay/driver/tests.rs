@@ -55,7 +55,8 @@ impl Dial for InMemory {
         let ask = Ask { authority: "deepgram", path_and_query: &path_and_query, authorization };
         let upgraded = upgrade(stream, ask).await?;
         let link = Link::new(upgraded.stream, upgraded.early, meter, attempt.endpoint).await;
-        Ok(Dialed { link, request_id: upgraded.request_id, phases: DialPhases::default() })
+        let request_id = upgraded.request_id;
+        Ok(Dialed { link, request_id, phases: DialPhases::default(), lease: None })
     }
 }
 
@@ -70,7 +71,7 @@ impl Rig {
         let script = Script::from_yaml(script).unwrap();
         let emulator = Emulator::offline(settings, script).unwrap();
         let reception = Reception {
-            registry: Registry::new(config.ipc.max_sessions),
+            registry: Registry::new(config.ipc.max_sessions, None),
             dialer: Arc::new(InMemory { emulator }),
             defaults: session_defaults(config),
             recovery: recovery(config),
@@ -354,7 +355,7 @@ type PipeDriver<D> = Driver<AppSocket<DuplexStream>, D, SessionTelemetry>;
 fn driver<D: Dial>(app: DuplexStream, dialer: D) -> (Arc<LiveSession>, Box<PipeDriver<D>>) {
     let (id, now) = (SessionId::parse("s").unwrap(), clock::now());
     let live = LiveSession::new(id.clone(), Endpoint::V1Listen, None, now, Vec::new());
-    let slot = Registry::new(1).claim(live.clone()).unwrap();
+    let slot = Registry::new(1, None).claim(live.clone()).unwrap();
     let mut socket = AppSocket::new(app, 1 << 20);
     socket.opened(Endpoint::V1Listen);
     let machine = Session::new(id, session_defaults(&Config::default()), now, 7);
@@ -372,7 +373,7 @@ impl Dial for Flooded {
     async fn dial(self: Arc<Self>, attempt: Attempt) -> Result<Dialed<DuplexStream>, DialFailure> {
         let stream = self.0.lock().unwrap().take().unwrap();
         let link = Link::new(stream, Bytes::new(), Meter::default(), attempt.endpoint).await;
-        Ok(Dialed { link, request_id: None, phases: DialPhases::default() })
+        Ok(Dialed { link, request_id: None, phases: DialPhases::default(), lease: None })
     }
 }
 

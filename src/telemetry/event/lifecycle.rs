@@ -12,7 +12,9 @@ use crate::telemetry::label::Dropped;
 use session::State;
 use session::death::Class;
 use session::drain::{Flush, Receipt};
-use session::fact::{AppStalled, ConnectionDied, SessionEnded, SessionParked, SessionResumed};
+use session::fact::{
+    AppStalled, ConnectionDied, ParkCause, SessionEnded, SessionParked, SessionResumed,
+};
 use session::members::{Members, Visitor};
 use session::summary::Outcome;
 
@@ -36,8 +38,14 @@ impl Emit for SessionOpened {
 
 impl Measure for SessionParked {
     fn measure(&self, telemetry: &Telemetry) -> LogLine {
-        telemetry.metrics.session.parked.inc();
-        LogLine::info("session parked: idle for too long")
+        telemetry.metrics.session.parked[self.cause].inc();
+        LogLine::info(match self.cause {
+            ParkCause::Idle => "session parked: idle for too long",
+            ParkCause::Shed => "session parked: idle, and another session needed its connection",
+            ParkCause::Dead => {
+                "session parked: idle connections died; the next audio opens another"
+            }
+        })
     }
 }
 

@@ -6,7 +6,7 @@ use crate::telemetry::family::{Children, Families, bounds};
 use crate::telemetry::label::RejectReason;
 use session::State;
 use session::drain::{Flush, LastFrame};
-use session::fact::EndCause;
+use session::fact::{EndCause, ParkCause};
 use session::summary::Outcome;
 
 /// Sessions, and their totals as histograms observed when they end.
@@ -21,7 +21,7 @@ pub(crate) struct SessionMetrics {
     pub(crate) ended: Children<Outcome, IntCounter>,
     pub(crate) aborted: Children<EndCause, IntCounter>,
     pub(crate) cancelled: IntCounter,
-    pub(crate) parked: IntCounter,
+    pub(crate) parked: Children<ParkCause, IntCounter>,
     pub(crate) resumed: IntCounter,
     pub(crate) duration: Children<Outcome, Histogram>,
     pub(crate) keepalives: Histogram,
@@ -59,9 +59,9 @@ impl SessionMetrics {
                 "sessions_cancelled_total",
                 "Sessions whose task ended without a summary: a forced exit, or a bug.",
             ),
-            parked: families.counter(
+            parked: families.counters(
                 "sessions_parked_total",
-                "Connections closed because keepalive.max_idle was used up.",
+                "Sessions parked, by cause: their next audio opens another connection.",
             ),
             resumed: families.counter("sessions_resumed_total", "Parked sessions that resumed."),
             duration: families.histograms(

@@ -91,7 +91,7 @@ sessions_cancelled_total counter
 sessions_ended_total counter outcome
 sessions_limit gauge
 sessions_opened_total counter
-sessions_parked_total counter
+sessions_parked_total counter cause
 sessions_rejected_total counter reason
 sessions_resumed_total counter
 stalled_sessions gauge

@@ -56,7 +56,7 @@ pub(in crate::telemetry) fn one_of_each() -> Vec<Fact> {
         Fact::TimerLate(TimerLate { lateness: MS(800) }),
         Fact::TranscriptStalled(TranscriptStalled { silent: MS(20_000) }),
         Fact::StallEnded(StallEnded { silent: MS(23_000), outcome: StallOutcome::Recovered }),
-        Fact::SessionParked(SessionParked { idle: MS(600_000) }),
+        Fact::SessionParked(SessionParked { idle: MS(600_000), cause: ParkCause::Idle }),
         Fact::SessionResumed(SessionResumed { idle: MS(900_000) }),
         Fact::RecoveryUnavailable(RecoveryUnavailable { cause: NotRecoverable::Callback }),
         Fact::ResultsElsewhere(ResultsElsewhere),
@@ -122,7 +122,7 @@ fn moves_of(fact: &Fact) -> Moves {
         Fact::StallEnded(_) => {
             vec![("stalled_sessions", -1.0), ("transcript_stalls_total{outcome=recovered}", 1.0)]
         }
-        Fact::SessionParked(_) => vec![("sessions_parked_total", 1.0)],
+        Fact::SessionParked(_) => vec![("sessions_parked_total{cause=idle}", 1.0)],
         Fact::SessionResumed(_) => vec![("sessions_resumed_total", 1.0)],
         Fact::RecoveryUnavailable(_) => vec![("recovery_unavailable_total{cause=callback}", 1.0)],
         Fact::Reconnecting(_) => vec![("upstream_reconnects_total", 1.0)],

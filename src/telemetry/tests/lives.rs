@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use super::*;
 use session::counts::Count;
-use session::fact::{SessionParked, TranscriptStalled};
+use session::fact::{ParkCause, SessionParked, TranscriptStalled};
 
 /// A second of 16 kHz linear16.
 const SECOND: u64 = 32_000;
@@ -52,7 +52,10 @@ fn a_cancelled_session_leaves_no_gauge_behind() {
 
 #[test]
 fn a_connection_is_counted_down_once_whatever_ends_it() {
-    let parked = Fact::SessionParked(SessionParked { idle: Duration::from_millis(1) });
+    let parked = Fact::SessionParked(SessionParked {
+        idle: Duration::from_millis(1),
+        cause: ParkCause::Shed,
+    });
     for ends in [
         vec![died(Reason::ProviderError), session_ended()],
         vec![closed(), session_ended()],

@@ -355,7 +355,9 @@ async fn parking_is_no_end_and_its_redial_no_opening() {
     session.after(S(1), Fact::Connected(connected())).await;
     session.after(S(600), closing(true)).await;
     session.after(S(1), closed(S(601))).await;
-    session.after(S(0), Fact::SessionParked(SessionParked { idle: S(600) })).await;
+    session
+        .after(S(0), Fact::SessionParked(SessionParked { idle: S(600), cause: ParkCause::Idle }))
+        .await;
     session.after(S(300), Fact::SessionResumed(SessionResumed { idle: S(900) })).await;
     session.after(S(1), dial_failed(1)).await;
     session.after(S(1), Fact::Connected(Connected { connection: 2, ..connected() })).await;

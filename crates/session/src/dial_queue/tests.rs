@@ -37,6 +37,8 @@ struct World {
     connected: Vec<(Duration, Ticket)>,
     refused: Vec<(Duration, Ticket, DialFailure)>,
     reports: Vec<Report>,
+    /// How many idle connections were asked for, and when.
+    shed: Vec<(Duration, usize)>,
 }
 
 impl World {
@@ -45,13 +47,14 @@ impl World {
         Self {
             start,
             now: start,
-            queue: DialQueue::new(7),
+            queue: DialQueue::new(7, usize::MAX),
             under_way: VecDeque::new(),
             refusing,
             dials: Vec::new(),
             connected: Vec::new(),
             refused: Vec::new(),
             reports: Vec::new(),
+            shed: Vec::new(),
         }
     }
 
@@ -76,6 +79,7 @@ impl World {
                     self.under_way.push_back((self.now + DIAL, ticket, permit));
                 }
                 Decision::Refuse(ticket, failure) => self.refused.push((at, ticket, failure)),
+                Decision::Shed(count) => self.shed.push((at, count)),
                 Decision::Report(report) => self.reports.push(report),
             }
         }
@@ -364,4 +368,26 @@ fn behind_dials_that_hang_patience_ends() {
     assert_eq!(world.refused.len(), 1);
     assert_eq!(world.refused[0].2.reason, DialReason::Timeout);
     drop(held);
+}
+
+#[test]
+fn no_more_connections_are_up_than_may_be_and_idle_ones_are_asked_for_once_a_second() {
+    let mut world = World::new(None);
+    world.queue = DialQueue::new(7, 3);
+    world.enter_all(5);
+    world.advance(DIAL * 2);
+    assert_eq!((world.connected.len(), world.queue.waiting()), (3, 2));
+    assert_eq!(world.shed, [(Duration::ZERO, 1), (Duration::ZERO, 1)]);
+    world.advance(secs(2));
+    let again = [(secs(1), 2), (secs(2), 2)];
+    assert_eq!(world.shed[2..], again, "while they wait");
+    world.queue.closed(world.now);
+    world.perform();
+    world.advance(DIAL);
+    assert_eq!((world.connected.len(), world.queue.waiting()), (4, 1));
+    world.advance(secs(60));
+    let (_, _, failure) = &world.refused[0];
+    assert_eq!((failure.reason, failure.withheld), (DialReason::Resources, true));
+    assert!(failure.detail.contains("upstream.max_connections"), "{}", failure.detail);
+    assert_eq!(world.queue.waiting(), 0);
 }

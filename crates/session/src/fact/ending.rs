@@ -7,16 +7,30 @@ use crate::LossCause;
 use crate::drain::Drained;
 use crate::summary::Summary;
 
-/// The keepalive budget was used up and the connection closed.
+/// The session has no connection until the next audio.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SessionParked {
     /// How long nothing but keepalives was sent.
     pub idle: Duration,
+    pub cause: ParkCause,
+}
+
+crate::vocabulary! {
+    /// Why a connection was closed that the session still had use for.
+    pub enum ParkCause: "cause" {
+        /// The keepalive budget was used up.
+        Idle = "idle",
+        /// Another session needed a connection, and there are no more than upstream.max_connections.
+        Shed = "shed",
+        /// It died, and so did the one that took over, and neither had anything to do.
+        Dead = "dead",
+    }
 }
 
 impl Members for SessionParked {
     fn visit<'a>(&'a self, visitor: &mut Visitor<'_, 'a>) {
         visitor.member("idle_ms", self.idle);
+        visitor.word(self.cause);
     }
 }
 

@@ -23,6 +23,7 @@ use super::books::Books;
 use super::timer::{ConnectionTimer as Timer, ConnectionTimers};
 use super::{Closing, Output};
 use crate::audio::AudioFormat;
+use crate::bound::SHED_IDLE_MIN;
 use crate::close::DeepgramError;
 use crate::death::{Reason, Trigger};
 use crate::dial::{DialFailure, DialPhases};
@@ -191,6 +192,12 @@ impl Connection {
     /// Since when the kernel has refused what was sent.
     pub(super) fn write_blocked_since(&self) -> Option<Instant> {
         self.blocked_since
+    }
+
+    /// Whether it has had nothing to do for so long that another session may have its place.
+    pub(super) fn is_idle(&self, now: Instant) -> bool {
+        let is_due = self.is_finalizing() || self.unwritten.is_activity();
+        !is_due && now.duration_since(self.active_at) >= SHED_IDLE_MIN
     }
 
     pub(super) fn is_finalizing(&self) -> bool {

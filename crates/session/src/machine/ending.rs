@@ -10,7 +10,7 @@ use super::{Closing, Intent, Output, Phase, Route, Session};
 use crate::counts::Count;
 use crate::death::{Death, Reason, Trigger};
 use crate::dial::DialFailure;
-use crate::fact::{EndCause, Fact, SessionEnded, SessionParked, SkipCause};
+use crate::fact::{EndCause, Fact, ParkCause, SessionEnded, SessionParked, SkipCause};
 use crate::summary::{DeathSummary, FinalizeSummary, MessageSummary, Outcome, Summary};
 use crate::{AppFrame, ConnectionId, Event, LossCause, Outgoing, millis};
 
@@ -25,6 +25,17 @@ impl Session {
         self.connections.iter_mut().for_each(Connection::close_for_good);
     }
 
+    /// Another session needs a connection: an idle one is closed before its keepalive budget is spent.
+    pub fn handle_shed(&mut self, now: Instant) {
+        let is_free = self.intent.is_none() && self.drain.is_none() && self.backlog.is_empty();
+        let is_kept = self.recovery.as_ref().is_some_and(|it| it.is_in_gap() || it.is_holding());
+        let Route::Open(id) = self.route() else { return };
+        if is_free && !is_kept && self.serving(id).is_idle(now) {
+            self.is_shed = true;
+            self.close_stream(now, id, Closing::Park);
+        }
+    }
+
     /// Deepgram has closed as it was asked to.
     pub(super) fn closed(&mut self, now: Instant, id: ConnectionId) {
         let route = self.route();
@@ -33,15 +44,18 @@ impl Session {
         match route {
             Route::Closing(Closing::Park) if self.backlog.has_audio() => self.dial(now),
             Route::Closing(Closing::Park) if self.backlog.is_full() => self.dial(now),
-            Route::Closing(Closing::Park) if self.intent.is_none() => self.park(now),
+            Route::Closing(Closing::Park) if self.intent.is_none() => {
+                let is_shed = std::mem::take(&mut self.is_shed);
+                self.park(now, if is_shed { ParkCause::Shed } else { ParkCause::Idle });
+            }
             _ => self.end(now),
         }
     }
 
-    fn park(&mut self, now: Instant) {
+    fn park(&mut self, now: Instant, cause: ParkCause) {
         self.phase = Phase::Parked;
         let idle = now.duration_since(self.idle_since);
-        self.record(Fact::SessionParked(SessionParked { idle }));
+        self.record(Fact::SessionParked(SessionParked { idle, cause }));
         self.deliver_event(now, Event::Parked { idle_ms: millis(idle) });
     }
 
@@ -82,7 +96,7 @@ impl Session {
             Plan::GiveUp => self.give_up_at_once(now, death),
             Plan::Park => {
                 self.forget_kept();
-                self.park(now);
+                self.park(now, ParkCause::Dead);
             }
             Plan::Latch => {
                 self.drop_backlog(LossCause::Dead);

@@ -232,3 +232,31 @@ fn a_resumption_that_fails_is_told_and_ends_the_session() {
     assert_eq!(summary.outcome, Outcome::Aborted);
     assert_eq!(summary.audio.bytes_dropped, FRAME_BYTES as u64);
 }
+
+#[test]
+fn an_idle_connection_is_given_up_for_another_session_and_no_other_is() {
+    let mut world = World::connected(config());
+    world.speak(secs(1));
+    let shed = |world: &mut World| {
+        world.session.handle_shed(world.now);
+        world.settle();
+    };
+    world.advance(secs(9));
+    shed(&mut world);
+    assert_eq!(world.session.state(), State::Open, "Deepgram itself would wait as long");
+    world.advance(secs(1));
+    shed(&mut world);
+    assert_eq!(world.session.state(), State::Parked);
+    let cause = world.facts.iter().find_map(|fact| match fact {
+        Fact::SessionParked(parked) => Some(parked.cause),
+        _ => None,
+    });
+    assert_eq!(cause, Some(crate::fact::ParkCause::Shed));
+    world.app(AppInput::Audio(frame()));
+    world.connect();
+    assert_eq!(world.session.state(), State::Open);
+    world.advance(secs(11));
+    world.app(AppInput::Finish);
+    shed(&mut world);
+    assert_eq!(world.summary().lost_ms, Some(0));
+}
