@@ -16,6 +16,7 @@ mod hostile;
 mod keepalive;
 mod key;
 mod liveness;
+mod memory;
 mod neighbours;
 mod operator;
 mod pauses;
