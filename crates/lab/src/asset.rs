@@ -26,6 +26,7 @@ pub(super) const RULES: &[Asset] = assets!("alerts":
     "deaths.yaml",
     "keepalive.yaml",
     "recording.yaml",
+    "recovery.yaml",
     "telemetry.yaml",
     "transcripts.yaml",
     "upstream.yaml",
