@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from grafana_foundation_sdk.models import units
 
-from . import limits
+from . import limits, recovery
 from . import links as to
 from .page import Page
 from .panels import Query, bars, heatmap, series, stat, table
@@ -37,6 +37,7 @@ def page() -> Page:
             ("Now", _now()),
             ("Connecting", _connecting()),
             ("How connections end", _ends()),
+            ("Recovery", [*recovery.outcomes(), *recovery.costs()]),
             ("Transcripts", _transcripts()),
             ("Finalize", _finalize()),
             ("Traffic", _traffic()),

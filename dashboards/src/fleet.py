@@ -58,7 +58,7 @@ def _words() -> list:
         stat(
             "Deaths",
             "Connections to Deepgram that ended without being asked to, over the time range. A few are normal in a "
-            "large fleet; a rising number is not.",
+            "large fleet; a rising number is not. With recovery they cost no words: see the row on deaths.",
             units.Short,
             total(over_range("connection_deaths_total")),
             links=[to.to_page("deepgram", NAME)],
@@ -275,6 +275,23 @@ def _deaths() -> list:
             columns={"namespace": "namespace", "pod": "pod", "Value": "deaths"},
             row_links={"pod": [to.to_pod_of_row(NAME)]},
             none="no connection died",
+        ),
+        bars(
+            "Recoveries by outcome",
+            "What became of sessions whose connection died: `recovered`, and no word was lost unless the row above "
+            "says so; `failed`, and the session has ended. Sessions in `latch` mode are in neither.",
+            units.Short,
+            Query(total(increase("recoveries_total"), "outcome"), "{{outcome}}"),
+            links=[to.to_page("deepgram", NAME)],
+            width=12,
+        ),
+        series(
+            "Sessions that reconnect",
+            "Sessions that have no connection that answers right now. Zero is normal.",
+            units.Short,
+            Query(total(select("sessions_active", state="reconnecting")), "reconnecting"),
+            links=[to.to_page("session", NAME), to.to_page("deepgram", NAME)],
+            width=12,
         ),
     ]
 

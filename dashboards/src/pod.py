@@ -265,7 +265,8 @@ def _queues() -> list:
         ),
         series(
             "Bytes that wait",
-            "Bytes waiting to be written, over all sessions. Near zero is normal.",
+            "Bytes waiting to be written, over all sessions: near zero is normal. `ring` is audio without a final "
+            "result, kept for recovery: a few seconds of each session are normal.",
             units.BytesIEC,
             Query(total(select("queue_bytes"), "queue"), "{{queue}}"),
             links=[to.to_page("session", NAME)],
