@@ -93,6 +93,8 @@ pub struct Session {
     /// Connections that were up.
     connections_up: u32,
     first_death: Option<Death>,
+    /// The application was told that the session is parked, and not that it has resumed.
+    is_parked: bool,
     /// Its connection is being closed because another session needs one.
     is_shed: bool,
     /// Set where the session outlives its connections.
@@ -190,6 +192,7 @@ impl Session {
             timers: SessionTimers::default(),
             connections_up: 0,
             first_death: None,
+            is_parked: false,
             is_shed: false,
             recovery: recovery.unwrap_or_default(),
             processed: Duration::ZERO,

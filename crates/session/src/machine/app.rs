@@ -44,7 +44,10 @@ impl Session {
         }
         match self.route() {
             _ if self.intent.is_some() => self.drop_audio(&audio, LossCause::AfterFinish),
-            _ if self.is_holding() => self.keep_audio(now, &audio),
+            _ if self.is_holding() => {
+                self.keep_audio(now, &audio);
+                self.wake(now);
+            }
             Route::Open(id) => self.send_kept(now, id, Outgoing::Audio(audio)),
             Route::Dialing | Route::Closing(_) => self.backlog.push(Outgoing::Audio(audio)),
             Route::Parked => {
@@ -90,7 +93,10 @@ impl Session {
         match self.route() {
             Route::Latched => self.books.skip_finalizes(1, SkipCause::Dead),
             _ if self.intent.is_some() => self.books.skip_finalizes(1, SkipCause::Superseded),
-            _ if self.is_holding() => self.mark(now, finalize),
+            _ if self.is_holding() => {
+                self.mark(now, finalize);
+                self.wake(now);
+            }
             Route::Open(id) => self.send_kept(now, id, finalize),
             Route::Dialing => self.backlog.push(finalize),
             // Closing the stream has flushed it, and nothing has been sent since.
@@ -162,6 +168,7 @@ impl Session {
                 self.close_for_good();
             }
             Route::Dialing | Route::Closing(_) | Route::Ending => {}
+            Route::Parked if self.is_holding() && !abort => self.wake(now),
             Route::Parked | Route::Latched => self.end(now),
         }
     }

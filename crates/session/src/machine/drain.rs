@@ -115,6 +115,7 @@ impl Session {
             Route::Dialing if !self.has_waiting_audio() => self.drain_deadline(now),
             Route::Closing(Closing::Park) if !self.backlog.has_audio() => self.close_for_good(),
             Route::Dialing | Route::Closing(_) | Route::Ending => {}
+            Route::Parked if self.has_waiting_audio() => self.wake(now),
             Route::Parked | Route::Latched => self.end(now),
         }
     }

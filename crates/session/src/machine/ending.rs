@@ -52,8 +52,9 @@ impl Session {
         }
     }
 
-    fn park(&mut self, now: Instant, cause: ParkCause) {
+    pub(super) fn park(&mut self, now: Instant, cause: ParkCause) {
         self.phase = Phase::Parked;
+        self.is_parked = true;
         let idle = now.duration_since(self.idle_since);
         self.record(Fact::SessionParked(SessionParked { idle, cause }));
         self.deliver_event(now, Event::Parked { idle_ms: millis(idle) });
@@ -94,10 +95,7 @@ impl Session {
         match plan {
             Plan::Reconnect(delay) => self.begin_gap(now, death, delay),
             Plan::GiveUp => self.give_up_at_once(now, death),
-            Plan::Park => {
-                self.forget_kept();
-                self.park(now, ParkCause::Dead);
-            }
+            Plan::Park => self.await_audio(now, death),
             Plan::Latch => {
                 self.drop_backlog(LossCause::Dead);
                 match self.intent {

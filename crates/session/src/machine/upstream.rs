@@ -92,14 +92,16 @@ impl Session {
             buffered: self.config.audio.map(|it| it.duration(self.waiting_bytes())),
             request_id: request_id.clone(),
         }));
-        if self.is_holding() {
-            return self.begin_replay(now, id);
-        }
-        if self.app.opened {
+        let was_parked = std::mem::take(&mut self.is_parked);
+        if self.app.opened && was_parked {
             let idle = now.duration_since(self.idle_since);
             self.record(Fact::SessionResumed(SessionResumed { idle }));
             self.deliver_event(now, Event::Resumed { idle_ms: millis(idle) });
-        } else {
+        }
+        if self.is_holding() {
+            return self.begin_replay(now, id);
+        }
+        if !self.app.opened {
             self.app.opened = true;
             self.deliver(now, AppFrame::Opened { request_id });
         }

@@ -9,7 +9,7 @@ use super::super::{Closing, ConnectionState, Context, Intent, Phase, Session};
 use crate::bound::DIAL_WAIT_MAX;
 use crate::death::{Death, Reason};
 use crate::dial::DialFailure;
-use crate::fact::{Fact, Reconnecting, RecoveryFailed};
+use crate::fact::{Fact, ParkCause, Reconnecting, RecoveryFailed};
 use crate::machine::unconnected::not_recovered;
 use crate::summary::Outcome;
 use crate::{ConnectionId, Event, LossCause, Outgoing, ReconnectReason, millis};
@@ -36,7 +36,7 @@ pub(in crate::machine) enum Plan {
     Latch,
     /// Another connection is dialled, after so long.
     Reconnect(Duration),
-    /// Nothing waits for a connection: the next audio opens one.
+    /// A connection would have nothing to do: the next audio opens one.
     Park,
     /// The budget is spent.
     GiveUp,
@@ -60,7 +60,13 @@ impl Session {
         }
         let to_park = matches!(connection.state(), ConnectionState::Closing(Closing::Park, _));
         let is_idle_again = id != ConnectionId::FIRST && !connection.has_got_audio();
-        if !is_needed && self.intent.is_none() && (to_park || is_idle_again) {
+        let idle = now.duration_since(connection.active_at);
+        // It got everything, said nothing to it, and nothing has come since: a silence that has no
+        // result, most likely. Another connection would end the same way.
+        let is_in_vain =
+            recovery.is_in_gap() && !recovery.is_holding() && !connection.has_answered();
+        let is_silent = is_in_vain && idle >= self.config.keepalive_interval;
+        if self.intent.is_none() && (is_silent || !is_needed && (to_park || is_idle_again)) {
             return Plan::Park;
         }
         recovery.budget.died(now.duration_since(connection.up_since), connection.has_answered());
@@ -95,6 +101,31 @@ impl Session {
         self.tell_overflow(now);
         self.tell_attempt(now, delay);
         self.bound_finish(now);
+    }
+
+    /// The connection is dead, and there is nothing for another to do. What has no result is kept.
+    pub(in crate::machine) fn await_audio(&mut self, now: Instant, death: &Death) {
+        if self.recovery.as_ref().is_some_and(|it| it.is_needed()) {
+            self.open_gap(now, death);
+        } else {
+            self.forget_kept();
+        }
+        self.park(now, ParkCause::Dead);
+    }
+
+    /// A parked session has something to send behind what it keeps.
+    pub(in crate::machine) fn wake(&mut self, now: Instant) {
+        if self.phase != Phase::Parked || !self.is_holding() {
+            return;
+        }
+        match self.recovery.as_mut().and_then(|it| it.budget.spend(now)) {
+            Some(delay) => {
+                self.dial_again(now, delay);
+                self.tell_attempt(now, delay);
+                self.bound_finish(now);
+            }
+            None => self.give_up(now, None),
+        }
     }
 
     fn open_gap(&mut self, now: Instant, death: &Death) {

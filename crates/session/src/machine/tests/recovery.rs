@@ -425,6 +425,59 @@ fn an_idle_connection_is_replaced_once_and_then_awaits_audio() {
     assert_eq!(told(&world).last(), Some(&"resumed"));
 }
 
+/// An idle application whose last silence has no result would otherwise cost a dial every half minute,
+/// and the session once the budget is spent.
+#[test]
+fn a_silence_without_a_result_is_kept_until_there_is_more() {
+    let mut world = speaking(recovering());
+    world.message(final_result(1_000, 2_500));
+    reset(&mut world);
+    world.upstream_writes = false;
+    world.connect();
+    world.upstream_writes = true;
+    world.deepgram.mute = true;
+    world.settle();
+    world.advance(secs(2));
+    for _ in 0..5 {
+        world.upstream(UpstreamInput::Pong);
+        world.advance(secs(4));
+    }
+    world.close(Some(1011), "NET-0000");
+    assert_eq!(told(&world), ["dead", "reconnecting", "dead", "parked"]);
+    assert_eq!((world.dials, world.session.state()), (2, State::Parked));
+    world.app(AppInput::Audio(frame()));
+    assert_eq!(world.dials, 2, "the one before had not answered, so this one waits");
+    world.advance(secs(2));
+    assert_eq!(world.dials, 3);
+    let at = world.now - world.start;
+    world.connect();
+    world.advance(secs(1));
+    assert_eq!(replayed(&world, at), (19_200, 16_000));
+    assert_eq!(told(&world)[4..], ["reconnecting", "resumed"]);
+    world.app(AppInput::Finish);
+    assert_eq!(world.summary().lost_ms, Some(0));
+}
+
+#[test]
+fn finish_flushes_a_silence_that_was_kept() {
+    let mut world = speaking(recovering());
+    reset(&mut world);
+    world.connect();
+    world.deepgram.mute = true;
+    world.advance(secs(3));
+    for _ in 0..3 {
+        world.upstream(UpstreamInput::Pong);
+        world.advance(secs(4));
+    }
+    reset(&mut world);
+    world.app(AppInput::Finish);
+    world.advance(secs(3));
+    world.connect();
+    world.advance(secs(3));
+    let summary = world.summary();
+    assert_eq!((summary.outcome, summary.lost_ms), (Outcome::Finished, Some(0)));
+}
+
 #[test]
 fn a_parked_session_that_is_woken_in_shutdown_is_flushed() {
     let mut world = speaking(SessionConfig { keepalive_max_idle: Some(secs(20)), ..recovering() });
