@@ -121,11 +121,29 @@ def test_a_changed_configuration_rolls_the_pods_and_nothing_else_does():
     assert checksum({"podMonitor": {"enabled": True}, "image": {"tag": "0.2.0"}}) == as_it_is
 
 
+def resources_of(values):
+    deployment = Release("", "example-app", "1.37", {"deepgram-sidecar": values}).the("Deployment")
+    resources = sidecar(pod(deployment))["resources"]
+    assert "cpu" not in resources["limits"]
+    return resources["requests"]["cpu"], resources["requests"]["memory"], resources["limits"]["memory"]
+
+
 def test_requests_and_limits_follow_the_sessions():
-    shown = []
-    for sessions in (1, 200, 2000):
-        deployment = Release("", "example-app", "1.37", {"deepgram-sidecar": {"sessions": sessions}}).the("Deployment")
-        resources = sidecar(pod(deployment))["resources"]
-        shown.append((resources["requests"]["cpu"], resources["requests"]["memory"], resources["limits"]["memory"]))
-        assert "cpu" not in resources["limits"]
-    assert shown == [("21m", "16416Ki", "33152Ki"), ("120m", "22784Ki", "109568Ki"), ("1020m", "80384Ki", "800768Ki")]
+    shown = [resources_of({"sessions": sessions}) for sessions in (1, 200, 2000)]
+    assert shown == [("21m", "16416Ki", "33792Ki"), ("120m", "22784Ki", "237568Ki"), ("1020m", "80384Ki", "2080768Ki")]
+
+
+def test_without_recovery_the_limit_is_lower():
+    latched = {"config": {"recovery": {"mode": "latch"}}}
+    assert resources_of({"sessions": 200, **latched}) == ("120m", "22784Ki", "109568Ki")
+
+
+def test_sessions_recover_unless_the_values_say_otherwise():
+    def recovery(values):
+        release = Release("", "example-app", "1.37", {"deepgram-sidecar": values})
+        config_map = release.the("ConfigMap", "demo-deepgram-sidecar")
+        return yaml.safe_load(config_map["data"]["config.yaml"])["recovery"]
+
+    assert recovery({}) == {"mode": "reconnect"}
+    assert recovery({"config": {"recovery": {"ring": "10s"}}}) == {"mode": "reconnect", "ring": "10s"}
+    assert recovery({"config": {"recovery": {"mode": "latch"}}}) == {"mode": "latch"}

@@ -5,6 +5,7 @@ Requests and limits, computed from `sessions` unless set. docs/deploy.md has the
 {{- $sessions := int .Values.sessions -}}
 {{- $requests := .Values.resources.requests -}}
 {{- $limits := .Values.resources.limits -}}
+{{- $audio := ternary 1024 384 (eq (dig "recovery" "mode" "latch" .Values.config) "reconnect") -}}
 requests:
   cpu: {{ default (printf "%dm" (add 20 (div (add $sessions 1) 2))) $requests.cpu }}
   memory: {{ default (printf "%dKi" (add 16384 (mul 32 $sessions))) $requests.memory }}
@@ -12,7 +13,7 @@ requests:
   ephemeral-storage: {{ . }}
   {{- end }}
 limits:
-  memory: {{ default (printf "%dKi" (add 32768 (mul 384 $sessions))) $limits.memory }}
+  memory: {{ default (printf "%dKi" (add 32768 (mul $audio $sessions))) $limits.memory }}
   {{- with index $limits "ephemeral-storage" }}
   ephemeral-storage: {{ . }}
   {{- end }}

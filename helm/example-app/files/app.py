@@ -79,10 +79,14 @@ def read(app, ended):
             say(finished=told)
         elif kind == ERROR:
             say(error=told)
-        # A dead session gets no more results, and a draining sidecar accepts no more audio: FINISH, and open another.
-        if kind in (FINISHED, ERROR) or (kind == EVENT and told["event"] in ("dead", "draining")):
+        if kind in (FINISHED, ERROR) or (kind == EVENT and is_the_end(told)):
             ended.set()
     ended.set()
+
+
+def is_the_end(event):
+    """A dead session gets no more results, unless the sidecar recovers it; a draining sidecar accepts no more audio."""
+    return event["event"] == "draining" or (event["event"] == "dead" and not event.get("recovering"))
 
 
 def hear(message):
