@@ -11,6 +11,7 @@ from .panels import Query, bars, heatmap, series, stat, table
 from .queries import (
     buckets,
     increase,
+    largest,
     median_over_range,
     moved,
     over_range,
@@ -160,10 +161,13 @@ def _connecting() -> list:
         ),
         series(
             "Ping round trip",
-            "Time from a ping to its pong, end to end. A jump means a route change or a busy network.",
+            "Time from a ping to its pong, end to end, and how long the oldest ping has waited for its pong. A jump "
+            "means a route change or a busy network; a wait that climbs is a half-open link, which dies at "
+            "liveness.ping_timeout.",
             units.Seconds,
             Query(quantile(0.5, "upstream_ping_rtt_seconds"), "p50"),
             Query(quantile(0.99, "upstream_ping_rtt_seconds"), "p99"),
+            Query(largest(select("upstream_ping_pending_max_seconds")), "longest wait"),
             none="no pings",
         ),
     ]

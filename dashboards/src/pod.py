@@ -273,9 +273,11 @@ def _queues() -> list:
         ),
         series(
             "Time that writes were blocked",
-            "Seconds per second that writes were blocked, by the side that is slow: `app` or `upstream`.",
+            "Seconds per second that writes were blocked, by the side that is slow: `app` or `upstream`; and, in "
+            "seconds, how long the longest write to Deepgram has been refused: it dies at upstream.write_timeout.",
             units.Short,
             Query(total(rate("backpressure_seconds_total"), "side"), "{{side}}"),
+            Query(largest(select("upstream_write_blocked_max_seconds")), "refused now"),
             links=[to.to_page("deepgram", NAME)],
         ),
         bars(
