@@ -27,18 +27,21 @@ fn audio_frame(criterion: &mut Criterion) {
     for length in PAYLOADS {
         let audio = Bytes::from(vec![7; length]);
         let written = Written { audio_frames: 1, audio_bytes: length as u64, ..Written::default() };
-        let mut now = clock::now();
-        let mut session = fixture::connected(now);
         group.throughput(Throughput::Elements(1));
-        group.bench_function(format!("{length} B"), |bencher| {
-            bencher.iter(|| {
-                now += Duration::from_micros(100);
-                session.handle_app(now, AppInput::Audio(black_box(&audio).clone()));
-                carry_out(&mut session);
-                session.handle_upstream(now, ConnectionId::FIRST, UpstreamInput::Written(written));
-                carry_out(&mut session)
+        for (name, config) in [("latch", fixture::config()), ("reconnect", fixture::recovering())] {
+            let mut now = clock::now();
+            let mut session = fixture::connected(now, config);
+            group.bench_function(format!("{length} B, {name}"), |bencher| {
+                bencher.iter(|| {
+                    now += Duration::from_millis(100);
+                    session.handle_app(now, AppInput::Audio(black_box(&audio).clone()));
+                    carry_out(&mut session);
+                    let written = UpstreamInput::Written(written);
+                    session.handle_upstream(now, ConnectionId::FIRST, written);
+                    carry_out(&mut session)
+                });
             });
-        });
+        }
     }
     group.finish();
 }
@@ -55,7 +58,7 @@ fn message(criterion: &mut Criterion) {
         channels: 1,
     };
     let mut now = clock::now();
-    let mut session = fixture::connected(now);
+    let mut session = fixture::connected(now, fixture::config());
     group.bench_function("interim result", |bencher| {
         bencher.iter(|| {
             now += Duration::from_micros(100);

@@ -21,6 +21,7 @@ use deepgram_sidecar::upstream::transport::Transport;
 use http::HeaderValue;
 use path::{Nobody, Path};
 use protocol::frame::{self, AppFrameType, Decoder, Header};
+use session::counts::Count;
 use session::fact::Observer;
 use session::{AppInput, ConnectionId, Endpoint, MessageKind, Observation, UpstreamInput, Written};
 use tokio::net::UnixStream;
@@ -82,7 +83,7 @@ fn an_audio_frame_through_the_machine_allocates_nothing() {
         let audio = Bytes::from(vec![7; length]);
         let written = Written { audio_frames: 1, audio_bytes: length as u64, ..Written::default() };
         let mut now = clock::now();
-        let mut session = connected::connected(now);
+        let mut session = connected::connected(now, connected::config());
         let counted = allocations(|| {
             now += Duration::from_millis(1);
             session.handle_app(now, AppInput::Audio(audio.clone()));
@@ -91,6 +92,26 @@ fn an_audio_frame_through_the_machine_allocates_nothing() {
             while session.poll_output().is_some() {}
             assert!(session.next_deadline().is_some() && session.wants_app_input());
         });
+        assert_eq!(counted, 0, "{length} B");
+    }
+}
+
+/// Once the ring is full: it takes as many chunks as it gives back.
+#[test]
+fn an_audio_frame_that_is_kept_allocates_nothing() {
+    for length in PAYLOADS {
+        let audio = Bytes::from(vec![7; length]);
+        let written = Written { audio_frames: 1, audio_bytes: length as u64, ..Written::default() };
+        let mut now = clock::now();
+        let mut session = connected::connected(now, connected::recovering());
+        let counted = allocations(|| {
+            now += Duration::from_millis(100);
+            session.handle_app(now, AppInput::Audio(audio.clone()));
+            while session.poll_output().is_some() {}
+            session.handle_upstream(now, ConnectionId::FIRST, UpstreamInput::Written(written));
+            while session.poll_output().is_some() {}
+        });
+        assert!(session.snapshot().counts[Count::RingBytes] > 900_000, "it is full");
         assert_eq!(counted, 0, "{length} B");
     }
 }

@@ -9,6 +9,9 @@ use bytes::Bytes;
 /// What memory is taken and given back by: an eighth of a second of 16 kHz linear16.
 const CHUNK_BYTES: usize = 4 << 10;
 
+/// Emptied chunks that are kept between two frames: a session that streams needs them again at once.
+const SPARE_MAX: usize = 1;
+
 type Chunk = Box<[u8; CHUNK_BYTES]>;
 
 /// Audio that was never written to Deepgram.
@@ -32,8 +35,7 @@ pub(in crate::machine) struct Forgotten {
 #[derive(Debug)]
 pub(in crate::machine) struct Ring {
     chunks: VecDeque<Chunk>,
-    /// The last chunk that was emptied: a session that streams needs it again at once.
-    spare: Option<Chunk>,
+    spare: Vec<Chunk>,
     /// Of the first chunk, what is given back already.
     skip: usize,
     start: u64,
@@ -49,7 +51,7 @@ impl Ring {
     pub(super) fn new(bytes_max: u64, block_bytes: u64) -> Self {
         Self {
             chunks: VecDeque::new(),
-            spare: None,
+            spare: Vec::new(),
             skip: 0,
             start: 0,
             end: 0,
@@ -84,7 +86,7 @@ impl Ring {
 
     /// Memory that it holds, in bytes.
     pub(in crate::machine) fn memory(&self) -> u64 {
-        let chunks = self.chunks.len() + usize::from(self.spare.is_some());
+        let chunks = self.chunks.len() + self.spare.len();
         (chunks * CHUNK_BYTES) as u64
     }
 
@@ -96,19 +98,21 @@ impl Ring {
         is_fresh: bool,
         pinned: u64,
     ) -> Forgotten {
+        let forgotten = self.make_room(audio.len() as u64, pinned);
         self.append(audio);
         if is_fresh {
             self.fresh.frames += 1;
             self.fresh.bytes += audio.len() as u64;
         }
-        self.make_room(pinned)
+        self.spare.truncate(SPARE_MAX);
+        forgotten
     }
 
     fn append(&mut self, mut audio: &[u8]) {
         while !audio.is_empty() {
             let used = self.skip + self.len() as usize;
             if used == self.chunks.len() * CHUNK_BYTES {
-                let chunk = self.spare.take().unwrap_or_else(|| Box::new([0; CHUNK_BYTES]));
+                let chunk = self.spare.pop().unwrap_or_else(|| Box::new([0; CHUNK_BYTES]));
                 self.chunks.push_back(chunk);
             }
             let at = used % CHUNK_BYTES;
@@ -120,9 +124,11 @@ impl Ring {
         }
     }
 
-    /// Gives up the oldest audio beyond the bound, in whole blocks.
-    fn make_room(&mut self, pinned: u64) -> Forgotten {
-        let excess = self.len().saturating_sub(self.bytes_max).next_multiple_of(self.block_bytes);
+    /// Gives up the oldest audio that has no room beside so many bytes more, in whole blocks. A frame
+    /// that is longer than the ring stays whole.
+    fn make_room(&mut self, bytes: u64, pinned: u64) -> Forgotten {
+        let excess = (self.len() + bytes).saturating_sub(self.bytes_max);
+        let excess = excess.next_multiple_of(self.block_bytes);
         let droppable = pinned.min(self.end).saturating_sub(self.start);
         let bytes = excess.min(droppable - droppable % self.block_bytes);
         if bytes == 0 {
@@ -138,6 +144,7 @@ impl Ring {
     pub(in crate::machine) fn trim(&mut self, position: u64) {
         if position > self.start {
             self.release(position.min(self.end));
+            self.spare.truncate(SPARE_MAX);
         }
     }
 
@@ -146,17 +153,17 @@ impl Ring {
         self.start = position;
         while self.skip >= CHUNK_BYTES {
             self.skip -= CHUNK_BYTES;
-            self.spare = self.chunks.pop_front();
+            self.spare.extend(self.chunks.pop_front());
         }
         if self.start == self.end {
-            self.spare = self.chunks.pop_front().or(self.spare.take());
+            self.spare.extend(self.chunks.pop_front());
             self.skip = 0;
         }
     }
 
     /// The session rests: what streaming would need again at once is given back.
     pub(in crate::machine) fn rest(&mut self) {
-        self.spare = None;
+        self.spare = Vec::new();
         if self.chunks.is_empty() {
             self.chunks = VecDeque::new();
         }
@@ -206,6 +213,7 @@ impl Ring {
     /// Nothing of its audio is needed any more.
     pub(in crate::machine) fn clear(&mut self) {
         self.release(self.end);
+        self.spare.truncate(SPARE_MAX);
         self.fresh = Fresh::default();
     }
 }
