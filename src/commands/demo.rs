@@ -1,5 +1,6 @@
 //! `demo`: a real recording through app, sidecar and emulated Deepgram, with silences that would
-//! kill a bare socket; then the same with a bare socket, which dies.
+//! kill a bare socket, and a connection that Deepgram closes in the middle of a sentence; then the
+//! same with a bare socket, which dies of the first silence.
 //!
 //! It runs in real time on purpose.
 
@@ -23,7 +24,7 @@ use super::wav::Wav;
 use crate::admin::quantity;
 use crate::config::key::KEY_VARIABLE;
 use bare::Disconnection;
-use client::{Client, OpenRequest};
+use client::{Client, OpenRequest, Summary};
 use stage::Backstage;
 
 /// The words of the recording, for the emulator to return.
@@ -46,6 +47,10 @@ const CHUNK: Duration = Duration::from_millis(100);
 
 /// Longer than the 10 s after which Deepgram closes an idle connection.
 const SILENCE: Duration = Duration::from_secs(11);
+
+/// How much audio the first connection gets: all of the first two sentences, and the beginning of the
+/// third, of which there is no final result yet.
+const CUT_AFTER: Duration = Duration::from_millis(6_900);
 
 /// What the demo runs on: a daemon, and the emulated Deepgram behind it.
 #[derive(Debug)]
@@ -77,7 +82,8 @@ pub fn main() -> anyhow::Result<ExitCode> {
     })
 }
 
-/// Runs both parts. The exit code is 0 if the first survives and the second dies, as expected.
+/// Runs both parts. The exit code is 0 if the first survives without losing a word and the second
+/// dies, as expected.
 ///
 /// `has_api_key` says whether the environment has a key for the real Deepgram.
 ///
@@ -86,7 +92,8 @@ pub fn main() -> anyhow::Result<ExitCode> {
 pub async fn run(stage: &Stage, has_api_key: bool) -> anyhow::Result<ExitCode> {
     let mut screen = Screen::without_progress();
     screen.heading(
-        "1. Through the sidecar: two silences of 11 s, during which the app sends nothing",
+        "1. Through the sidecar: two silences of 11 s, during which the app sends nothing; then \
+         Deepgram closes the connection in mid-sentence",
     )?;
     let Some(summary) = with_sidecar(stage).await?.into_summary()? else {
         return Ok(ExitCode::FAILURE);
@@ -94,14 +101,19 @@ pub async fn run(stage: &Stage, has_api_key: bool) -> anyhow::Result<ExitCode> {
     screen.heading("2. The same without the sidecar: straight to Deepgram, no keepalives")?;
     let death = without_sidecar(stage, &mut screen).await?;
     screen.line(format_args!("{death}\n"))?;
-    if summary.outcome != "finished" || !death.is_idle_timeout() {
+    if !is_whole(&summary) || !death.is_idle_timeout() {
         screen.line("This should not have happened: please report it.")?;
         return Ok(ExitCode::FAILURE);
     }
     let keepalives = quantity::counted(summary.keepalives, "keepalive");
-    screen.line(format_args!("{keepalives} made the difference."))?;
+    screen.line(format_args!("{keepalives} and a recovery made the difference."))?;
     screen.line(if has_api_key { WITH_KEY } else { WITHOUT_KEY })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whether every word came through, over both connections.
+fn is_whole(summary: &Summary) -> bool {
+    summary.outcome == "finished" && summary.recoveries == 1 && summary.lost_ms == Some(0)
 }
 
 async fn with_sidecar(stage: &Stage) -> anyhow::Result<StreamEnd> {
@@ -183,6 +195,13 @@ mod tests {
         let recording = Duration::from_millis(2_990);
         let second = recording + Duration::from_secs(10);
         assert!(first + second < Duration::from_secs(45));
+    }
+
+    #[test]
+    fn the_connection_ends_in_the_third_sentence() {
+        let wav = Wav::open(RECORDING).unwrap();
+        let recording = wav.duration().unwrap();
+        assert!((recording * 2..recording * 3).contains(&CUT_AFTER), "{recording:?}");
     }
 
     #[test]

@@ -6,14 +6,17 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::Stage;
-use crate::config::Config;
 use crate::config::key::{KEY_VARIABLE, KeyStore};
+use crate::config::{Config, RecoveryMode};
 use crate::daemon::Daemon;
 use crate::telemetry::Telemetry;
 use emulator::{Emulator, Script, Settings};
 
 /// The reader's pace, so that the seven words fill the recording's speech.
 const PACE: f64 = 2.8;
+
+/// Deepgram's distance.
+const UPGRADE_LATENCY: Duration = Duration::from_millis(150);
 
 /// Soon enough for the eye.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -31,15 +34,17 @@ impl Backstage {
         let settings = Settings {
             words: super::WORDS.to_owned(),
             words_per_second: PACE,
+            upgrade_latency: UPGRADE_LATENCY,
             ..Settings::default()
         };
-        let emulator = Emulator::bind(("127.0.0.1", 0), settings, Script::default()).await?;
+        let emulator = Emulator::bind(("127.0.0.1", 0), settings, script()?).await?;
         let deepgram = emulator.addr();
         let mut config = Config::default();
         config.upstream.url = format!("ws://{deepgram}").parse()?;
         config.upstream.allow_plaintext = true;
         config.ipc.socket = directory.join("sidecar.sock");
         config.admin.listen = ([127, 0, 0, 1], 0).into();
+        config.recovery.mode = RecoveryMode::Reconnect;
         let environment = [(KEY_VARIABLE.to_owned(), "demo".to_owned())];
         let keys = KeyStore::load(&config.upstream, &environment)?;
         let daemon = Daemon::start(&config, keys, None, Telemetry::default(), None, None).await?;
@@ -64,4 +69,11 @@ impl Backstage {
         self.daemon.shutdown().await;
         self.emulator.shutdown().await;
     }
+}
+
+/// The first connection ends in the middle of a sentence; further ones are left alone.
+fn script() -> anyhow::Result<Script> {
+    let after = super::CUT_AFTER.as_millis();
+    let cut = format!("{{after_audio: {after}ms, do: {{close: {{code: 1012, reason: restart}}}}}}");
+    Ok(Script::from_yaml(&format!("{{repeat: false, connections: [{{then: [{cut}]}}]}}"))?)
 }
