@@ -1,8 +1,9 @@
 use std::io::Write;
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::time::Duration;
 
 use serde_json::Value;
+use tracing::Dispatch;
 
 use super::*;
 use crate::config::{Collector, Config, LogFormat};
@@ -47,12 +48,23 @@ pub(in crate::telemetry) fn logged(
     config: Logs,
     happen: impl FnOnce(&Telemetry, &LogHandle),
 ) -> Captured {
+    KEPT.get_or_init(verbose);
     let telemetry = Telemetry::default();
     let captured = Captured::default();
     let writer = captured.clone();
     let (subscriber, handle) = subscriber(&telemetry, &config, move || writer.clone(), false);
     tracing::subscriber::with_default(subscriber, || happen(&telemetry, &handle));
     captured
+}
+
+/// tracing asks a single subscriber alone whether a call site that is hit for the first time is of interest,
+/// and may then miss one that another thread begins meanwhile. With one that stays it asks them all.
+static KEPT: OnceLock<Dispatch> = OnceLock::new();
+
+fn verbose() -> Dispatch {
+    let config = Logs { level: LogLevel::Debug, ..Logs::default() };
+    let (subscriber, _) = subscriber(&Telemetry::default(), &config, Captured::default, false);
+    Dispatch::new(subscriber)
 }
 
 fn text_config() -> Logs {
