@@ -38,7 +38,7 @@ pub use incoming::{
     AudioSummary, Death, Event, FinalizeSummary, Incoming, MessageSummary, Opened, Refusal, Summary,
 };
 pub use receiver::Receiver;
-pub use request::OpenRequest;
+pub use request::{OpenRequest, Recovery};
 pub use sender::Sender;
 
 use std::io;

@@ -14,8 +14,27 @@ pub struct OpenRequest {
     path: Option<String>,
     params: Vec<(String, Value)>,
     keepalive_interval_ms: Option<u64>,
+    recovery: Option<Recovery>,
     traceparent: Option<String>,
     tags: Vec<(String, String)>,
+}
+
+/// What a dead connection means for its session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recovery {
+    /// The session is dead, too.
+    Latch,
+    /// Another connection takes over.
+    Reconnect,
+}
+
+impl Recovery {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Latch => "latch",
+            Self::Reconnect => "reconnect",
+        }
+    }
 }
 
 impl OpenRequest {
@@ -65,6 +84,13 @@ impl OpenRequest {
         self
     }
 
+    /// Chooses what a dead connection means.
+    #[must_use]
+    pub fn recovery(mut self, recovery: Recovery) -> Self {
+        self.recovery = Some(recovery);
+        self
+    }
+
     /// Joins the session to the application's trace.
     #[must_use]
     pub fn traceparent(mut self, traceparent: impl Into<String>) -> Self {
@@ -93,6 +119,9 @@ impl Serialize for OpenRequest {
         open.serialize_entry("params", &Members(&self.params))?;
         if let Some(interval_ms) = self.keepalive_interval_ms {
             open.serialize_entry("keepalive", &json!({ "interval_ms": interval_ms }))?;
+        }
+        if let Some(recovery) = self.recovery {
+            open.serialize_entry("recovery", &json!({ "mode": recovery.as_str() }))?;
         }
         if let Some(traceparent) = &self.traceparent {
             open.serialize_entry("traceparent", traceparent)?;

@@ -63,10 +63,11 @@ fn an_open_request_keeps_the_order_of_its_members_and_lists_repeated_names() {
         .param("keyterm", "beta")
         .param("keyterm", "gamma")
         .keepalive_interval_ms(500)
+        .recovery(Recovery::Reconnect)
         .tag("tenant", "acme");
     assert_eq!(
         serde_json::to_string(&request).unwrap(),
-        r#"{"protocol":1,"session_id":"call-1","path":"/v1/listen","params":{"encoding":"linear16","sample_rate":16000,"channels":1,"keyterm":["alpha","beta","gamma"]},"keepalive":{"interval_ms":500},"tags":{"tenant":"acme"}}"#
+        r#"{"protocol":1,"session_id":"call-1","path":"/v1/listen","params":{"encoding":"linear16","sample_rate":16000,"channels":1,"keyterm":["alpha","beta","gamma"]},"keepalive":{"interval_ms":500},"recovery":{"mode":"reconnect"},"tags":{"tenant":"acme"}}"#
     );
 }
 

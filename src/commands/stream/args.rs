@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 
 use super::super::source::Encoding;
-use client::OpenRequest;
+use client::{OpenRequest, Recovery};
 
 /// Sensible defaults for a terminal.
 const DEFAULT_PARAMS: [(&str, &str); 2] = [("model", "nova-3"), ("interim_results", "true")];
@@ -50,6 +50,11 @@ pub struct Args {
     #[arg(long, value_name = "ID")]
     pub session_id: Option<String>,
 
+    /// What a dead connection means: the session is dead too, or another connection takes over. The
+    /// daemon's configuration decides if this is not set.
+    #[arg(long, value_name = "latch|reconnect", value_parser = parse_recovery)]
+    pub recovery: Option<Recovery>,
+
     /// Speed relative to real time; Deepgram keeps up with about 1.25.
     #[arg(long, value_name = "FACTOR", default_value_t = 1.0, value_parser = parse_speed)]
     pub speed: f64,
@@ -87,6 +92,9 @@ impl Args {
         for (name, value) in &self.params {
             request = request.param(name, value.as_str());
         }
+        if let Some(recovery) = self.recovery {
+            request = request.recovery(recovery);
+        }
         match &self.session_id {
             Some(id) => request.session_id(id),
             None => request,
@@ -98,6 +106,14 @@ fn parse_param(text: &str) -> anyhow::Result<(String, String)> {
     let (name, value) = text.split_once('=').context("expected NAME=VALUE")?;
     anyhow::ensure!(!name.is_empty(), "expected NAME=VALUE");
     Ok((name.to_owned(), value.to_owned()))
+}
+
+fn parse_recovery(text: &str) -> anyhow::Result<Recovery> {
+    match text {
+        "latch" => Ok(Recovery::Latch),
+        "reconnect" => Ok(Recovery::Reconnect),
+        _ => anyhow::bail!("choose latch or reconnect"),
+    }
 }
 
 fn parse_speed(text: &str) -> anyhow::Result<f64> {
@@ -162,6 +178,18 @@ mod tests {
     }
 
     #[test]
+    fn recovery_is_asked_for_by_name_or_left_to_the_daemon() {
+        let encoding = Encoding::new("linear16", 16_000, 1).unwrap();
+        let recovery = |line: &[&str]| {
+            let request = parse(line).unwrap().open_request(&encoding);
+            serde_json::to_value(request).unwrap()["recovery"].clone()
+        };
+        assert_eq!(recovery(&["a.wav"]), json!(null));
+        assert_eq!(recovery(&["a.wav", "--recovery=reconnect"]), json!({"mode": "reconnect"}));
+        assert_eq!(recovery(&["a.wav", "--recovery=latch"]), json!({"mode": "latch"}));
+    }
+
+    #[test]
     fn nonsense_is_refused() {
         for line in [
             ["a.wav", "--speed=0"],
@@ -169,6 +197,7 @@ mod tests {
             ["a.wav", "--chunk=0s"],
             ["a.wav", "--param=model"],
             ["a.wav", "--param==x"],
+            ["a.wav", "--recovery=yes"],
         ] {
             assert!(parse(&line).is_err(), "{line:?}");
         }
