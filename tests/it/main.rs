@@ -11,6 +11,7 @@ mod dialing;
 mod doctor;
 mod drain;
 mod endings;
+mod faults;
 mod flow;
 mod hostile;
 mod keepalive;

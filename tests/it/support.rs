@@ -15,7 +15,7 @@ mod terminal;
 
 use std::time::Duration;
 
-pub(crate) use app::{App, SAMPLES_PER_FRAME, frame_bytes, listen, speech};
+pub(crate) use app::{App, Reader, SAMPLES_PER_FRAME, frame_bytes, listen, speech};
 pub(crate) use collector::{Collector, Span};
 pub(crate) use emulator::Emulator;
 pub(crate) use metrics::Metrics;

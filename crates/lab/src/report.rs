@@ -78,6 +78,8 @@ are divided by FACTOR. Prometheus scrapes at most once a second. Deepgram and th
 seconds. The seconds below are from one run, from injecting the fault to the delivery. If a fault only shows with slower
 rules, the line says how fast they ran.
 
+[fault-table.md](fault-table.md) has many more faults without alerts: the reason each is given, and whether sessions recover.
+
 | fault | what happens | what the sidecar reports | alerts, each `DeepgramSidecar…` |
 | --- | --- | --- | --- |";
 

@@ -1,8 +1,9 @@
 //! The emulated Deepgram, as a process of its own.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::net::SocketAddr;
 
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -19,7 +20,67 @@ pub(crate) struct Emulator {
     process: Process,
     /// Held open, so that it never writes into a closed pipe.
     _output: BufReader<ChildStdout>,
-    _directory: TempDir,
+    launch: Launch,
+}
+
+/// One that was killed, and can come back where it was.
+#[derive(Debug)]
+pub(crate) struct Killed {
+    addr: SocketAddr,
+    launch: Launch,
+}
+
+impl Killed {
+    /// Starts it again; it remembers nothing.
+    pub(crate) async fn revive(self) -> Emulator {
+        let addr = self.addr.to_string();
+        self.launch.at(&addr).await
+    }
+}
+
+/// How one is started.
+#[derive(Debug)]
+struct Launch {
+    /// Of its settings and its script.
+    directory: TempDir,
+    arguments: Vec<OsString>,
+    /// A program that becomes the emulator, in surroundings of its making.
+    wrapper: Vec<OsString>,
+}
+
+impl Launch {
+    async fn at(self, addr: &str) -> Emulator {
+        let emulator = OsString::from(env!("CARGO_BIN_EXE_deepgram-emulator"));
+        let words: Vec<_> = self.wrapper.iter().chain([&emulator]).collect();
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]).args(["--listen", addr]).env_clear();
+        for (option, file) in [("--settings", SETTINGS), ("--script", SCRIPT)] {
+            command.arg(option).arg(self.directory.path().join(file));
+        }
+        let mut process = Process::spawn(command.args(&self.arguments));
+        let mut output = BufReader::new(process.take_stdout());
+        let mut line = String::new();
+        within("the emulator's first line", output.read_line(&mut line)).await.unwrap();
+        let listening: Value = match serde_json::from_str(&line) {
+            Ok(listening) => listening,
+            Err(_) => panic!("the emulator did not start: {}", process.log().whole().await),
+        };
+        let addr = listening["addr"].as_str().unwrap().parse().unwrap();
+        Emulator { addr, process, _output: output, launch: self }
+    }
+}
+
+const SETTINGS: &str = "settings.yaml";
+const SCRIPT: &str = "script.yaml";
+
+/// A directory with what it reads at its start.
+fn prepared(settings: Value, plans: &[&str]) -> TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    let settings = with_defaults(settings).to_string();
+    std::fs::write(directory.path().join(SETTINGS), settings).unwrap();
+    let script = format!("connections: [{}]\nrepeat: false\n", plans.join(", "));
+    std::fs::write(directory.path().join(SCRIPT), script).unwrap();
+    directory
 }
 
 impl Emulator {
@@ -44,25 +105,36 @@ impl Emulator {
         plans: &[&str],
         arguments: &[impl AsRef<OsStr>],
     ) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let settings_file = directory.path().join("settings.yaml");
-        std::fs::write(&settings_file, with_defaults(settings).to_string()).unwrap();
-        let script_file = directory.path().join("script.yaml");
-        let script = format!("connections: [{}]\nrepeat: false\n", plans.join(", "));
-        std::fs::write(&script_file, script).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_deepgram-emulator"));
-        command.args(["--listen", "127.0.0.1:0"]).env_clear();
-        command.arg("--settings").arg(&settings_file).arg("--script").arg(&script_file);
-        let mut process = Process::spawn(command.args(arguments));
-        let mut output = BufReader::new(process.take_stdout());
-        let mut line = String::new();
-        within("the emulator's first line", output.read_line(&mut line)).await.unwrap();
-        let listening: Value = match serde_json::from_str(&line) {
-            Ok(listening) => listening,
-            Err(_) => panic!("the emulator did not start: {}", process.log().whole().await),
-        };
-        let addr = listening["addr"].as_str().unwrap().parse().unwrap();
-        Self { addr, process, _output: output, _directory: directory }
+        let directory = prepared(settings, plans);
+        let arguments = arguments.iter().map(|argument| argument.as_ref().to_owned()).collect();
+        Launch { directory, arguments, wrapper: Vec::new() }.at("127.0.0.1:0").await
+    }
+
+    /// One in a network of its own, where nothing but the two of us is, at 127.0.0.2.
+    pub(crate) async fn isolated(settings: Value) -> Self {
+        let directory = prepared(settings, &[]);
+        let wrapper = ["unshare", "--net", "sh", "-c", "ip link set lo up && exec \"$0\" \"$@\""];
+        let wrapper = wrapper.map(OsString::from).to_vec();
+        Launch { directory, arguments: Vec::new(), wrapper }.at("127.0.0.2:0").await
+    }
+
+    /// One at this address, which may be another than 127.0.0.1.
+    pub(crate) async fn listening_at(addr: &str, settings: Value, plans: &[&str]) -> Self {
+        let directory = prepared(settings, plans);
+        Launch { directory, arguments: Vec::new(), wrapper: Vec::new() }.at(addr).await
+    }
+
+    /// Kills it, without a word to anybody.
+    pub(crate) async fn kill(mut self) -> Killed {
+        self.process.signal(Signal::KILL);
+        self.process.exit().await;
+        Killed { addr: self.addr, launch: self.launch }
+    }
+
+    /// Gives it another script, or orders for its open connections.
+    pub(crate) async fn change(&self, script: &str) {
+        let (status, page) = http::ask(self.addr, "PUT", "/emulator/script", script).await;
+        assert_eq!(status, 200, "{page}");
     }
 
     /// Where it listens.

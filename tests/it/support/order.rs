@@ -8,8 +8,10 @@ pub(super) struct Order {
     opened: bool,
     refused: bool,
     finished: bool,
-    /// Its connection died and no other has come up since.
+    /// Its connection died and no other has answered since.
     dead: bool,
+    /// The last connection that died.
+    last_death: u64,
     at_ms: u64,
 }
 
@@ -44,10 +46,13 @@ impl Order {
         self.at_ms = event.at_ms();
         match event.name() {
             "dead" => {
-                assert!(!self.dead, "a connection died twice");
+                let connection = event.number("connection").unwrap();
+                assert!(connection > self.last_death, "a connection died twice");
+                self.last_death = connection;
                 self.dead = true;
             }
-            "resumed" => self.dead = false,
+            "reconnecting" => assert!(self.dead, "it reconnects although nothing died"),
+            "resumed" | "recovered" => self.dead = false,
             "draining" | "stalled" | "audio_dropped" | "parked" => {}
             name => panic!("no event of this version is called {name}"),
         }

@@ -15,11 +15,12 @@ use super::{Emulator, Metrics, Process, eventually};
 pub(crate) const KEY: &str = "sesame-9f27c1";
 
 /// How a daemon is started.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Config {
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
     descriptors: Option<u32>,
+    wrapper: Vec<String>,
 }
 
 impl Config {
@@ -31,7 +32,7 @@ impl Config {
     /// One that dials this address.
     pub(crate) fn dialing_url(url: &str) -> Self {
         let arguments = vec!["run".into()];
-        let bare = Self { arguments, environment: Vec::new(), descriptors: None };
+        let bare = Self { arguments, ..Self::default() };
         bare.set("upstream.url", url)
             .set("upstream.allow_plaintext", true)
             .set("admin.listen", "127.0.0.1:0")
@@ -67,11 +68,18 @@ impl Config {
         self
     }
 
+    /// Has another program become the daemon, in surroundings of its making.
+    #[must_use]
+    pub(crate) fn wrapped(mut self, words: &[&str]) -> Self {
+        self.wrapper = words.iter().map(ToString::to_string).collect();
+        self
+    }
+
     /// The command that runs it on this socket.
     pub(crate) fn command(&self, socket: &Path) -> Command {
         let mut command = match self.descriptors {
             Some(limit) => limited(limit),
-            None => sidecar_command(),
+            None => wrapped(&self.wrapper),
         };
         command.args(&self.arguments).envs(self.environment.iter().cloned());
         command.arg("--set").arg(format!("ipc.socket={}", socket.display()));
@@ -107,6 +115,14 @@ impl Config {
 pub(crate) fn sidecar_command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_deepgram-sidecar"));
     command.env_clear();
+    command
+}
+
+/// The same behind a program that becomes it.
+fn wrapped(wrapper: &[String]) -> Command {
+    let [program, words @ ..] = wrapper else { return sidecar_command() };
+    let mut command = Command::new(program);
+    command.env_clear().args(words).arg(env!("CARGO_BIN_EXE_deepgram-sidecar"));
     command
 }
 

@@ -1,0 +1,48 @@
+//! The fault lab: what each fault is called, how soon it is noticed, what is lost, and whether the
+//! session goes on. Every fault meets a sidecar and a Deepgram of its own, while an application
+//! streams in real time and does nothing about it.
+
+mod dials;
+mod line;
+mod redials;
+mod row;
+mod speech;
+mod story;
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use line::{Fault, Line};
+
+/// So many at a time: each is two processes that mostly wait.
+const AT_A_TIME: usize = 12;
+
+fn faults() -> Vec<Fault> {
+    let tables = [speech::faults(), redials::faults(), dials::faults()];
+    tables.into_iter().flatten().collect()
+}
+
+#[tokio::test]
+async fn every_fault_is_named_and_recovered_from_as_the_table_says() {
+    let places = Arc::new(Semaphore::new(AT_A_TIME));
+    let mut running = JoinSet::new();
+    for (number, fault) in faults().into_iter().enumerate() {
+        let places = Arc::clone(&places);
+        running.spawn(async move {
+            let _place = places.acquire_owned().await.unwrap();
+            (number, fault.await)
+        });
+    }
+    let mut lines = Vec::new();
+    let mut failed = 0;
+    // One that fails says so itself; the others are worth seeing, too.
+    while let Some(line) = running.join_next().await {
+        line.map_or_else(|_| failed += 1, |line: (usize, Line)| lines.push(line));
+    }
+    assert_eq!(failed, 0, "faults that did not go as the table says; see above");
+    lines.sort_by_key(|(number, _)| *number);
+    let lines: Vec<Line> = lines.into_iter().map(|(_, line)| line).collect();
+    line::publish(&lines);
+}

@@ -1,0 +1,138 @@
+//! An application that streams in real time while something breaks, and what it was told.
+
+use std::time::{Duration, Instant};
+
+use client::{Incoming, OpenRequest, Refusal, Sender, Summary};
+use serde_json::Value;
+
+use crate::support::{App, Reader, Sidecar, listen, speech};
+
+/// Of 100 ms each.
+pub(super) const FRAMES: u64 = 40;
+
+/// The frame before which it breaks.
+const STRUCK_AT: u64 = 15;
+
+/// How far two results' edges may lie apart: times are told in seconds with some decimals.
+const ROUNDING: f64 = 0.001;
+
+/// A death, or what else an event told.
+#[derive(Clone, Debug)]
+pub(super) struct Told {
+    pub(super) reason: String,
+    pub(super) at: Instant,
+}
+
+/// What an application read.
+#[derive(Debug)]
+pub(super) struct Story {
+    pub(super) struck: Instant,
+    pub(super) frames: u64,
+    pub(super) deaths: Vec<Told>,
+    /// One for each dial after a death.
+    pub(super) redials: Vec<Told>,
+    pub(super) recovered: u64,
+    pub(super) refusal: Option<(Refusal, Instant)>,
+    pub(super) summary: Option<Summary>,
+    /// Start and end of each final result, in seconds of the session.
+    windows: Vec<[f64; 2]>,
+}
+
+/// Interim results too, as most applications ask for.
+pub(super) fn talkative(id: &str) -> OpenRequest {
+    listen(id).param("interim_results", true)
+}
+
+/// Streams so many frames, strikes on the way, and says FINISH.
+pub(super) async fn stream(sidecar: &Sidecar, frames: u64, strike: impl AsyncFnOnce()) -> Story {
+    let App { sender, mut reader } = App::open(sidecar, &talkative("speaker")).await;
+    let (struck, mut story) = tokio::join!(speak(sender, frames, strike), Story::read(&mut reader));
+    story.struck = struck;
+    story.frames = frames;
+    story
+}
+
+async fn speak(mut sender: Sender, frames: u64, strike: impl AsyncFnOnce()) -> Instant {
+    let mut pace = tokio::time::interval(Duration::from_millis(100));
+    for frame in 0..STRUCK_AT {
+        pace.tick().await;
+        sender.send_audio(&speech(frame)).await.unwrap();
+    }
+    let struck = clock::now();
+    strike().await;
+    for frame in STRUCK_AT..frames {
+        pace.tick().await;
+        if sender.send_audio(&speech(frame)).await.is_err() {
+            // The session is over, which its last frame tells better.
+            return struck;
+        }
+    }
+    let _ = sender.finish().await;
+    struck
+}
+
+impl Story {
+    /// Everything until the end.
+    async fn read(reader: &mut Reader) -> Self {
+        let mut story = Self {
+            struck: clock::now(),
+            frames: 0,
+            deaths: Vec::new(),
+            redials: Vec::new(),
+            recovered: 0,
+            refusal: None,
+            summary: None,
+            windows: Vec::new(),
+        };
+        while let Some(frame) = reader.next().await {
+            story.take(frame);
+        }
+        story
+    }
+
+    fn take(&mut self, frame: Incoming) {
+        let at = clock::now();
+        match frame {
+            Incoming::Event(event) => {
+                let reason = event.text("reason").unwrap_or_default().to_owned();
+                match event.name() {
+                    "dead" => self.deaths.push(Told { reason, at }),
+                    "reconnecting" => self.redials.push(Told { reason, at }),
+                    "recovered" => self.recovered += 1,
+                    _ => {}
+                }
+            }
+            Incoming::Message(message) => self.windows.extend(final_window(&message)),
+            Incoming::Error(refusal) => self.refusal = Some((refusal, at)),
+            Incoming::Finished(summary) => self.summary = Some(*summary),
+            other => panic!("{other:?} came"),
+        }
+    }
+
+    pub(super) fn summary(&self) -> &Summary {
+        self.summary.as_ref().unwrap_or_else(|| panic!("no FINISHED: {self:#?}"))
+    }
+
+    /// That every sample is in exactly one final result.
+    pub(super) fn assert_whole(&self) {
+        let mut end = 0.0_f64;
+        for window in &self.windows {
+            assert!((window[0] - end).abs() <= ROUNDING, "at {end} s: {self:#?}");
+            end = window[1];
+        }
+        let said = self.frames as f64 / 10.0;
+        assert!((said - end).abs() <= ROUNDING, "{said} s were said, {end} s are final: {self:#?}");
+        let summary = self.summary();
+        assert_eq!((summary.outcome.as_str(), summary.lost_ms), ("finished", Some(0)), "{self:#?}");
+        assert!(summary.audio.balances(), "{summary:?}");
+        assert_eq!(summary.recoveries, self.recovered, "{self:#?}");
+    }
+}
+
+/// Start and end of a final result.
+fn final_window(message: &[u8]) -> Option<[f64; 2]> {
+    let message: Value = serde_json::from_slice(message).ok()?;
+    let is_final = message["type"] == "Results" && message["is_final"] == true;
+    let (start, duration) = (message["start"].as_f64()?, message["duration"].as_f64()?);
+    is_final.then_some([start, start + duration])
+}
