@@ -97,7 +97,7 @@ async fn every_mistake_of_a_file_is_told_at_once_with_its_line_and_key() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("sidecar.yaml");
     let yaml = "ipc:\n  sockett: /x\n  max_sessions: 0\nupstream:\n  url: ws://deepgram\n\
-                keepalive: {interval: 10s}\nrecovery:\n  mode: reconnect\n";
+                keepalive: {interval: 10s}\nrecovery:\n  mode: again\n";
     std::fs::write(&file, yaml).unwrap();
     let mistakes = [
         (2, "ipc.sockett"),
