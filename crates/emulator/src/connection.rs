@@ -20,6 +20,7 @@ use super::audio::Format;
 use super::cues::Cues;
 use super::fault::{FaultyTransport, Transport};
 use super::playbook::Orders;
+use super::position::Positions;
 use super::record::{End, Entry};
 use super::script::{Action, Close};
 use super::stream::{Output, Stream, TextKind};
@@ -158,9 +159,8 @@ impl<S: Transport> Connection<S> {
         while self.is_writable().await {
             match self.stream.poll_output(now)? {
                 Output::Transcript { text, settles } => {
+                    let text = self.settle(text, settles);
                     self.send_text(text);
-                    let mut record = self.entry.write();
-                    self.stream.settle(settles, |block| record.transcribed.record(block));
                 }
                 Output::Text(text) => self.send_text(text),
                 Output::Close { code, reason, end } => {
@@ -169,6 +169,19 @@ impl<S: Transport> Connection<S> {
             }
         }
         None
+    }
+
+    /// Records what a result makes final, and has the result say so itself: only the client knows
+    /// whether it arrived.
+    fn settle(&mut self, text: String, settles: Option<u64>) -> String {
+        let mut record = self.entry.write();
+        let mut runs = Positions::default();
+        self.stream.settle(settles, |block| {
+            record.transcribed.record(block);
+            runs.record(block);
+        });
+        let is_told = settles.is_some() && record.positions.is_some();
+        if is_told { runs.told_in(&text) } else { text }
     }
 
     fn take_action(&mut self, now: Instant) -> Option<Action> {

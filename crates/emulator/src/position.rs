@@ -68,6 +68,15 @@ impl Positions {
         self.overflow += other.overflow + other.runs.len().saturating_sub(room) as u64;
     }
 
+    /// A message, which is a JSON object, with these runs as its last member: `"positions":
+    /// [[start, end], …]`. They are no objects: their members would look like timestamps.
+    pub(super) fn told_in(&self, message: &str) -> String {
+        let runs: Vec<String> =
+            self.runs.iter().map(|run| format!("[{},{}]", run.start, run.end)).collect();
+        let members = message.strip_suffix('}').unwrap_or(message);
+        format!("{members},\"positions\":[{}]}}", runs.join(","))
+    }
+
     /// Samples that were transcribed exactly once, as ranges in ascending order.
     pub fn once(&self) -> Vec<Range<u64>> {
         self.counted(u64::MAX, |count| count == 1)

@@ -426,6 +426,20 @@ async fn positions_are_told_across_connections() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn final_results_tell_the_positions_that_they_cover() {
+    let emulator = emulator("", |s| s.position_code = true);
+    let mut socket = open(&emulator).await;
+    let audio = [position::encode(32_000, 3_200), position::encode(64_000, 1_600)].concat();
+    socket.send(Message::Binary(audio.into())).await.unwrap();
+    socket.send(Message::text(r#"{"type":"CloseStream"}"#)).await.unwrap();
+    let (messages, _) = rest(&mut socket).await;
+    let text = messages[0].to_text().unwrap();
+    let result: serde_json::Value = serde_json::from_str(text).unwrap();
+    assert_eq!(result["is_final"], true);
+    assert_eq!(result["positions"], serde_json::json!([[32_000, 35_200], [64_000, 65_600]]));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_client_that_reads_nothing_delays_no_timer() {
     let emulator =
         emulator("{then: [{at: 1s, do: {oversized: 200000}}, {at: 5s, do: reset}]}", |_| {});

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 /// A fault that is yet to happen.
-pub(super) type Fault = Pin<Box<dyn Future<Output = Line> + Send>>;
+pub(super) type Fault = Pin<Box<dyn Future<Output = Line>>>;
 
 const HEAD: &str = "\
 <!-- Written by `UPDATE_DOCS=1 cargo test --test it faults`, which runs every fault; edit tests/it/faults. -->

@@ -11,7 +11,10 @@ use crate::support::{App, Reader, Sidecar, listen, speech};
 pub(super) const FRAMES: u64 = 40;
 
 /// The frame before which it breaks.
-const STRUCK_AT: u64 = 15;
+pub(super) const STRUCK_AT: u64 = 15;
+
+/// Samples a second.
+const RATE: f64 = 16_000.0;
 
 /// How far two results' edges may lie apart: times are told in seconds with some decimals.
 const ROUNDING: f64 = 0.001;
@@ -32,10 +35,16 @@ pub(super) struct Story {
     /// One for each dial after a death.
     pub(super) redials: Vec<Told>,
     pub(super) recovered: u64,
+    /// How long no connection was up, in all.
+    pub(super) gap_ms: u64,
+    /// From OPEN to OPENED.
+    pub(super) opened_in: Duration,
     pub(super) refusal: Option<(Refusal, Instant)>,
     pub(super) summary: Option<Summary>,
     /// Start and end of each final result, in seconds of the session.
     windows: Vec<[f64; 2]>,
+    /// The samples in them, as the position code says.
+    samples: Vec<[u64; 2]>,
 }
 
 /// Interim results too, as most applications ask for.
@@ -45,10 +54,13 @@ pub(super) fn talkative(id: &str) -> OpenRequest {
 
 /// Streams so many frames, strikes on the way, and says FINISH.
 pub(super) async fn stream(sidecar: &Sidecar, frames: u64, strike: impl AsyncFnOnce()) -> Story {
+    let begun = clock::now();
     let App { sender, mut reader } = App::open(sidecar, &talkative("speaker")).await;
+    let opened_in = clock::now().duration_since(begun);
     let (struck, mut story) = tokio::join!(speak(sender, frames, strike), Story::read(&mut reader));
     story.struck = struck;
     story.frames = frames;
+    story.opened_in = opened_in;
     story
 }
 
@@ -80,9 +92,12 @@ impl Story {
             deaths: Vec::new(),
             redials: Vec::new(),
             recovered: 0,
+            gap_ms: 0,
+            opened_in: Duration::ZERO,
             refusal: None,
             summary: None,
             windows: Vec::new(),
+            samples: Vec::new(),
         };
         while let Some(frame) = reader.next().await {
             story.take(frame);
@@ -98,41 +113,54 @@ impl Story {
                 match event.name() {
                     "dead" => self.deaths.push(Told { reason, at }),
                     "reconnecting" => self.redials.push(Told { reason, at }),
-                    "recovered" => self.recovered += 1,
+                    "recovered" => {
+                        self.recovered += 1;
+                        self.gap_ms += event.number("gap_ms").unwrap();
+                    }
                     _ => {}
                 }
             }
-            Incoming::Message(message) => self.windows.extend(final_window(&message)),
+            Incoming::Message(message) => self.take_message(&message),
             Incoming::Error(refusal) => self.refusal = Some((refusal, at)),
             Incoming::Finished(summary) => self.summary = Some(*summary),
             other => panic!("{other:?} came"),
         }
     }
 
+    /// From the fault to the first death.
+    pub(super) fn noticed(&self) -> Option<Duration> {
+        self.deaths.first().map(|death| death.at.saturating_duration_since(self.struck))
+    }
+
     pub(super) fn summary(&self) -> &Summary {
         self.summary.as_ref().unwrap_or_else(|| panic!("no FINISHED: {self:#?}"))
     }
 
-    /// That every sample is in exactly one final result.
-    pub(super) fn assert_whole(&self) {
-        let mut end = 0.0_f64;
-        for window in &self.windows {
-            assert!((window[0] - end).abs() <= ROUNDING, "at {end} s: {self:#?}");
-            end = window[1];
+    fn take_message(&mut self, message: &[u8]) {
+        let message: Value = serde_json::from_slice(message).unwrap();
+        if message["type"] == "Results" && message["is_final"] == true {
+            let [start, duration] = ["start", "duration"].map(|it| message[it].as_f64().unwrap());
+            self.windows.push([start, start + duration]);
+            let runs: Vec<[u64; 2]> = serde_json::from_value(message["positions"].clone()).unwrap();
+            self.samples.extend(runs);
         }
-        let said = self.frames as f64 / 10.0;
-        assert!((said - end).abs() <= ROUNDING, "{said} s were said, {end} s are final: {self:#?}");
+    }
+
+    /// That every sample is in exactly one final result, whose times are the session's.
+    pub(super) fn assert_whole(&self) {
+        let seconds = self.samples.iter().map(|run| run.map(|sample| sample as f64 / RATE));
+        for covered in [self.windows.clone(), seconds.collect()] {
+            let mut end = 0.0_f64;
+            for [from, to] in covered {
+                assert!((from - end).abs() <= ROUNDING, "{from} s follows {end} s: {self:#?}");
+                end = to;
+            }
+            let said = self.frames as f64 / 10.0;
+            assert!((said - end).abs() <= ROUNDING, "{end} s of {said} s are final: {self:#?}");
+        }
         let summary = self.summary();
         assert_eq!((summary.outcome.as_str(), summary.lost_ms), ("finished", Some(0)), "{self:#?}");
         assert!(summary.audio.balances(), "{summary:?}");
         assert_eq!(summary.recoveries, self.recovered, "{self:#?}");
     }
-}
-
-/// Start and end of a final result.
-fn final_window(message: &[u8]) -> Option<[f64; 2]> {
-    let message: Value = serde_json::from_slice(message).ok()?;
-    let is_final = message["type"] == "Results" && message["is_final"] == true;
-    let (start, duration) = (message["start"].as_f64()?, message["duration"].as_f64()?);
-    is_final.then_some([start, start + duration])
 }
