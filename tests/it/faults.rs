@@ -2,11 +2,13 @@
 //! session goes on. Every fault meets a sidecar and a Deepgram of its own, while an application
 //! streams in real time and does nothing about it.
 
+mod crowd;
 mod dials;
 mod kills;
 mod line;
 mod names;
 mod network;
+mod random;
 mod redials;
 mod row;
 mod speech;
@@ -24,8 +26,14 @@ use line::{Fault, Line};
 const AT_A_TIME: usize = 12;
 
 fn faults() -> Vec<Fault> {
-    let tables =
-        [speech::faults(), redials::faults(), network::faults(), kills::faults(), dials::faults()];
+    let tables = [
+        speech::faults(),
+        redials::faults(),
+        network::faults(),
+        kills::faults(),
+        crowd::faults(),
+        dials::faults(),
+    ];
     tables.into_iter().flatten().collect()
 }
 

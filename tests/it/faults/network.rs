@@ -107,7 +107,8 @@ async fn black_hole() -> Line {
     let hosts = file(&format!("127.0.0.9 {NAME}\n127.0.0.1 {NAME}\n"));
     let sidecar = with_file(named(&emulator), &hosts, "/etc/hosts").start().await;
     let story = stream(&sidecar, FRAMES, async || emulator.change("now: [reset]").await).await;
-    assert!(story.opened_in < 5 * SECOND, "{story:#?}");
+    // It was tried first, and given a head start.
+    assert!(story.opened_in >= SECOND / 4 && story.opened_in < 5 * SECOND, "{story:#?}");
     recovered(
         "a reset, where the name's first address is a black hole",
         &["connection_reset"],

@@ -85,7 +85,7 @@ async fn speak(mut sender: Sender, frames: u64, strike: impl AsyncFnOnce()) -> I
 
 impl Story {
     /// Everything until the end.
-    async fn read(reader: &mut Reader) -> Self {
+    pub(super) async fn read(reader: &mut Reader) -> Self {
         let mut story = Self {
             struck: clock::now(),
             frames: 0,
@@ -141,26 +141,35 @@ impl Story {
         if message["type"] == "Results" && message["is_final"] == true {
             let [start, duration] = ["start", "duration"].map(|it| message[it].as_f64().unwrap());
             self.windows.push([start, start + duration]);
-            let runs: Vec<[u64; 2]> = serde_json::from_value(message["positions"].clone()).unwrap();
-            self.samples.extend(runs);
+            let runs = serde_json::from_value(message["positions"].clone());
+            self.samples.extend::<Vec<[u64; 2]>>(runs.unwrap_or_default());
         }
     }
 
     /// That every sample is in exactly one final result, whose times are the session's.
     pub(super) fn assert_whole(&self) {
         let seconds = self.samples.iter().map(|run| run.map(|sample| sample as f64 / RATE));
-        for covered in [self.windows.clone(), seconds.collect()] {
-            let mut end = 0.0_f64;
-            for [from, to] in covered {
-                assert!((from - end).abs() <= ROUNDING, "{from} s follows {end} s: {self:#?}");
-                end = to;
-            }
-            let said = self.frames as f64 / 10.0;
-            assert!((said - end).abs() <= ROUNDING, "{end} s of {said} s are final: {self:#?}");
-        }
+        self.assert_tiled(seconds);
+        self.assert_times_whole();
+    }
+
+    /// The same by the times of the results alone, for audio without a position code.
+    pub(super) fn assert_times_whole(&self) {
+        self.assert_tiled(self.windows.iter().copied());
         let summary = self.summary();
         assert_eq!((summary.outcome.as_str(), summary.lost_ms), ("finished", Some(0)), "{self:#?}");
         assert!(summary.audio.balances(), "{summary:?}");
         assert_eq!(summary.recoveries, self.recovered, "{self:#?}");
+    }
+
+    /// That these follow each other without overlap or hole, from the first frame to the last.
+    fn assert_tiled(&self, pieces: impl Iterator<Item = [f64; 2]>) {
+        let mut end = 0.0_f64;
+        for [from, to] in pieces {
+            assert!((from - end).abs() <= ROUNDING, "{from} s follows {end} s: {self:#?}");
+            end = to;
+        }
+        let said = self.frames as f64 / 10.0;
+        assert!((said - end).abs() <= ROUNDING, "{end} s of {said} s are final: {self:#?}");
     }
 }
