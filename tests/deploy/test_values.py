@@ -130,10 +130,10 @@ def resources_of(values):
 
 def test_requests_and_limits_follow_the_sessions():
     shown = [resources_of({"sessions": sessions}) for sessions in (1, 200, 2000)]
-    assert shown == [("21m", "16416Ki", "33792Ki"), ("120m", "22784Ki", "237568Ki"), ("1020m", "80384Ki", "2080768Ki")]
+    assert shown == [("21m", "16512Ki", "33792Ki"), ("120m", "41984Ki", "237568Ki"), ("1020m", "272384Ki", "2080768Ki")]
 
 
-def test_without_recovery_the_limit_is_lower():
+def test_without_recovery_it_needs_less_memory():
     latched = {"config": {"recovery": {"mode": "latch"}}}
     assert resources_of({"sessions": 200, **latched}) == ("120m", "22784Ki", "109568Ki")
 

@@ -5,15 +5,17 @@ Requests and limits, computed from `sessions` unless set. docs/deploy.md has the
 {{- $sessions := int .Values.sessions -}}
 {{- $requests := .Values.resources.requests -}}
 {{- $limits := .Values.resources.limits -}}
-{{- $audio := ternary 1024 384 (eq (dig "recovery" "mode" "latch" .Values.config) "reconnect") -}}
+{{- $recovers := eq (dig "recovery" "mode" "latch" .Values.config) "reconnect" -}}
+{{- $usual := ternary 128 32 $recovers -}}
+{{- $most := ternary 1024 384 $recovers -}}
 requests:
   cpu: {{ default (printf "%dm" (add 20 (div (add $sessions 1) 2))) $requests.cpu }}
-  memory: {{ default (printf "%dKi" (add 16384 (mul 32 $sessions))) $requests.memory }}
+  memory: {{ default (printf "%dKi" (add 16384 (mul $usual $sessions))) $requests.memory }}
   {{- with index $requests "ephemeral-storage" }}
   ephemeral-storage: {{ . }}
   {{- end }}
 limits:
-  memory: {{ default (printf "%dKi" (add 32768 (mul $audio $sessions))) $limits.memory }}
+  memory: {{ default (printf "%dKi" (add 32768 (mul $most $sessions))) $limits.memory }}
   {{- with index $limits "ephemeral-storage" }}
   ephemeral-storage: {{ . }}
   {{- end }}
