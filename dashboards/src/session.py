@@ -182,7 +182,8 @@ def _identity() -> list:
         ).height(STAT_HEIGHT),
         table(
             "How it died",
-            "The first death of a connection in this session. Empty is normal. Click the reason for its meaning.",
+            "The first death of a connection in this session, recovered from or not. Empty is normal. Click the reason "
+            "for its meaning.",
             units.Short,
             Query(f"max by (reason, trigger, class) ({_last('death_info')})"),
             columns={"reason": "reason", "trigger": "trigger", "class": "class", "Value": ""},
@@ -256,6 +257,7 @@ def _life() -> list:
             "KeepAlives written. They appear where there was no audio.",
             units.Short,
             Query(f"sum({_increase('keepalives_sent_total')})", "keepalives"),
+            width=6,
         ),
         bars(
             "Finalize errors over time",
@@ -263,13 +265,23 @@ def _life() -> list:
             units.Short,
             Query(f"sum({_increase('finalize_errors_total')})", "errors"),
             links=[to.to_page("deepgram", NAME)],
+            width=6,
+        ),
+        bars(
+            "Recoveries",
+            "Deaths that another connection has made up for.",
+            units.Short,
+            Query(f"sum({_increase('recoveries_total')})", "recoveries"),
+            links=[to.to_page("deepgram", NAME)],
+            width=6,
         ),
         series(
             "Bytes that wait",
-            "Bytes waiting to be written, to either side. Near zero is normal.",
+            "Bytes waiting to be written, to either side: near zero is normal. `ring` is audio without a final result.",
             units.BytesIEC,
             Query(f"max by (queue) ({_of_session('queue_bytes')})", "{{queue}}"),
             links=[to.to_page("pod", NAME)],
+            width=6,
         ),
     ]
 

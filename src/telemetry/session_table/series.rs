@@ -15,7 +15,7 @@ use session::counts::Count;
 const PREFIX: &str = "deepgram_sidecar_live_session";
 
 /// The counters of a session: name, help, and the counts that it adds up.
-const COUNTERS: [(&str, &str, &[Count]); 4] = [
+const COUNTERS: [(&str, &str, &[Count]); 5] = [
     ("keepalives_sent_total", "Keepalives written.", &[Count::Keepalives]),
     ("messages_total", "Text messages from Deepgram.", &[Count::Messages]),
     ("finals_total", "Final results from Deepgram.", &[Count::Finals]),
@@ -24,6 +24,7 @@ const COUNTERS: [(&str, &str, &[Count]); 4] = [
         "Finalizes that failed or timed out.",
         &[Count::FinalizeErrors, Count::FinalizeTimeouts],
     ),
+    ("recoveries_total", "Deaths recovered from.", &[Count::Recoveries]),
 ];
 
 /// The ages of a session: name, help, and the moment that it is measured from.
@@ -137,7 +138,7 @@ fn write_ledger(page: &mut Page, records: &[Arc<Record>]) {
 
 fn write_queues(page: &mut Page, records: &[Arc<Record>]) {
     let name = format!("{PREFIX}_queue_bytes");
-    page.family(&name, Kind::Gauge, "Bytes waiting to be written, by queue.");
+    page.family(&name, Kind::Gauge, "Bytes that wait to be written or, in the ring, to be final.");
     for record in records {
         for (queue, count) in QUEUES {
             let labels = [id_of(record), label(queue)];
