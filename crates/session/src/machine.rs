@@ -277,6 +277,7 @@ impl Session {
                 self.handle_connection(now, id, event);
             }
         }
+        self.settle_marks();
         self.handle_due(now, SessionTimer::Replay);
         self.handle_due(now, SessionTimer::Finish);
         self.handle_due(now, SessionTimer::Ahead);

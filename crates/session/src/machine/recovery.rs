@@ -225,7 +225,7 @@ impl Session {
     /// A Finalize or a text takes its place behind the audio, and goes out now unless the session is
     /// holding.
     pub(super) fn mark(&mut self, now: Instant, outgoing: Outgoing) {
-        let current = self.current().map(|it| (it.id, it.unanswered_finalizes()));
+        let current = self.current().map(|it| it.id);
         let Some(recovery) = &mut self.recovery else { return };
         let position = recovery.ring.end();
         match &outgoing {
@@ -233,13 +233,19 @@ impl Session {
             Outgoing::Finalize { channel, .. } => recovery.marks.push_finalize(position, *channel),
             _ => {}
         }
-        if let Some((id, unanswered)) = current
+        if let Some(id) = current
             && !recovery.is_holding()
+            && let Some(outgoing) = recovery.marks.send_next(position)
         {
+            self.send(now, id, outgoing);
+        }
+    }
+
+    /// Finalizes that have their answer, or have waited long enough for it, are not kept.
+    pub(super) fn settle_marks(&mut self) {
+        let unanswered = self.current().map(Connection::unanswered_finalizes);
+        if let (Some(recovery), Some(unanswered)) = (&mut self.recovery, unanswered) {
             recovery.marks.settle_finalizes(unanswered);
-            if let Some(outgoing) = recovery.marks.send_next(position) {
-                self.send(now, id, outgoing);
-            }
         }
     }
 

@@ -92,23 +92,25 @@ impl Session {
             buffered: self.config.audio.map(|it| it.duration(self.waiting_bytes())),
             request_id: request_id.clone(),
         }));
-        let was_parked = std::mem::take(&mut self.is_parked);
-        if self.app.opened && was_parked {
-            let idle = now.duration_since(self.idle_since);
-            self.record(Fact::SessionResumed(SessionResumed { idle }));
-            self.deliver_event(now, Event::Resumed { idle_ms: millis(idle) });
-        }
-        if self.is_holding() {
-            return self.begin_replay(now, id);
-        }
         if !self.app.opened {
             self.app.opened = true;
             self.deliver(now, AppFrame::Opened { request_id });
+        } else if std::mem::take(&mut self.is_parked) {
+            self.resumed(now);
+        }
+        if self.is_holding() {
+            return self.begin_replay(now, id);
         }
         if !self.backlog.has_audio() && self.intent.is_none() {
             self.with(now, id, Connection::prime);
         }
         self.send_backlog(now, id);
+    }
+
+    fn resumed(&mut self, now: Instant) {
+        let idle = now.duration_since(self.idle_since);
+        self.record(Fact::SessionResumed(SessionResumed { idle }));
+        self.deliver_event(now, Event::Resumed { idle_ms: millis(idle) });
     }
 
     /// Audio that waits for a connection, in bytes.

@@ -130,6 +130,8 @@ impl Marks {
             }
             is_kept
         });
+        // A flood is over.
+        self.marks.shrink_to(2 * self.marks.len());
     }
 
     /// The connection is dead: all are to be sent again. The last so many Finalizes that it was handed

@@ -101,6 +101,7 @@ impl Session {
         kind: MessageKind,
         times: TimeMap,
     ) -> Option<TimeMap> {
+        self.settle_marks();
         let Some(connection) = self.connections.get(id) else { return Some(times) };
         let Some(recovery) = &mut self.recovery else { return Some(times) };
         recovery.ring.trim(connection.final_position());

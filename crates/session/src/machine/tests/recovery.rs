@@ -309,6 +309,21 @@ fn what_has_waited_for_the_connection_that_died_waits_for_the_next() {
 }
 
 #[test]
+fn a_flood_of_finalizes_without_answers_holds_the_application_back_until_they_time_out() {
+    let mut world = World::connected(recovering());
+    world.deepgram.answers_finalize = false;
+    let mut sent = 0;
+    while world.session.wants_app_input() {
+        world.app(AppInput::Finalize { channel: None });
+        sent += 1;
+    }
+    assert_eq!(sent, (1 << 20) / 64);
+    world.advance(secs(5));
+    assert!(world.session.wants_app_input(), "they have waited long enough");
+    assert_eq!(world.session.snapshot().counts[Count::RingBytes], 0);
+}
+
+#[test]
 fn finish_in_a_gap_comes_behind_what_waits() {
     let mut world = speaking(recovering());
     reset(&mut world);
