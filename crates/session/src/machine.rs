@@ -251,7 +251,7 @@ impl Session {
 
     /// What the session is doing.
     pub fn state(&self) -> State {
-        let is_in_gap = self.recovery.as_ref().is_some_and(|it| it.is_in_gap());
+        let is_in_gap = self.recovery.as_ref().is_some_and(|it| it.is_taking_over());
         match self.route() {
             Route::Dialing | Route::Open(_) if is_in_gap => State::Reconnecting,
             Route::Dialing => State::Connecting,

@@ -5,7 +5,7 @@ crate::vocabulary! {
     pub enum State: "state" {
         /// Dialling Deepgram, the first time or to resume.
         Connecting = "connecting",
-        /// The connection died, and another is to take over: until that has answered.
+        /// The connection died, and another is to take over: until that has answered what it is sent again.
         Reconnecting = "reconnecting",
         /// Streaming, or kept alive.
         Open = "open",

@@ -94,6 +94,12 @@ impl Recovery {
         self.gap.is_some()
     }
 
+    /// Whether another connection is yet to answer what the dead one left. One that is up and has
+    /// nothing to answer is as good as any.
+    pub(super) fn is_taking_over(&self) -> bool {
+        self.is_in_gap() && (self.is_holding() || self.is_needed())
+    }
+
     /// Whether a connection is to get anything: audio, or a Finalize that has no answer.
     pub(super) fn is_needed(&self) -> bool {
         self.ring.len() > 0 || self.marks.is_waiting()

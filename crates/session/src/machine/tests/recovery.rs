@@ -430,8 +430,9 @@ fn an_idle_connection_is_replaced_once_and_then_awaits_audio() {
     let mut world = World::connected(recovering());
     world.message(MessageKind::Other);
     reset(&mut world);
+    assert_eq!(world.session.state(), State::Reconnecting);
     world.connect();
-    assert_eq!(world.dials, 2);
+    assert_eq!((world.dials, world.session.state()), (2, State::Open));
     world.advance(secs(31));
     assert_eq!(told(&world), ["dead", "reconnecting", "dead", "parked"], "NET-0000 after 30 s");
     world.app(AppInput::Audio(frame()));
