@@ -11,6 +11,7 @@ mod network;
 mod random;
 mod redials;
 mod row;
+mod slow_reader;
 mod speech;
 mod story;
 mod wire;

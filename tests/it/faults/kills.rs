@@ -26,7 +26,7 @@ pub(super) fn faults() -> Vec<Fault> {
 }
 
 async fn deepgram_killed() -> Line {
-    let emulator = Emulator::with(deepgram(), &[]).await;
+    let emulator = Emulator::listening_at("127.7.0.2:0", deepgram(), &[]).await;
     let sidecar = reconnecting(&emulator).start().await;
     let pid = emulator.process().pid();
     let story = stream(&sidecar, FRAMES, async || kill(pid));

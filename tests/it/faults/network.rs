@@ -102,12 +102,12 @@ async fn fill(addr: SocketAddr) -> (TcpListener, Vec<TcpStream>) {
 }
 
 async fn black_hole() -> Line {
-    let emulator = Emulator::listening_at("127.0.0.1:0", deepgram(), &[]).await;
-    let _hole = fill(SocketAddr::from(([127, 0, 0, 9], emulator.addr().port()))).await;
-    let hosts = file(&format!("127.0.0.9 {NAME}\n127.0.0.1 {NAME}\n"));
+    let emulator = Emulator::listening_at("127.0.0.9:0", deepgram(), &[]).await;
+    let _hole = fill(SocketAddr::from(([127, 0, 0, 1], emulator.addr().port()))).await;
+    let hosts = file(&format!("127.0.0.1 {NAME}\n127.0.0.9 {NAME}\n"));
     let sidecar = with_file(named(&emulator), &hosts, "/etc/hosts").start().await;
     let story = stream(&sidecar, FRAMES, async || emulator.change("now: [reset]").await).await;
-    // It was tried first, and given a head start.
+    // The black hole was tried first, and given a head start.
     assert!(story.opened_in >= SECOND / 4 && story.opened_in < 5 * SECOND, "{story:#?}");
     recovered(
         "a reset, where the name's first address is a black hole",

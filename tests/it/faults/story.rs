@@ -41,6 +41,8 @@ pub(super) struct Story {
     pub(super) opened_in: Duration,
     pub(super) refusal: Option<(Refusal, Instant)>,
     pub(super) summary: Option<Summary>,
+    /// When each result came, and where in the session it ends, in seconds.
+    pub(super) results: Vec<(Instant, f64)>,
     /// Start and end of each final result, in seconds of the session.
     windows: Vec<[f64; 2]>,
     /// The samples in them, as the position code says.
@@ -96,6 +98,7 @@ impl Story {
             opened_in: Duration::ZERO,
             refusal: None,
             summary: None,
+            results: Vec::new(),
             windows: Vec::new(),
             samples: Vec::new(),
         };
@@ -138,8 +141,12 @@ impl Story {
 
     fn take_message(&mut self, message: &[u8]) {
         let message: Value = serde_json::from_slice(message).unwrap();
-        if message["type"] == "Results" && message["is_final"] == true {
-            let [start, duration] = ["start", "duration"].map(|it| message[it].as_f64().unwrap());
+        if message["type"] != "Results" {
+            return;
+        }
+        let [start, duration] = ["start", "duration"].map(|it| message[it].as_f64().unwrap());
+        self.results.push((clock::now(), start + duration));
+        if message["is_final"] == true {
             self.windows.push([start, start + duration]);
             let runs = serde_json::from_value(message["positions"].clone());
             self.samples.extend::<Vec<[u64; 2]>>(runs.unwrap_or_default());

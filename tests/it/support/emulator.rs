@@ -118,7 +118,7 @@ impl Emulator {
         Launch { directory, arguments: Vec::new(), wrapper }.at("127.0.0.2:0").await
     }
 
-    /// One at this address, which may be another than 127.0.0.1.
+    /// One at this address. On one of its own, nobody takes its port while it is dead.
     pub(crate) async fn listening_at(addr: &str, settings: Value, plans: &[&str]) -> Self {
         let directory = prepared(settings, plans);
         Launch { directory, arguments: Vec::new(), wrapper: Vec::new() }.at(addr).await

@@ -1,0 +1,125 @@
+//! A Deepgram that stops reading one session, and the sessions beside it.
+
+use std::cell::Cell;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use tokio::task::JoinSet;
+
+use crate::death::{assert_death, labels_of};
+use crate::refusal::{OPEN, framed};
+use crate::support::{App, Emulator, Sidecar, speech, within};
+
+use super::row::{SLACK, deepgram, reconnecting};
+use super::story::{Story, talkative};
+
+const NEIGHBOURS: u64 = 3;
+const FRAMES: u64 = 90;
+
+const WRITE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// A session that streams in real time, and when it sent each frame.
+async fn stream(socket: PathBuf, number: u64) -> (Story, Vec<Instant>) {
+    let mut app = App::connect_to(&socket).await;
+    app.sender.open(&talkative(&format!("neighbour-{number}"))).await.unwrap();
+    app.opened().await;
+    let App { mut sender, mut reader } = app;
+    let speaking = async {
+        let mut pace = tokio::time::interval(Duration::from_millis(100));
+        let mut sent = Vec::new();
+        for frame in 0..FRAMES {
+            pace.tick().await;
+            sent.push(clock::now());
+            sender.send_audio(&speech(frame)).await.unwrap();
+        }
+        sender.finish().await.unwrap();
+        sent
+    };
+    let (mut story, sent) = tokio::join!(Story::read(&mut reader), speaking);
+    story.frames = FRAMES;
+    (story, sent)
+}
+
+/// How long after its last frame each result came, with that moment.
+fn latencies((story, sent): &(Story, Vec<Instant>)) -> Vec<(Instant, Duration)> {
+    let latency = |(at, end): &(Instant, f64)| {
+        let frame = ((end * 10.0).ceil() as usize).clamp(1, sent.len()) - 1;
+        (*at, at.saturating_duration_since(sent[frame]))
+    };
+    story.results.iter().map(latency).collect()
+}
+
+/// More than any buffer holds, without recovery, which would make the application wait before that.
+/// The moments when it began, when it last got on and when the death was read.
+async fn flood(sidecar: &Sidecar) -> [Instant; 3] {
+    let mut app = App::connect(sidecar).await;
+    let open = br#"{"protocol":1,"session_id":"flood","recovery":{"mode":"latch"}}"#;
+    app.sender.send_bytes(&framed(OPEN, open)).await.unwrap();
+    app.opened().await;
+    let App { mut sender, mut reader } = app;
+    let began = clock::now();
+    let got_on = Cell::new(began);
+    let told = Cell::new(None);
+    let chunk = vec![1; 64 << 10];
+    let flooding = async {
+        // Past the death it is read again, and dropped; only then a frame is whole.
+        while told.get().is_none() {
+            sender.send_audio(&chunk).await.unwrap();
+            if told.get().is_none() {
+                got_on.set(clock::now());
+            }
+        }
+        sender.finish().await.unwrap();
+    };
+    let dying = async {
+        let dead = reader.event("dead").await;
+        told.set(Some(clock::now()));
+        dead
+    };
+    let (dead, ()) = tokio::join!(dying, flooding);
+    let labels = ["write_stalled", "watchdog", "network"];
+    assert_eq!(labels_of(&dead), labels.map(Some));
+    assert_death(&reader.finished().await, labels);
+    [began, got_on.get(), told.get().unwrap()]
+}
+
+fn print_latencies(name: &str, mut latencies: Vec<Duration>) {
+    latencies.sort_unstable();
+    let median = latencies.get(latencies.len() / 2);
+    println!(
+        "{name}: {} results, median {median:?}, worst {:?}",
+        latencies.len(),
+        latencies.last()
+    );
+}
+
+#[tokio::test]
+async fn a_peer_that_stops_reading_is_named_in_time_and_delays_nobody_else() {
+    let plans = ["{}", "{}", "{}", "{then: [{at: 0s, do: stop_reading}]}"];
+    let emulator = Emulator::with(deepgram(), &plans).await;
+    let sidecar = reconnecting(&emulator).set("upstream.write_timeout", "1s").start().await;
+    let mut neighbours = JoinSet::new();
+    for number in 0..NEIGHBOURS {
+        neighbours.spawn(stream(sidecar.socket().to_owned(), number));
+    }
+    // As long before it as after it.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let [began, got_on, told] = within("the death", flood(&sidecar)).await;
+    let noticed = told.saturating_duration_since(got_on);
+    assert!(noticed < WRITE_TIMEOUT + SLACK, "{noticed:?}");
+    let stories = neighbours.join_all().await;
+    for (story, _) in &stories {
+        assert!(story.deaths.is_empty(), "{story:#?}");
+        story.assert_whole();
+    }
+    println!("named {noticed:?} after it last took anything");
+    let all: Vec<_> = stories.iter().flat_map(latencies).collect();
+    let among = |from: Option<Instant>, to: Option<Instant>| {
+        let is_within =
+            |at: Instant| from.is_none_or(|from| at >= from) && to.is_none_or(|to| at < to);
+        all.iter().filter(|(at, _)| is_within(*at)).map(|(_, latency)| *latency).collect()
+    };
+    print_latencies("before", among(None, Some(began)));
+    print_latencies("during", among(Some(began), Some(told)));
+    print_latencies("after", among(Some(told), None));
+}
