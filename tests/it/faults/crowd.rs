@@ -142,13 +142,22 @@ fn peak(samples: &[(Instant, u64)]) -> u64 {
     samples.iter().map(within).max().unwrap_or(0)
 }
 
+/// Kills Deepgram for this long. How long after its return the last session had recovered.
+async fn take_away(emulator: Emulator, outage: Duration, crowd: &Crowd) -> (Emulator, Duration) {
+    let killed = emulator.kill().await;
+    tokio::time::sleep(outage).await;
+    let emulator = killed.revive().await;
+    let revived_at = clock::now();
+    crowd.all_recovered().await;
+    (emulator, clock::now().duration_since(revived_at))
+}
+
 #[tokio::test]
 async fn two_hundred_sessions_outlive_twenty_seconds_without_deepgram() {
     let emulator = Emulator::listening_at("127.7.0.3:0", deepgram(), &[]).await;
     let crowd = Crowd::gather(&emulator).await;
     let before = crowd.dials().await;
-    let killed_at = clock::now();
-    let killed = emulator.kill().await;
+    let began = clock::now();
     let mut samples = Vec::new();
     let sampling = async {
         let mut pace = tokio::time::interval(SECOND / 5);
@@ -157,19 +166,12 @@ async fn two_hundred_sessions_outlive_twenty_seconds_without_deepgram() {
             samples.push((clock::now(), crowd.dials().await));
         }
     };
-    let outage = async {
-        tokio::time::sleep(20 * SECOND).await;
-        let emulator = killed.revive().await;
-        let revived_at = clock::now();
-        crowd.all_recovered().await;
-        (emulator, clock::now().duration_since(revived_at))
-    };
     let (_emulator, last) = tokio::select! {
-        recovered = outage => recovered,
+        recovered = take_away(emulator, 20 * SECOND, &crowd) => recovered,
         () = sampling => unreachable!("it samples for ever"),
     };
     let dials = crowd.dials().await - before;
-    let probes = killed_at.elapsed().as_secs() / 2 + 1;
+    let probes = clock::now().duration_since(began).as_secs() / 2 + 1;
     println!(
         "{dials} dials, at most {} a second; the last recovery after {last:?}",
         peak(&samples)

@@ -95,6 +95,8 @@ impl Row {
             let orders = format!("now: {}", self.now);
             let story = stream(&sidecar, FRAMES, async || emulator.change(&orders).await).await;
             self.judge(&story);
+            let lost_s = sidecar.metrics().await.sum("audio_lost_seconds_total", &[]);
+            assert_eq!(Some((lost_s * 1_000.0).round() as u64), story.summary().lost_ms);
             self.line(&story)
         })
     }
@@ -107,20 +109,24 @@ impl Row {
             Fate::GivesUp(reason) => {
                 let refusal = story.refusal.as_ref().map(|(refusal, _)| refusal.reason.as_deref());
                 assert_eq!(refusal.flatten(), reason, "{context}");
-                assert_eq!(story.summary().outcome, "dead", "{context}");
+                story.assert_the_rest_is_lost();
             }
         }
         if !matches!(self.fate, Fate::GivesUp(_)) {
             story.assert_whole();
         }
+        self.judge_reason(story, &context);
+        let noticed = story.noticed();
+        assert!(noticed.is_none_or(|noticed| noticed < self.deadline + SLACK), "{context}");
+    }
+
+    fn judge_reason(&self, story: &Story, context: &str) {
         let told: Vec<&str> = story.redials.iter().map(|told| &*told.reason).collect();
         if self.of_redials && matches!(self.fate, Fate::Recovers) {
             assert!(told.len() > 1 && told[1..].iter().all(|it| *it == self.reason), "{context}");
         } else if let Some(death) = story.deaths.first().filter(|_| !self.of_redials) {
             assert_eq!(death.reason, self.reason, "{context}");
         }
-        let noticed = story.noticed();
-        assert!(noticed.is_none_or(|noticed| noticed < self.deadline + SLACK), "{context}");
     }
 
     fn line(&self, story: &Story) -> Line {

@@ -49,14 +49,18 @@ fn latencies((story, sent): &(Story, Vec<Instant>)) -> Vec<(Instant, Duration)> 
     story.results.iter().map(latency).collect()
 }
 
-/// More than any buffer holds, without recovery, which would make the application wait before that.
-/// The moments when it began, when it last got on and when the death was read.
-async fn flood(sidecar: &Sidecar) -> [Instant; 3] {
+/// Without recovery, which would make the application wait before buffers are full.
+async fn open_to_flood(sidecar: &Sidecar) -> App {
     let mut app = App::connect(sidecar).await;
     let open = br#"{"protocol":1,"session_id":"flood","recovery":{"mode":"latch"}}"#;
     app.sender.send_bytes(&framed(OPEN, open)).await.unwrap();
     app.opened().await;
-    let App { mut sender, mut reader } = app;
+    app
+}
+
+/// More than any buffer holds. The moments when it began, when it last got on and when the death was read.
+async fn flood(sidecar: &Sidecar) -> [Instant; 3] {
+    let App { mut sender, mut reader } = open_to_flood(sidecar).await;
     let began = clock::now();
     let got_on = Cell::new(began);
     let told = Cell::new(None);
@@ -83,14 +87,20 @@ async fn flood(sidecar: &Sidecar) -> [Instant; 3] {
     [began, got_on.get(), told.get().unwrap()]
 }
 
-fn print_latencies(name: &str, mut latencies: Vec<Duration>) {
-    latencies.sort_unstable();
-    let median = latencies.get(latencies.len() / 2);
-    println!(
-        "{name}: {} results, median {median:?}, worst {:?}",
-        latencies.len(),
-        latencies.last()
-    );
+/// Before the flood, until its death, and after it.
+fn print_latencies(all: &[(Instant, Duration)], began: Instant, told: Instant) {
+    let phases: [(&str, &dyn Fn(Instant) -> bool); 3] = [
+        ("before", &|at| at < began),
+        ("during", &|at| (began..told).contains(&at)),
+        ("after", &|at| at >= told),
+    ];
+    for (name, is_within) in phases {
+        let within = all.iter().filter(|(at, _)| is_within(*at));
+        let mut latencies: Vec<Duration> = within.map(|(_, latency)| *latency).collect();
+        latencies.sort_unstable();
+        let (median, worst) = (latencies.get(latencies.len() / 2), latencies.last());
+        println!("{name}: {} results, median {median:?}, worst {worst:?}", latencies.len());
+    }
 }
 
 #[tokio::test]
@@ -113,13 +123,5 @@ async fn a_peer_that_stops_reading_is_named_in_time_and_delays_nobody_else() {
         story.assert_whole();
     }
     println!("named {noticed:?} after it last took anything");
-    let all: Vec<_> = stories.iter().flat_map(latencies).collect();
-    let among = |from: Option<Instant>, to: Option<Instant>| {
-        let is_within =
-            |at: Instant| from.is_none_or(|from| at >= from) && to.is_none_or(|to| at < to);
-        all.iter().filter(|(at, _)| is_within(*at)).map(|(_, latency)| *latency).collect()
-    };
-    print_latencies("before", among(None, Some(began)));
-    print_latencies("during", among(Some(began), Some(told)));
-    print_latencies("after", among(Some(told), None));
+    print_latencies(&stories.iter().flat_map(latencies).collect::<Vec<_>>(), began, told);
 }

@@ -8,7 +8,11 @@ use super::row::{Fate, Row};
 const SECOND: Duration = Duration::from_secs(1);
 
 pub(super) fn faults() -> Vec<Fault> {
-    [closes(), breaches(), silences(), errors()].concat().into_iter().map(Row::run).collect()
+    [closes(), forbidden_closes(), breaches(), silences(), errors()]
+        .concat()
+        .into_iter()
+        .map(Row::run)
+        .collect()
 }
 
 fn closes() -> Vec<Row> {
@@ -34,17 +38,21 @@ fn closes() -> Vec<Row> {
         closed("close 1013", "[{close: {code: 1013}}]", "closed_going_away"),
         closed("close 1014", "[{close: {code: 1014}}]", "provider_error"),
         closed("close 4321", "[{close: {code: 4321, reason: because}}]", "closed_other"),
+    ]
+}
+
+/// Codes that no peer may send, and one after which the same audio would fail again.
+fn forbidden_closes() -> Vec<Row> {
+    let closed = Row::mid_speech;
+    let undecodable = "[{close: {code: 1008, reason: DATA-0000}}]";
+    vec![
         closed("close 1004", "[{close: {code: 1004}}]", "ws_protocol"),
         closed("close 1005", "[{close: {code: 1005}}]", "ws_protocol"),
         closed("close 1006", "[{close: {code: 1006}}]", "ws_protocol"),
         closed("close 1015", "[{close: {code: 1015}}]", "ws_protocol"),
         closed("close 2999", "[{close: {code: 2999}}]", "ws_protocol"),
-        closed(
-            "close 1008 DATA-0000",
-            "[{close: {code: 1008, reason: DATA-0000}}]",
-            "data_0000_undecodable",
-        )
-        .fate(Fate::GivesUp(None)),
+        closed("close 1008 DATA-0000", undecodable, "data_0000_undecodable")
+            .fate(Fate::GivesUp(None)),
     ]
 }
 

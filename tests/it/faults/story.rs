@@ -169,6 +169,16 @@ impl Story {
         assert_eq!(summary.recoveries, self.recovered, "{self:#?}");
     }
 
+    /// That the session ended dead, and what is in no final result is counted as lost.
+    pub(super) fn assert_the_rest_is_lost(&self) {
+        let summary = self.summary();
+        let final_s = self.windows.last().map_or(0.0, |window| window[1]);
+        let received_ms = summary.audio.bytes_received * 1_000 / (2 * RATE as u64);
+        let lost_ms = received_ms - (final_s * 1_000.0).round() as u64;
+        assert_eq!((&*summary.outcome, summary.lost_ms), ("dead", Some(lost_ms)), "{self:#?}");
+        assert!(summary.audio.balances(), "{summary:?}");
+    }
+
     /// That these follow each other without overlap or hole, from the first frame to the last.
     fn assert_tiled(&self, pieces: impl Iterator<Item = [f64; 2]>) {
         let mut end = 0.0_f64;
