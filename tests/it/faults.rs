@@ -6,6 +6,7 @@ mod crowd;
 mod dials;
 mod kills;
 mod line;
+mod machines;
 mod names;
 mod network;
 mod random;
@@ -31,6 +32,7 @@ fn faults() -> Vec<Fault> {
         speech::faults(),
         redials::faults(),
         network::faults(),
+        machines::faults(),
         kills::faults(),
         crowd::faults(),
         dials::faults(),

@@ -7,6 +7,7 @@ mod emulator;
 mod http;
 mod log;
 mod metrics;
+mod namespace;
 mod order;
 mod process;
 mod prometheus;
@@ -19,6 +20,7 @@ pub(crate) use app::{App, Reader, SAMPLES_PER_FRAME, frame_bytes, listen, speech
 pub(crate) use collector::{Collector, Span};
 pub(crate) use emulator::Emulator;
 pub(crate) use metrics::Metrics;
+pub(crate) use namespace::Pod;
 pub(crate) use process::{Process, memory_kib, run_to_exit, tool};
 pub(crate) use prometheus::{Labels, Prometheus, assert_promtool_finds_nothing};
 pub(crate) use sidecar::{Config, KEY, Sidecar, sidecar_command};

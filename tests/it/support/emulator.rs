@@ -10,6 +10,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{ChildStdout, Command};
 
 use super::http;
+use super::namespace::{DEEPGRAM, Pod};
 use super::process::Process;
 use super::{eventually, within};
 
@@ -122,6 +123,13 @@ impl Emulator {
     pub(crate) async fn listening_at(addr: &str, settings: Value, plans: &[&str]) -> Self {
         let directory = prepared(settings, plans);
         Launch { directory, arguments: Vec::new(), wrapper: Vec::new() }.at(addr).await
+    }
+
+    /// One on Deepgram's machine of a pod, out of reach of the test: its script is all that it hears.
+    pub(crate) async fn beside(pod: &Pod, settings: Value, plans: &[&str]) -> Self {
+        let directory = prepared(settings, plans);
+        let wrapper = pod.deepgram.wrapper().map(OsString::from).to_vec();
+        Launch { directory, arguments: Vec::new(), wrapper }.at(DEEPGRAM).await
     }
 
     /// Kills it, without a word to anybody.

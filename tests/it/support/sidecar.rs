@@ -9,6 +9,7 @@ use tempfile::TempDir;
 use tokio::process::Command;
 
 use super::http;
+use super::namespace::{DEEPGRAM, Pod};
 use super::{Emulator, Metrics, Process, eventually};
 
 /// The API key that the daemon is given unless a test says otherwise.
@@ -66,6 +67,12 @@ impl Config {
     pub(crate) fn descriptors(mut self, limit: u32) -> Self {
         self.descriptors = Some(limit);
         self
+    }
+
+    /// One on the sidecar's machine of a pod, which dials Deepgram's.
+    pub(crate) fn in_pod(pod: &Pod) -> Self {
+        let [enter, place] = pod.sidecar.wrapper();
+        Self::dialing_url(&format!("ws://{DEEPGRAM}")).wrapped(&[&enter, &place])
     }
 
     /// Has another program become the daemon, in surroundings of its making.
