@@ -5,6 +5,7 @@
 
 mod admin;
 mod breach;
+mod bystanders;
 mod cast;
 mod death;
 mod dialing;
