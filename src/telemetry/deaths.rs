@@ -18,6 +18,8 @@ pub struct DeathRecord {
     /// The session; its flight recorder has the evidence, including later events.
     pub session: Arc<LiveSession>,
     pub died: ConnectionDied,
+    /// Deepgram's `dg-request-id` of the connection that died.
+    pub request_id: Option<String>,
 }
 
 /// The last [`DEATHS_MAX`] deaths.
@@ -35,7 +37,8 @@ impl Deaths {
     pub(crate) fn record(&self, session: Arc<LiveSession>, died: ConnectionDied) {
         let mut ring = self.lock();
         ring.records.truncate(DEATHS_MAX - 1);
-        ring.records.push_front(DeathRecord { at: SystemTime::now(), session, died });
+        let request_id = session.request_id();
+        ring.records.push_front(DeathRecord { at: SystemTime::now(), session, died, request_id });
         ring.total += 1;
     }
 
@@ -61,7 +64,8 @@ mod tests {
 
     use super::*;
     use session::death::{Death, Reason, Trigger};
-    use session::fact::Stage;
+    use session::dial::DialPhases;
+    use session::fact::{Connected, Fact, Stage};
     use session::{Endpoint, SessionId};
 
     fn died(connection: u32) -> ConnectionDied {
@@ -88,5 +92,27 @@ mod tests {
         let connections: Vec<_> = latest.iter().map(|it| it.died.death.connection).collect();
         assert_eq!(connections, (51..=250).rev().collect::<Vec<_>>());
         assert_eq!(deaths.total(), 250);
+    }
+
+    /// A session that recovers has another connection a moment later.
+    #[test]
+    fn a_death_keeps_the_request_id_of_its_own_connection() {
+        let deaths = Deaths::default();
+        let id = SessionId::parse("a").unwrap();
+        let live = LiveSession::new(id, Endpoint::V1Listen, None, clock::now(), Vec::new());
+        for request_id in ["first", "second"] {
+            let up = Connected {
+                connection: 1,
+                attempt: 1,
+                phases: DialPhases::default(),
+                waited: Duration::ZERO,
+                buffered: None,
+                request_id: Some(request_id.to_owned()),
+            };
+            live.remember(clock::now(), Fact::Connected(up));
+            deaths.record(live.clone(), died(1));
+        }
+        let ids: Vec<_> = deaths.latest().into_iter().filter_map(|it| it.request_id).collect();
+        assert_eq!(ids, ["second", "first"]);
     }
 }

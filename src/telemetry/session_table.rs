@@ -17,6 +17,7 @@ use super::metrics::Metrics;
 
 use crate::live::LiveSession;
 use harvest::Harvested;
+use session::SessionId;
 use session::fact::SessionEnded;
 use session::summary::Outcome;
 
@@ -81,6 +82,7 @@ impl SessionTable {
     pub(crate) fn add(self: &Arc<Self>, live: Arc<LiveSession>) -> SeriesEntry {
         let mut table = self.lock();
         table.forget(self.limits.linger);
+        table.replace(&live.id);
         let room = self.limits.sessions_max - self.limits.reserve();
         let record = Arc::new(Record {
             live,
@@ -132,6 +134,11 @@ fn counts(records: &[Arc<Record>]) -> (i64, i64) {
 impl Table {
     fn listed(&self) -> usize {
         self.records.values().filter(|record| record.is_listed()).count()
+    }
+
+    /// The id is in use again: two series of one name would be one too many.
+    fn replace(&mut self, id: &SessionId) {
+        self.records.retain(|_, record| record.end.get().is_none() || record.live.id != *id);
     }
 
     /// Removes those that have lingered long enough.

@@ -96,7 +96,8 @@ counts! {
         RingBytes = Some("queue_bytes.ring"),
         /// Bytes waiting to be read by the application; the driver knows.
         AppQueueBytes = Some("queue_bytes.to_app"),
-        /// Bytes of audio sent on the live connection, our own silence included; 0 without one.
+        /// Bytes of audio sent on the live connection, or waiting for it, our own silence included; 0
+        /// without one.
         CursorBytes = None,
         /// Up to where that audio has results, in milliseconds.
         ResultEndMs = None,

@@ -62,7 +62,7 @@ impl<'a> DeathView<'a> {
             endpoint: session.endpoint,
             state: session.state(),
             trace_id: session.trace().map(|trace| trace.trace_id_text()),
-            request_id: session.request_id(),
+            request_id: record.request_id.clone(),
             died: &record.died,
             tags: &session.tags,
             events: session.events(),

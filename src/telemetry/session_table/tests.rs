@@ -110,6 +110,16 @@ async fn an_ended_session_lingers_with_its_last_values_and_its_end() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_id_that_is_in_use_again_has_one_set_of_series() {
+    let telemetry = telemetry(10, Duration::from_secs(60));
+    let first = telemetry.session(live("again"));
+    first.record(&session_ended());
+    drop(first);
+    let _second = telemetry.session(live("again"));
+    assert_eq!(listed(&telemetry), ["again"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_session_without_a_place_does_not_linger() {
     let telemetry = telemetry(0, Duration::from_secs(60));
     let handle = telemetry.session(live("unlisted"));

@@ -75,6 +75,7 @@ pub(in crate::telemetry) fn one_of_each() -> Vec<Fact> {
         }),
         Fact::RecoveryFailed(RecoveryFailed {
             attempts: 10,
+            reconnects: 10,
             lasted: MS(150_000),
             reason: ReconnectReason::Dial(DialReason::Tcp),
         }),

@@ -86,6 +86,8 @@ impl Members for Recovered {
 pub struct RecoveryFailed {
     /// Dials since the death.
     pub attempts: u32,
+    /// Dials since a connection lived for a minute, which `recovery.max_reconnects` bounds.
+    pub reconnects: u32,
     /// Since the death.
     pub lasted: Duration,
     /// What the last one came to.
@@ -95,6 +97,7 @@ pub struct RecoveryFailed {
 impl Members for RecoveryFailed {
     fn visit<'a>(&'a self, visitor: &mut Visitor<'_, 'a>) {
         visitor.member("attempts", self.attempts);
+        visitor.member("reconnects", self.reconnects);
         visitor.member("lasted_ms", self.lasted);
         visitor.member(ReconnectReason::KEY, self.reason.as_str());
     }

@@ -107,7 +107,7 @@ impl Recovery {
 
     /// Whether audio waits that the live connection, if there is one, has not been handed.
     pub(super) fn has_waiting_audio(&self) -> bool {
-        self.is_holding() && self.handed_to() < self.ring.end()
+        self.is_holding() && self.to_hand_out() > 0
     }
 
     /// Up to where the live connection has been handed the audio.
@@ -117,6 +117,11 @@ impl Recovery {
             None if self.is_holding() => self.ring.start(),
             None => self.ring.end(),
         }
+    }
+
+    /// Bytes that wait for the live connection.
+    pub(super) fn to_hand_out(&self) -> u64 {
+        self.ring.end() - self.handed_to()
     }
 
     /// Whether the application may be read. One that is ahead of real time waits until there is room;

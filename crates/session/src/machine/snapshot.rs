@@ -40,6 +40,7 @@ impl Session {
         self.read(&mut counts);
         if let Some(connection) = current {
             connection.read(&mut counts, self.opened_at);
+            counts[Count::CursorBytes] += self.recovery.as_ref().map_or(0, |it| it.to_hand_out());
         }
         Snapshot {
             counts,

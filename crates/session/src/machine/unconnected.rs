@@ -4,21 +4,23 @@ use crate::dial::DialFailure;
 use crate::{ConnectRefusal, ErrorCode, Refusal};
 
 /// What an application is told whose connection died and could not be replaced.
-pub(super) fn not_recovered(failure: Option<DialFailure>, attempts: u32) -> Refusal {
-    let Some(failure) = failure else {
-        let message = format!(
-            "the connection to Deepgram died again, {}, which is all that \
-             recovery.max_reconnects allows; see the reasons of its deaths, then open a new session",
-            tries(attempts)
-        );
-        let connect = Some(Box::default());
-        return Refusal { connect, ..Refusal::new(ErrorCode::ConnectFailed, message) };
-    };
+pub(super) fn not_recovered(failure: DialFailure, attempts: u32) -> Refusal {
     let tries = tries(attempts - u32::from(failure.withheld));
     let advice = failure.advice();
     let message =
-        format!("the connection to Deepgram died, and there is no other {tries}: {advice}");
+        format!("the connection to Deepgram died, and no other could be opened {tries}: {advice}");
     connect_failed(failure, message)
+}
+
+/// What an application is told whose connections die again and again.
+pub(super) fn given_up(reconnects: u32) -> Refusal {
+    let message = format!(
+        "the connection to Deepgram died again; {reconnects} reconnects without one that lived for a minute \
+         are all that recovery.max_reconnects allows; see the reasons of the deaths, then open a new \
+         session"
+    );
+    let connect = Some(Box::default());
+    Refusal { connect, ..Refusal::new(ErrorCode::ConnectFailed, message) }
 }
 
 /// No connection was ever up. Only the last attempt can have been withheld: that is final.

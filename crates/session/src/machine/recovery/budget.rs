@@ -1,6 +1,5 @@
 //! How often a session may dial again, and how long it waits before.
 
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::RecoveryConfig;
@@ -16,13 +15,14 @@ const MINUTE: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(super) struct Budget {
     reconnects_max: u32,
-    per_minute: usize,
+    per_minute: u32,
     /// Dials since a connection lived for [`PROVEN_AFTER`].
     spent: u32,
     /// Dials since a connection answered.
     unanswered: u32,
-    /// When the latest connections came up: as many as may in a minute.
-    ups: VecDeque<Instant>,
+    /// When the room that connections have taken is free again: each takes its share of a minute. There is
+    /// room for a minute's worth at once.
+    free_at: Option<Instant>,
     random: Random,
 }
 
@@ -30,10 +30,10 @@ impl Budget {
     pub(super) fn new(config: &RecoveryConfig, seed: u64) -> Self {
         Self {
             reconnects_max: config.max_reconnects,
-            per_minute: config.reconnects_per_minute as usize,
+            per_minute: config.reconnects_per_minute.max(1),
             spent: 0,
             unanswered: 0,
-            ups: VecDeque::new(),
+            free_at: None,
             random: Random::new(seed),
         }
     }
@@ -56,25 +56,28 @@ impl Budget {
         let backoff = self.unanswered.checked_sub(1).map(|k| self.random.backoff(k));
         self.spent += 1;
         self.unanswered += 1;
-        Some(backoff.unwrap_or_default().max(self.minute_left(now)))
+        Some(backoff.unwrap_or_default().max(self.room_in(now)))
     }
 
-    /// How long there have been as many connections as may be in a minute.
-    fn minute_left(&self, now: Instant) -> Duration {
-        match self.ups.front() {
-            Some(oldest) if self.ups.len() >= self.per_minute => {
-                (*oldest + MINUTE).saturating_duration_since(now)
-            }
-            _ => Duration::ZERO,
-        }
+    /// How long until there is room for another connection: one share at most.
+    fn room_in(&self, now: Instant) -> Duration {
+        let taken = self.free_at.map_or(Duration::ZERO, |at| at.saturating_duration_since(now));
+        taken.saturating_sub(MINUTE - self.share())
     }
 
     /// A connection came up again.
     pub(super) fn up(&mut self, now: Instant) {
-        if self.ups.len() >= self.per_minute {
-            self.ups.pop_front();
-        }
-        self.ups.push_back(now);
+        let free_at = self.free_at.map_or(now, |at| at.max(now)) + self.share();
+        self.free_at = Some(free_at);
+    }
+
+    fn share(&self) -> Duration {
+        MINUTE / self.per_minute
+    }
+
+    /// Dials since a connection lived for a minute.
+    pub(super) fn spent(&self) -> u32 {
+        self.spent
     }
 }
 
@@ -114,15 +117,19 @@ mod tests {
     }
 
     #[test]
-    fn in_a_minute_no_more_connections_come_up_than_may() {
+    fn after_four_at_once_a_connection_comes_up_every_quarter_of_a_minute() {
         let mut budget = budget(100, 4);
-        let start = clock::now();
-        for it in 0..4 {
-            budget.up(start + SECOND * it);
+        let mut now = clock::now();
+        let mut waits = Vec::new();
+        for _ in 0..8 {
+            let wait = budget.spend(now).unwrap();
+            waits.push(wait.as_secs());
+            now += wait;
+            budget.up(now);
+            budget.died(SECOND, true);
         }
-        assert_eq!(budget.spend(start + SECOND * 10), Some(SECOND * 50));
-        budget.up(start + SECOND * 60);
-        budget.died(SECOND, true);
-        assert_eq!(budget.spend(start + SECOND * 60), Some(SECOND));
+        assert_eq!(waits, [0, 0, 0, 0, 15, 15, 15, 15]);
+        now += SECOND * 30;
+        assert_eq!(budget.spend(now), Some(Duration::ZERO), "two shares are free again");
     }
 }

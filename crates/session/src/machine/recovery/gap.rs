@@ -10,7 +10,7 @@ use crate::bound::DIAL_WAIT_MAX;
 use crate::death::{Death, Reason};
 use crate::dial::DialFailure;
 use crate::fact::{Fact, ParkCause, Reconnecting, RecoveryFailed};
-use crate::machine::unconnected::not_recovered;
+use crate::machine::unconnected::{given_up, not_recovered};
 use crate::summary::Outcome;
 use crate::{ConnectionId, Event, LossCause, Outgoing, ReconnectReason, millis};
 
@@ -129,7 +129,7 @@ impl Session {
     }
 
     fn open_gap(&mut self, now: Instant, death: &Death) {
-        let lost_before = self.books.ledger.lost_bytes();
+        let lost_before = self.lost_in_gaps();
         let Some(recovery) = &mut self.recovery else { return };
         let reason = ReconnectReason::Death(death.reason);
         let fresh = Gap { since: now, reason, attempts: 0, lost_before, up_at: None, replayed: 0 };
@@ -193,12 +193,20 @@ impl Session {
 
     /// No other connection is tried: what waits for one is lost, and the session is over.
     pub(in crate::machine) fn give_up(&mut self, now: Instant, failure: Option<DialFailure>) {
-        let Some(gap) = self.recovery.as_mut().and_then(|it| it.gap.as_ref()) else { return };
-        let (attempts, reason) = (gap.attempts, gap.reason);
+        let Some(recovery) = &self.recovery else { return };
+        let Some(gap) = &recovery.gap else { return };
+        let (attempts, reason, reconnects) = (gap.attempts, gap.reason, recovery.budget.spent());
         let lasted = now.duration_since(gap.since);
-        self.record(Fact::RecoveryFailed(RecoveryFailed { attempts, lasted, reason }));
+        let failed = RecoveryFailed { attempts, reconnects, lasted, reason };
+        self.record(Fact::RecoveryFailed(failed));
         let is_refused = failure.is_some();
-        self.deliver_error(now, not_recovered(failure, attempts));
+        self.deliver_error(
+            now,
+            match failure {
+                Some(failure) => not_recovered(failure, attempts),
+                None => given_up(reconnects),
+            },
+        );
         let cause = if is_refused { LossCause::ConnectFailed } else { LossCause::Dead };
         self.let_all_go(now, cause);
         self.drop_backlog(cause);
@@ -225,6 +233,12 @@ impl Session {
         self.let_all_go(now, LossCause::FinishTimeout);
         self.drop_backlog(LossCause::FinishTimeout);
         self.finish_timed_out(now);
+    }
+
+    /// Bytes lost so far, less what came after the end: no connection could have had it.
+    pub(super) fn lost_in_gaps(&self) -> u64 {
+        let ledger = &self.books.ledger;
+        ledger.lost_bytes() - ledger.lost_bytes_to(LossCause::AfterFinish)
     }
 
     /// Where the next connection's audio begins.

@@ -114,7 +114,7 @@ impl Session {
 
     fn recovered(&mut self, now: Instant, id: ConnectionId, gap: &Gap) {
         let ledger = &self.books.ledger;
-        let lost = ledger.duration(ledger.lost_bytes() - gap.lost_before);
+        let lost = ledger.duration(self.lost_in_gaps() - gap.lost_before);
         let replayed = ledger.duration(gap.replayed);
         let without = gap.up_at.unwrap_or(now).duration_since(gap.since);
         self.books.counts[Count::Recoveries] += 1;
