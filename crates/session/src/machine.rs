@@ -229,7 +229,7 @@ impl Session {
 
     /// Whether the application's socket may be read: the back-pressure of a slow Deepgram.
     pub fn wants_app_input(&self) -> bool {
-        let room = self.recovery.as_ref().is_none_or(|it| it.accepts());
+        let room = self.app.gone || self.recovery.as_ref().is_none_or(|it| it.accepts());
         let route = match self.route() {
             Route::Dialing if self.is_holding() => true,
             Route::Dialing | Route::Parked | Route::Closing(Closing::Park) => {
@@ -349,7 +349,7 @@ impl Session {
         // What was received before and waits no longer went to earlier connections.
         let position = self.books.ledger.received_bytes() - self.backlog.audio_bytes();
         let time = self.config.audio.map_or(self.processed, |it| it.duration(position));
-        let base = Base { position, time };
+        let base = Base { position, time, final_position: position };
         let mut cx = Context { now, config: &self.config, books: &mut self.books, is_reading };
         self.connections.insert(Connection::dial(&mut cx, id, base, seed));
         self.phase = Phase::Served(id);

@@ -43,7 +43,7 @@ impl Session {
             return self.books.ledger.drop_empty();
         }
         match self.route() {
-            _ if self.intent.is_some() => self.drop_audio(&audio, LossCause::AfterFinish),
+            _ if self.intent.is_some() => self.drop_audio(&audio, self.late_cause()),
             _ if self.is_holding() => {
                 self.keep_audio(now, &audio);
                 self.wake(now);
@@ -55,6 +55,14 @@ impl Session {
                 self.dial(now);
             }
             Route::Latched | Route::Ending => self.drop_audio(&audio, LossCause::Dead),
+        }
+    }
+
+    /// What audio is lost to that comes after the end has been asked for.
+    fn late_cause(&self) -> LossCause {
+        match self.intent {
+            Some(Intent::Abort(_)) => LossCause::AppGone,
+            _ => LossCause::AfterFinish,
         }
     }
 
@@ -152,6 +160,11 @@ impl Session {
         self.app.gone = true;
         self.app.unwritten = false;
         self.timers.clear(SessionTimer::AppWrite);
+        // Its end of stream may lie behind audio that a full ring has no room for, and another
+        // connection would have nobody to talk to.
+        if self.is_holding() && self.drain.is_none() {
+            self.app_left(now);
+        }
     }
 
     /// Takes the next step towards the end that [`Intent`] asks for.

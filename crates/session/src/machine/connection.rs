@@ -114,6 +114,8 @@ pub(super) struct Base {
     pub(super) position: u64,
     /// In session time.
     pub(super) time: Duration,
+    /// Up to where earlier connections had final results, in bytes.
+    pub(super) final_position: u64,
 }
 
 /// Where in its life a connection is.
@@ -223,8 +225,16 @@ impl Connection {
         self.base = base;
     }
 
-    /// Up to where the session's audio is final, in bytes.
+    /// Up to where the session's audio has final results, in bytes.
     pub(super) fn final_position(&self) -> u64 {
+        match self.stream.final_end() {
+            0 => self.base.final_position,
+            end => self.base.position + end,
+        }
+    }
+
+    /// From where on another connection would have to get the audio.
+    pub(super) fn unconfirmed_from(&self) -> u64 {
         self.base.position + self.stream.final_end()
     }
 

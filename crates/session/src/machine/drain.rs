@@ -138,6 +138,7 @@ impl Session {
             return self.abandon_app(now);
         }
         let cause = LossCause::DrainDeadline;
+        self.fail_gap(now);
         let mut unsent = self.unwritten_audio();
         self.let_all_go(now, cause);
         let kept = self.drop_backlog(cause);

@@ -3,12 +3,12 @@
 use std::time::Instant;
 
 use super::connection::{Connection, StreamEnd};
-use super::recovery::Plan;
+use super::recovery::{Fallen, Plan};
 use super::timer::SessionTimer;
 use super::unconnected::not_connected;
 use super::{Closing, Intent, Output, Phase, Route, Session};
 use crate::counts::Count;
-use crate::death::{Death, Reason, Trigger};
+use crate::death::{Reason, Trigger};
 use crate::dial::DialFailure;
 use crate::fact::{EndCause, Fact, ParkCause, SessionEnded, SessionParked, SkipCause};
 use crate::summary::{DeathSummary, FinalizeSummary, MessageSummary, Outcome, Summary};
@@ -75,6 +75,7 @@ impl Session {
         detail: String,
     ) {
         let plan = self.plan(now, id, reason);
+        let fallen = Fallen { reason, lost_before: self.lost_in_gaps() };
         let end = match plan {
             Plan::Latch => StreamEnd::Lost(LossCause::Dead),
             Plan::Reconnect(_) | Plan::Park | Plan::GiveUp => StreamEnd::Kept,
@@ -88,14 +89,14 @@ impl Session {
         self.first_death.get_or_insert_with(|| death.clone());
         let recovering = matches!(plan, Plan::Reconnect(_) | Plan::Park);
         self.deliver_event(now, Event::Dead { death: death.clone(), recovering });
-        self.after_death(now, &death, plan);
+        self.after_death(now, &fallen, plan);
     }
 
-    fn after_death(&mut self, now: Instant, death: &Death, plan: Plan) {
+    fn after_death(&mut self, now: Instant, fallen: &Fallen, plan: Plan) {
         match plan {
-            Plan::Reconnect(delay) => self.begin_gap(now, death, delay),
-            Plan::GiveUp => self.give_up_at_once(now, death),
-            Plan::Park => self.await_audio(now, death),
+            Plan::Reconnect(delay) => self.begin_gap(now, fallen, delay),
+            Plan::GiveUp => self.give_up_at_once(now, fallen),
+            Plan::Park => self.await_audio(now, fallen),
             Plan::Latch => {
                 self.drop_backlog(LossCause::Dead);
                 match self.intent {

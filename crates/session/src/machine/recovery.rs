@@ -22,7 +22,7 @@ use crate::fact::{
 };
 use crate::{ConnectionId, Event, LossCause, Outgoing, RecoveryConfig, SessionConfig};
 
-pub(super) use gap::Plan;
+pub(super) use gap::{Fallen, Plan};
 
 use budget::Budget;
 use gap::Gap;
@@ -49,6 +49,8 @@ pub(super) struct Recovery {
     replay: Option<Replay>,
     /// Up to where the application has final results, by channel, in the session's audio.
     known: Vec<u64>,
+    /// The same for all channels together.
+    final_position: u64,
     /// The application has sent more than has passed.
     is_ahead: bool,
     /// When it was last told that audio is given up.
@@ -79,6 +81,7 @@ impl Recovery {
             gap: None,
             replay: None,
             known: Vec::new(),
+            final_position: 0,
             is_ahead: false,
             told_at: None,
         }
@@ -86,7 +89,7 @@ impl Recovery {
 
     /// Whether what the application sends waits for a connection, or for what has waited before it.
     pub(super) fn is_holding(&self) -> bool {
-        self.replay.is_some() || self.gap.as_ref().is_some_and(|gap| gap.up_at.is_none())
+        self.replay.is_some() || self.gap.as_ref().is_some_and(|gap| gap.down_since.is_some())
     }
 
     /// Whether another connection has yet to answer.
@@ -102,7 +105,7 @@ impl Recovery {
 
     /// Whether a connection is to get anything: audio, or a Finalize that has no answer.
     pub(super) fn is_needed(&self) -> bool {
-        self.ring.len() > 0 || self.marks.is_waiting()
+        self.ring.len() > 0 || self.marks.is_needed()
     }
 
     /// Whether audio waits that the live connection, if there is one, has not been handed.
@@ -254,6 +257,9 @@ impl Session {
 
     /// Finalizes that have their answer, or have waited long enough for it, are not kept.
     pub(super) fn settle_marks(&mut self) {
+        if !self.recovery.as_ref().is_some_and(|it| it.marks.awaits_answers()) {
+            return;
+        }
         let unanswered = self.current().map(Connection::unanswered_finalizes);
         if let (Some(recovery), Some(unanswered)) = (&mut self.recovery, unanswered) {
             recovery.marks.settle_finalizes(unanswered);

@@ -11,6 +11,7 @@ mod liveness;
 mod measures;
 mod properties;
 mod recovery;
+mod recovery_ends;
 mod regressions;
 
 use std::time::{Duration, Instant};

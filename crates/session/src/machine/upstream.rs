@@ -158,6 +158,7 @@ impl Session {
         if self.route() == Route::Open(id) && !self.backlog.is_empty() {
             self.send_backlog(now, id);
         }
+        self.settle_marks();
         self.replay_due(now);
         self.rest_kept(now, id);
     }

@@ -7,7 +7,7 @@ use super::super::connection::{Base, Connection};
 use super::super::timer::SessionTimer;
 use super::super::{Closing, ConnectionState, Context, Intent, Phase, Session};
 use crate::bound::DIAL_WAIT_MAX;
-use crate::death::{Death, Reason};
+use crate::death::Reason;
 use crate::dial::DialFailure;
 use crate::fact::{Fact, ParkCause, Reconnecting, RecoveryFailed};
 use crate::machine::unconnected::{given_up, not_recovered};
@@ -24,10 +24,19 @@ pub(super) struct Gap {
     pub(super) attempts: u32,
     /// Bytes that were lost before.
     pub(super) lost_before: u64,
-    /// When another connection came up, which has not answered yet.
-    pub(super) up_at: Option<Instant>,
+    /// Since when no connection is up; `None` while one is that has not answered yet.
+    pub(super) down_since: Option<Instant>,
+    /// How long none was, before that.
+    pub(super) down: Duration,
     /// Bytes that it gets again.
     pub(super) replayed: u64,
+}
+
+/// A connection that has died.
+pub(in crate::machine) struct Fallen {
+    pub(in crate::machine) reason: Reason,
+    /// Bytes that were lost before.
+    pub(in crate::machine) lost_before: u64,
 }
 
 /// What becomes of a session whose connection has died.
@@ -78,7 +87,8 @@ impl Session {
         self.with(now, id, Connection::take_answered_as_written);
         let connection = self.connections.get(id).expect("a connection that dies is held");
         let Some(recovery) = &mut self.recovery else { return };
-        let position = connection.final_position();
+        let position = connection.unconfirmed_from();
+        recovery.final_position = connection.final_position();
         recovery.replay = None;
         self.timers.clear(SessionTimer::Replay);
         remember(&mut recovery.known, connection);
@@ -94,8 +104,8 @@ impl Session {
     }
 
     /// The connection is dead, and another is dialled.
-    pub(in crate::machine) fn begin_gap(&mut self, now: Instant, death: &Death, delay: Duration) {
-        self.open_gap(now, death);
+    pub(in crate::machine) fn begin_gap(&mut self, now: Instant, fallen: &Fallen, delay: Duration) {
+        self.open_gap(now, fallen);
         self.dial_again(now, delay);
         self.keep_backlog(now);
         self.tell_overflow(now);
@@ -104,9 +114,9 @@ impl Session {
     }
 
     /// The connection is dead, and there is nothing for another to do. What has no result is kept.
-    pub(in crate::machine) fn await_audio(&mut self, now: Instant, death: &Death) {
+    pub(in crate::machine) fn await_audio(&mut self, now: Instant, fallen: &Fallen) {
         if self.recovery.as_ref().is_some_and(|it| it.is_needed()) {
-            self.open_gap(now, death);
+            self.open_gap(now, fallen);
         } else {
             self.forget_kept();
         }
@@ -128,13 +138,15 @@ impl Session {
         }
     }
 
-    fn open_gap(&mut self, now: Instant, death: &Death) {
-        let lost_before = self.lost_in_gaps();
+    fn open_gap(&mut self, now: Instant, fallen: &Fallen) {
         let Some(recovery) = &mut self.recovery else { return };
-        let reason = ReconnectReason::Death(death.reason);
-        let fresh = Gap { since: now, reason, attempts: 0, lost_before, up_at: None, replayed: 0 };
+        let Fallen { reason, lost_before } = *fallen;
+        let (reason, down_since) = (ReconnectReason::Death(reason), Some(now));
+        let down = Duration::ZERO;
+        let fresh =
+            Gap { since: now, reason, attempts: 0, lost_before, down_since, down, replayed: 0 };
         let gap = recovery.gap.get_or_insert(fresh);
-        (gap.reason, gap.up_at) = (reason, None);
+        (gap.reason, gap.down_since) = (reason, down_since);
     }
 
     /// What has waited for the connection that is dead waits for the next.
@@ -186,19 +198,14 @@ impl Session {
     }
 
     /// The budget was spent when the connection died.
-    pub(in crate::machine) fn give_up_at_once(&mut self, now: Instant, death: &Death) {
-        self.open_gap(now, death);
+    pub(in crate::machine) fn give_up_at_once(&mut self, now: Instant, fallen: &Fallen) {
+        self.open_gap(now, fallen);
         self.give_up(now, None);
     }
 
     /// No other connection is tried: what waits for one is lost, and the session is over.
     pub(in crate::machine) fn give_up(&mut self, now: Instant, failure: Option<DialFailure>) {
-        let Some(recovery) = &self.recovery else { return };
-        let Some(gap) = &recovery.gap else { return };
-        let (attempts, reason, reconnects) = (gap.attempts, gap.reason, recovery.budget.spent());
-        let lasted = now.duration_since(gap.since);
-        let failed = RecoveryFailed { attempts, reconnects, lasted, reason };
-        self.record(Fact::RecoveryFailed(failed));
+        let Some(RecoveryFailed { attempts, reconnects, .. }) = self.fail_gap(now) else { return };
         let is_refused = failure.is_some();
         self.deliver_error(
             now,
@@ -211,6 +218,20 @@ impl Session {
         self.let_all_go(now, cause);
         self.drop_backlog(cause);
         self.end_as(now, self.outcome_or(Outcome::Dead), false);
+    }
+
+    /// The session ends with its connection dead and something left to say.
+    pub(in crate::machine) fn fail_gap(&mut self, now: Instant) -> Option<RecoveryFailed> {
+        let recovery = self.recovery.as_mut()?;
+        let gap = recovery.gap.as_ref()?;
+        let failed = RecoveryFailed {
+            attempts: gap.attempts,
+            reconnects: recovery.budget.spent(),
+            lasted: now.duration_since(gap.since),
+            reason: gap.reason,
+        };
+        self.record(Fact::RecoveryFailed(failed.clone()));
+        Some(failed)
     }
 
     /// The end has been asked for, and waits for another connection: not for ever.
@@ -230,21 +251,23 @@ impl Session {
             // It may lie unread behind what the application does not take.
             return self.timers.set(SessionTimer::Finish, now + self.config.finish_timeout);
         }
+        self.fail_gap(now);
         self.let_all_go(now, LossCause::FinishTimeout);
         self.drop_backlog(LossCause::FinishTimeout);
         self.finish_timed_out(now);
     }
 
     /// Bytes lost so far, less what came after the end: no connection could have had it.
-    pub(super) fn lost_in_gaps(&self) -> u64 {
+    pub(in crate::machine) fn lost_in_gaps(&self) -> u64 {
         let ledger = &self.books.ledger;
         ledger.lost_bytes() - ledger.lost_bytes_to(LossCause::AfterFinish)
     }
 
     /// Where the next connection's audio begins.
     pub(super) fn kept_base(&self) -> Base {
-        let position = self.recovery.as_ref().map_or(0, |it| it.ring.start());
-        Base { position, time: self.books.ledger.duration(position) }
+        let kept = self.recovery.as_ref().map(|it| (it.ring.start(), it.final_position));
+        let (position, final_position) = kept.unwrap_or_default();
+        Base { position, time: self.books.ledger.duration(position), final_position }
     }
 }
 

@@ -9,14 +9,15 @@ use super::super::backlog::ENTRY_BYTES;
 use crate::Outgoing;
 use crate::bound::{KEPT_TEXTS_BYTES_MAX, MARKS_BYTES_MAX};
 
-/// Finalizes without an answer, and texts: those that the live connection has been handed come first.
+/// Finalizes without an answer, and texts.
 #[derive(Debug, Default)]
 pub(in crate::machine) struct Marks {
-    marks: VecDeque<Mark>,
-    /// How many of the first the live connection has been handed.
-    sent: usize,
-    /// How many of those are Finalizes.
+    /// Those that the live connection has been handed.
+    sent: VecDeque<Mark>,
     sent_finalizes: u64,
+    sent_text_bytes: usize,
+    /// Those that come behind them.
+    waiting: VecDeque<Mark>,
     bytes: usize,
 }
 
@@ -49,8 +50,18 @@ impl Marks {
     }
 
     /// Whether a Finalize waits for its answer, or any mark for a connection.
+    pub(in crate::machine) fn is_needed(&self) -> bool {
+        self.sent_finalizes > 0 || self.is_waiting()
+    }
+
+    /// Whether the live connection has been handed Finalizes that may have been settled since.
+    pub(in crate::machine) fn awaits_answers(&self) -> bool {
+        self.sent_finalizes > 0
+    }
+
+    /// Whether there is one that the live connection has not been handed.
     pub(in crate::machine) fn is_waiting(&self) -> bool {
-        self.sent_finalizes > 0 || self.has_unsent()
+        !self.waiting.is_empty()
     }
 
     pub(in crate::machine) fn push_finalize(&mut self, position: u64, channel: Option<u64>) {
@@ -64,29 +75,25 @@ impl Marks {
     fn push(&mut self, position: u64, kind: MarkKind) {
         let mark = Mark { position, kind };
         self.bytes += mark.bytes();
-        self.marks.push_back(mark);
+        self.waiting.push_back(mark);
     }
 
-    /// The next that the live connection has not been handed, if it stands at or before `position`.
+    /// The next that waits, if it stands at or before `position`.
     pub(in crate::machine) fn send_next(&mut self, position: u64) -> Option<Outgoing> {
-        let mark = self.marks.get(self.sent).filter(|it| it.position <= position)?;
+        self.waiting.front().filter(|it| it.position <= position)?;
+        let mark = self.waiting.pop_front()?;
         let outgoing = mark.outgoing();
-        self.sent += 1;
-        match outgoing {
-            Outgoing::Finalize { .. } => self.sent_finalizes += 1,
-            _ => self.forget_texts(),
-        }
+        let text_bytes = if mark.is_finalize() { 0 } else { mark.bytes() };
+        self.sent_finalizes += u64::from(mark.is_finalize());
+        self.sent_text_bytes += text_bytes;
+        self.sent.push_back(mark);
+        self.forget_texts();
         Some(outgoing)
-    }
-
-    /// Whether there is one that it has not been handed.
-    pub(in crate::machine) fn has_unsent(&self) -> bool {
-        self.sent < self.marks.len()
     }
 
     /// Where that next one stands.
     pub(in crate::machine) fn next_position(&self) -> Option<u64> {
-        self.marks.get(self.sent).map(|it| it.position)
+        self.waiting.front().map(|it| it.position)
     }
 
     /// The live connection has so many Finalizes without an answer: older ones have theirs, or have
@@ -103,62 +110,58 @@ impl Marks {
     }
 
     /// Texts that were sent are kept for the next connection, which knows nothing of them; the oldest
-    /// only while there is room.
+    /// only while there is room. Half of them go at once, so that not each of a flood looks at them all.
     fn forget_texts(&mut self) {
-        if self.bytes <= KEPT_TEXTS_BYTES_MAX {
-            return;
+        let mut kept = self.sent_text_bytes;
+        if kept > KEPT_TEXTS_BYTES_MAX {
+            self.forget_sent(|it| {
+                let goes = !it.is_finalize() && kept > KEPT_TEXTS_BYTES_MAX / 2;
+                kept -= if goes { it.bytes() } else { 0 };
+                goes
+            });
         }
-        let sent = self.marks.iter().take(self.sent);
-        let mut kept: usize = sent.filter(|it| !it.is_finalize()).map(Mark::bytes).sum();
-        self.forget_sent(|it| {
-            let goes = !it.is_finalize() && kept > KEPT_TEXTS_BYTES_MAX;
-            kept -= if goes { it.bytes() } else { 0 };
-            goes
-        });
     }
 
     /// Drops those of the sent ones that `goes` names.
     fn forget_sent(&mut self, mut goes: impl FnMut(&Mark) -> bool) {
-        let (mut place, sent) = (0, self.sent);
-        self.marks.retain(|it| {
-            let is_kept = place >= sent || !goes(it);
-            place += 1;
+        self.sent.retain(|it| {
+            let is_kept = !goes(it);
             if !is_kept {
-                self.sent -= 1;
-                self.sent_finalizes -= u64::from(it.is_finalize());
                 self.bytes -= it.bytes();
+                self.sent_finalizes -= u64::from(it.is_finalize());
+                self.sent_text_bytes -= if it.is_finalize() { 0 } else { it.bytes() };
             }
             is_kept
         });
         // A flood is over.
-        self.marks.shrink_to(2 * self.marks.len());
+        self.sent.shrink_to(2 * self.sent.len());
     }
 
     /// The connection is dead: all are to be sent again. The last so many Finalizes that it was handed
     /// never reached the kernel.
     pub(in crate::machine) fn rewind(&mut self, unwritten_finalizes: u64) {
         let mut unwritten = unwritten_finalizes;
-        for mark in self.marks.iter_mut().take(self.sent).rev() {
+        while let Some(mut mark) = self.sent.pop_back() {
             if let MarkKind::Finalize { written, .. } = &mut mark.kind {
                 *written |= unwritten == 0;
                 unwritten = unwritten.saturating_sub(1);
             }
+            self.waiting.push_front(mark);
         }
-        (self.sent, self.sent_finalizes) = (0, 0);
+        (self.sent_finalizes, self.sent_text_bytes) = (0, 0);
     }
 
     /// Gives up what the session has not sent, and every Finalize: how many Finalizes never reached
     /// the kernel, how many did and have no answer, and how many texts.
     pub(in crate::machine) fn give_up(&mut self) -> GivenUp {
         let mut given_up = GivenUp::default();
-        for mark in self.marks.drain(..).skip(self.sent) {
+        for mark in std::mem::take(self).waiting {
             match mark.kind {
                 MarkKind::Finalize { written: false, .. } => given_up.finalizes += 1,
                 MarkKind::Finalize { written: true, .. } => given_up.unanswered += 1,
                 MarkKind::Text(_) => given_up.texts += 1,
             }
         }
-        *self = Self::default();
         given_up
     }
 
@@ -240,9 +243,9 @@ mod tests {
         assert_eq!(marks.send_next(EVERYWHERE), finalize(Some(1), true));
         assert_eq!(marks.send_next(EVERYWHERE), finalize(Some(2), false));
         assert_eq!(marks.send_next(EVERYWHERE), None);
-        assert!(marks.is_waiting());
+        assert!(marks.is_needed());
         marks.settle_finalizes(0);
-        assert!(!marks.is_waiting());
+        assert!(!marks.is_needed());
         assert_eq!(marks.bytes(), 0);
     }
 

@@ -35,7 +35,8 @@ impl Session {
         recovery.replay = Some(Replay { sent_to: base.position, pace: Pace::new(now) });
         recovery.budget.up(now);
         if let Some(gap) = &mut recovery.gap {
-            gap.up_at = Some(now);
+            let since = gap.down_since.take().unwrap_or(now);
+            gap.down += now.duration_since(since);
             gap.replayed = ring.len() - ring.fresh().bytes;
         }
         self.tell_overflow(now);
@@ -50,7 +51,7 @@ impl Session {
         }
         let Some(recovery) = &mut self.recovery else { return };
         let Some(replay) = &recovery.replay else { return };
-        let is_done = replay.sent_to == recovery.ring.end() && !recovery.marks.has_unsent();
+        let is_done = replay.sent_to == recovery.ring.end() && !recovery.marks.is_waiting();
         if !is_done {
             return self.timers.set(SessionTimer::Replay, now + STEP);
         }
@@ -105,7 +106,7 @@ impl Session {
         let Some(connection) = self.connections.get(id) else { return Some(times) };
         let Some(recovery) = &mut self.recovery else { return Some(times) };
         recovery.ring.trim(connection.final_position());
-        if kind.is_answer() && recovery.gap.as_ref().is_some_and(|it| it.up_at.is_some()) {
+        if kind.is_answer() && recovery.gap.as_ref().is_some_and(|it| it.down_since.is_none()) {
             let gap = recovery.gap.take().expect("it was looked at just now");
             self.recovered(now, id, &gap);
         }
@@ -116,19 +117,18 @@ impl Session {
         let ledger = &self.books.ledger;
         let lost = ledger.duration(self.lost_in_gaps() - gap.lost_before);
         let replayed = ledger.duration(gap.replayed);
-        let without = gap.up_at.unwrap_or(now).duration_since(gap.since);
         self.books.counts[Count::Recoveries] += 1;
         self.record(Fact::Recovered(Recovered {
             connection: id.number(),
             attempts: gap.attempts,
-            gap: without,
+            gap: gap.down,
             took: now.duration_since(gap.since),
             replayed,
             lost,
         }));
         let event = Event::Recovered {
             connection: id.number(),
-            gap_ms: millis(without),
+            gap_ms: millis(gap.down),
             replayed_ms: millis(replayed),
             lost_ms: millis(lost),
             speakers_restarted: self.config.names_speakers,

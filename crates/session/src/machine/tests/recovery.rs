@@ -4,20 +4,20 @@ use super::*;
 use crate::death::Reason;
 use crate::{LossCause, ReconnectReason, RecoveryConfig};
 
-fn recovering() -> SessionConfig {
+pub(super) fn recovering() -> SessionConfig {
     let recovery = RecoveryConfig { ring: secs(30), max_reconnects: 10, reconnects_per_minute: 4 };
     SessionConfig { recovery: Some(recovery), ..config() }
 }
 
 /// Three seconds into a conversation, of which one is final.
-fn speaking(config: SessionConfig) -> World {
+pub(super) fn speaking(config: SessionConfig) -> World {
     let mut world = World::connected(config);
     world.speak(secs(3));
     world.message(final_result(0, 1_000));
     world
 }
 
-fn final_result(start_ms: u64, end_ms: u64) -> MessageKind {
+pub(super) fn final_result(start_ms: u64, end_ms: u64) -> MessageKind {
     MessageKind::Results {
         start: Duration::from_millis(start_ms),
         is_final: true,
@@ -28,7 +28,7 @@ fn final_result(start_ms: u64, end_ms: u64) -> MessageKind {
     }
 }
 
-fn reset(world: &mut World) {
+pub(super) fn reset(world: &mut World) {
     world.fail(Reason::ConnectionReset, Trigger::Read);
 }
 
@@ -256,6 +256,81 @@ fn an_application_that_is_ahead_of_real_time_waits_for_room() {
 }
 
 #[test]
+fn what_the_death_itself_cost_is_lost_in_its_gap() {
+    let recovery = RecoveryConfig { ring: secs(1), ..recovering().recovery.unwrap() };
+    let mut world = speaking(SessionConfig { recovery: Some(recovery), ..config() });
+    reset(&mut world);
+    world.connect();
+    world.advance(secs(2));
+    let recovered = world.events().into_iter().find_map(|event| match event {
+        Event::Recovered { lost_ms, replayed_ms, .. } => Some((*lost_ms, *replayed_ms)),
+        _ => None,
+    });
+    assert_eq!(recovered, Some((1_000, 1_000)));
+    world.app(AppInput::Finish);
+    assert_eq!(world.summary().lost_ms, Some(1_000));
+}
+
+#[test]
+fn nothing_is_called_final_because_it_was_lost() {
+    let recovery = RecoveryConfig { ring: secs(1), ..recovering().recovery.unwrap() };
+    let mut world = speaking(SessionConfig { recovery: Some(recovery), ..config() });
+    reset(&mut world);
+    world.speak(secs(5));
+    world.upstream_writes = false;
+    world.connect();
+    reset(&mut world);
+    let finals: Vec<_> = world.deaths().iter().map(|death| death.final_ms).collect();
+    assert_eq!(finals, [Some(1_000), Some(1_000)]);
+}
+
+#[test]
+fn the_gap_is_the_time_without_a_connection() {
+    let mut world = speaking(recovering());
+    reset(&mut world);
+    world.advance(secs(1));
+    world.upstream_writes = false;
+    world.connect();
+    world.advance(secs(3));
+    reset(&mut world);
+    world.upstream_writes = true;
+    world.advance(secs(2));
+    world.connect();
+    world.advance(secs(2));
+    let gap = world.events().into_iter().find_map(|event| match event {
+        Event::Recovered { gap_ms, .. } => Some(*gap_ms),
+        _ => None,
+    });
+    assert_eq!(gap, Some(3_000));
+}
+
+#[test]
+fn an_application_that_is_gone_in_a_gap_is_not_dialled_for() {
+    let mut world = speaking(recovering());
+    reset(&mut world);
+    world.app(AppInput::WriteFailed);
+    let summary = world.summary();
+    assert_eq!((summary.outcome, summary.lost_ms), (Outcome::Aborted, Some(2_000)));
+    assert!(world.session.is_closed());
+}
+
+#[test]
+fn a_gap_that_ends_in_loss_is_a_recovery_that_failed() {
+    for drain in [false, true] {
+        let mut world = speaking(recovering());
+        reset(&mut world);
+        if drain {
+            world.drain(secs(25));
+        } else {
+            world.app(AppInput::Finish);
+        }
+        world.advance(secs(60));
+        let failed = world.facts.iter().filter(|it| matches!(it, Fact::RecoveryFailed(_)));
+        assert_eq!((world.summary().lost_ms, failed.count()), (Some(2_000), 1));
+    }
+}
+
+#[test]
 fn finalizes_and_texts_keep_their_place() {
     let mut world = speaking(recovering());
     world.deepgram.answers_finalize = false;
@@ -320,108 +395,6 @@ fn a_flood_of_finalizes_without_answers_holds_the_application_back_until_they_ti
     world.advance(secs(5));
     assert!(world.session.wants_app_input(), "they have waited long enough");
     assert_eq!(world.session.snapshot().counts[Count::RingBytes], 0);
-}
-
-#[test]
-fn finish_in_a_gap_comes_behind_what_waits() {
-    let mut world = speaking(recovering());
-    reset(&mut world);
-    world.app(AppInput::Finish);
-    assert!(!world.is_finished());
-    world.connect();
-    world.advance(secs(3));
-    let summary = world.summary();
-    assert_eq!((summary.outcome, summary.lost_ms), (Outcome::Finished, Some(0)));
-}
-
-#[test]
-fn finish_in_a_gap_does_not_wait_for_ever() {
-    let mut world = speaking(recovering());
-    reset(&mut world);
-    world.app(AppInput::Finish);
-    world.advance(secs(60));
-    let summary = world.summary();
-    assert_eq!((summary.outcome, summary.lost_ms), (Outcome::TimedOut, Some(2_000)));
-}
-
-#[test]
-fn a_death_after_closestream_is_recovered_from_if_words_are_missing() {
-    let mut world = speaking(recovering());
-    world.deepgram.closes = false;
-    world.app(AppInput::Finish);
-    reset(&mut world);
-    world.deepgram.closes = true;
-    world.connect();
-    world.advance(secs(3));
-    let summary = world.summary();
-    assert_eq!((summary.outcome, summary.lost_ms), (Outcome::Finished, Some(0)));
-    assert_eq!(summary.recoveries, 1);
-}
-
-#[test]
-fn a_death_after_closestream_is_a_death_if_everything_is_final() {
-    let mut world = speaking(recovering());
-    world.message(final_result(1_000, 3_000));
-    world.deepgram.closes = false;
-    world.app(AppInput::Finish);
-    reset(&mut world);
-    let summary = world.summary();
-    assert_eq!((summary.outcome, summary.lost_ms), (Outcome::Dead, Some(0)));
-}
-
-#[test]
-fn an_application_that_leaves_in_a_gap_ends_the_session() {
-    let mut world = speaking(recovering());
-    reset(&mut world);
-    world.app(AppInput::Eof);
-    let summary = world.summary();
-    assert_eq!((summary.outcome, summary.lost_ms), (Outcome::Aborted, Some(2_000)));
-    assert_eq!(world.session.books.ledger.lost_bytes_to(LossCause::AppGone), 2 * 32_000);
-}
-
-#[test]
-fn shutdown_in_a_gap_goes_on_until_everything_is_delivered() {
-    let mut world = speaking(recovering());
-    reset(&mut world);
-    world.drain(secs(25));
-    assert!(!world.is_finished());
-    world.connect();
-    world.advance(secs(3));
-    let summary = world.summary();
-    assert_eq!((summary.outcome, summary.cut, summary.lost_ms), (Outcome::Drained, false, Some(0)));
-}
-
-#[test]
-fn shutdown_in_a_gap_cuts_at_its_deadline() {
-    let mut world = speaking(recovering());
-    reset(&mut world);
-    world.drain(secs(25));
-    world.advance(secs(25));
-    let summary = world.summary();
-    assert_eq!((summary.outcome, summary.cut), (Outcome::Drained, true));
-    assert_eq!(world.session.books.ledger.lost_bytes_to(LossCause::DrainDeadline), 2 * 32_000);
-}
-
-#[test]
-fn shutdown_in_a_gap_with_nothing_to_deliver_ends_at_once() {
-    let mut world = speaking(recovering());
-    world.message(final_result(1_000, 3_000));
-    reset(&mut world);
-    world.drain(secs(25));
-    let summary = world.summary();
-    assert_eq!((summary.outcome, summary.cut, summary.lost_ms), (Outcome::Drained, false, Some(0)));
-}
-
-#[test]
-fn an_application_that_dies_in_a_gap_of_a_pod_that_ends_has_its_audio_sent() {
-    let mut world = speaking(recovering());
-    reset(&mut world);
-    world.drain(secs(25));
-    world.app(AppInput::Eof);
-    world.connect();
-    world.advance(secs(3));
-    let summary = world.summary();
-    assert_eq!((summary.outcome, summary.lost_ms), (Outcome::Drained, Some(0)));
 }
 
 #[test]
