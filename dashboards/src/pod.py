@@ -253,11 +253,12 @@ def _keepalive() -> list:
 
 
 def _queues() -> list:
-    fill = f"{select('queue_session_max_bytes')} / {select('queue_limit_bytes')}"
+    fill = f"{select('queue_session_max_bytes', queue='!ring')} / {select('queue_limit_bytes', queue='!ring')}"
     return [
         series(
             "Fullest queue",
-            "The fullest session's queue, as a share of its limit. A full queue stops reads from the other side.",
+            "The fullest session's queue, as a share of its limit. A full queue stops reads from the other side. What "
+            "recovery keeps does not, and is not in it.",
             units.PercentUnit,
             Query(largest(fill, "queue"), "{{queue}}"),
             limits=[limits.QUEUE_NEAR_LIMIT],

@@ -60,8 +60,8 @@ def outcomes() -> list:
         ),
         bars(
             "Sessions without recovery",
-            "Sessions that asked for recovery and latch all the same, by what keeps them from it: an encoding without "
-            "a known duration, or a callback.",
+            "Sessions that asked for recovery and latch all the same, by cause: an encoding without a known "
+            "duration, or a callback.",
             units.Short,
             Query(total(increase("recovery_unavailable_total"), "cause"), "{{cause}}"),
         ),

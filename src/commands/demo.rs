@@ -91,10 +91,11 @@ pub fn main() -> anyhow::Result<ExitCode> {
 /// The daemon or emulator cannot be reached, or standard output cannot be written.
 pub async fn run(stage: &Stage, has_api_key: bool) -> anyhow::Result<ExitCode> {
     let mut screen = Screen::without_progress();
-    screen.heading(
-        "1. Through the sidecar: two silences of 11 s, during which the app sends nothing; then \
-         Deepgram closes the connection in mid-sentence",
-    )?;
+    screen.heading(&format!(
+        "1. Through the sidecar: two silences of 11 s, during which the app sends nothing; then, \
+         {:.1} s into the audio, Deepgram closes the connection in mid-sentence",
+        CUT_AFTER.as_secs_f64()
+    ))?;
     let Some(summary) = with_sidecar(stage).await?.into_summary()? else {
         return Ok(ExitCode::FAILURE);
     };
@@ -106,7 +107,10 @@ pub async fn run(stage: &Stage, has_api_key: bool) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::FAILURE);
     }
     let keepalives = quantity::counted(summary.keepalives, "keepalive");
-    screen.line(format_args!("{keepalives} and a recovery made the difference."))?;
+    screen.line(format_args!(
+        "In part 1, {keepalives} prevented this death, and a recovery made up for the one in \
+         mid-sentence, which part 2 did not live to see."
+    ))?;
     screen.line(if has_api_key { WITH_KEY } else { WITHOUT_KEY })?;
     Ok(ExitCode::SUCCESS)
 }

@@ -107,6 +107,11 @@ impl Session {
         self.row().tone()
     }
 
+    /// Its state, and what is or was wrong with it, made safe for a terminal.
+    pub(super) fn condition(&self) -> String {
+        plain::line(&self.row().condition())
+    }
+
     /// Its value in a column, made safe for a terminal.
     pub(super) fn cell(&self, column: &Column) -> String {
         plain::line(&column.cell(&self.row()))

@@ -26,20 +26,24 @@ fn said(event: &Event) -> Option<String> {
     let number = |member| event.number(member);
     let span = |member| event.number(member).map(time);
     Some(match event.name() {
-        "dead" => format!(
-            "connection {} ended with {} ({}), noticed by {}: {}",
-            number("connection")?,
-            text("reason")?,
-            text("class")?,
-            text("trigger")?,
-            text("detail")?
-        ),
+        "dead" => {
+            let known = span("final_ms").map(|it| format!("; final up to {it}"));
+            format!(
+                "connection {} ended with {} ({}), noticed by {}: {}{}",
+                number("connection")?,
+                text("reason")?,
+                text("class")?,
+                text("trigger")?,
+                text("detail")?,
+                known.unwrap_or_default()
+            )
+        }
         "reconnecting" => {
             let (attempt, delay) = (number("attempt")?, span("delay_ms")?);
             format!("attempt {attempt} in {delay}, after {}", text("reason")?)
         }
         "recovered" => format!(
-            "connection {} goes on after {}: {} of audio sent again, {} lost",
+            "connection {} took over after {}: {} of audio sent again, {} lost",
             number("connection")?,
             span("gap_ms")?,
             span("replayed_ms")?,
@@ -74,12 +78,16 @@ mod tests {
                 "dead: connection 1 ended with net_0001_idle (provider), noticed by read: 1011",
             ),
             (
+                r#"{"event":"dead","reason":"closed_other","trigger":"read","class":"provider","detail":"4000","connection":1,"final_ms":5880}"#,
+                "dead: connection 1 ended with closed_other (provider), noticed by read: 4000; final up to 5.8s",
+            ),
+            (
                 r#"{"event":"reconnecting","attempt":2,"delay_ms":1500,"reason":"http_5xx"}"#,
                 "reconnecting: attempt 2 in 1.5s, after http_5xx",
             ),
             (
                 r#"{"event":"recovered","connection":2,"gap_ms":900,"replayed_ms":4000,"lost_ms":0}"#,
-                "recovered: connection 2 goes on after 0.9s: 4.0s of audio sent again, 0.0s lost",
+                "recovered: connection 2 took over after 0.9s: 4.0s of audio sent again, 0.0s lost",
             ),
             (
                 r#"{"event":"stalled","silent_ms":20000}"#,

@@ -60,7 +60,7 @@ fn row(f: &mut fmt::Formatter<'_>, name: &str, value: impl Display) -> fmt::Resu
 fn time_or_unmeasured(ms: Option<u64>) -> String {
     match ms {
         Some(ms) => format!("{ms} ms of audio"),
-        None => "not measured: the encoding tells no time".to_owned(),
+        None => "not measured: the encoding has no known duration".to_owned(),
     }
 }
 

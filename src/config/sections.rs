@@ -169,16 +169,22 @@ section! {
     Recovery {
         /// With `latch` a dead session stays dead, and the application decides what to do. With
         /// `reconnect` another connection takes over, and gets again what was not final. OPEN can choose
-        /// for its session.
+        /// for its session. Sessions whose encoding has no known duration (compressed audio), or whose
+        /// results go to a `callback`, cannot have it, and latch.
         mode: RecoveryMode = RecoveryMode::Latch, any();
         /// How much audio to keep since the last final result. Final results lag by a few seconds; the
-        /// rest is how long Deepgram may be away without a word being lost. At most 8 MiB a session.
+        /// rest is how long Deepgram may be away without a word being lost. 16 kHz linear16 has 32 kB/s, so
+        /// the default is 938 KiB a session while Deepgram is away: see [deploy.md](deploy.md#sizing). At
+        /// most 8 MiB a session.
         ring: Duration = seconds(30), within(MOMENT..=seconds(600));
-        /// Maximum dials in a row after a death; a connection that has lived for a minute starts the count
-        /// anew. With waits of about 0, 1, 2, 4 ... 32 s in between, the default covers over two minutes.
+        /// Maximum dials in a row after a death, after which the session ends as `dead`. Only a connection
+        /// that has answered and lived for a minute starts the count anew, so that connections which
+        /// recover and die within a minute use it up as well. With waits of about 0, 1, 2, 4 ... 32 s in
+        /// between, the default covers over two minutes.
         max_reconnects: u32 = 10, within(0..=1000);
-        /// Maximum connections of a session that come up again within a minute, so that a connection
-        /// that keeps dying is not replaced in a loop: further dials wait.
+        /// How many connections of a session may be replaced in quick succession, and per minute from then
+        /// on: the default allows four, and one more every 15 s. So a connection that keeps dying is not
+        /// replaced in a loop, and no dial waits for longer than that because of it.
         reconnects_per_minute: u32 = 4, within(1..=60);
     }
 }

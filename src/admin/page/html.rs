@@ -117,4 +117,5 @@ table{border-collapse:collapse;font-variant-numeric:tabular-nums}\
 td,th{padding:.15rem .6rem;text-align:left;border-bottom:1px solid #8884;vertical-align:top}\
 td.n,th.n{text-align:right}\
 td{overflow-wrap:anywhere}\
-.alarm{color:#d33;font-weight:bold}";
+.alarm{color:#d33;font-weight:bold}\
+.warning{color:#b70;font-weight:bold}";

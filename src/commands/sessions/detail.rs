@@ -34,8 +34,7 @@ impl Display for Sheet<'_> {
 
 fn identity(f: &mut fmt::Formatter<'_>, session: &Session) -> fmt::Result {
     row(f, "session", plain::line(&session.session_id))?;
-    let stalled = if session.stalled { ", stalled" } else { "" };
-    row(f, "state", format_args!("{}{stalled}", plain::line(&session.state)))?;
+    row(f, "state", session.condition())?;
     if let Some(FirstDeath { reason, trigger, class, detail }) = &session.death {
         let [reason, trigger, class] = [reason, trigger, class].map(|word| plain::line(word));
         let detail = plain::line(detail);
@@ -179,6 +178,17 @@ AT             EVENT           COUNT
         let sheet = of(&serde_json::from_value(session).unwrap());
         let death = "death       net_0001_idle (provider), detected by read: 1011 \\r\\nnet0001\n";
         assert!(sheet.contains(death), "{sheet}");
+        assert!(sheet.contains("state       dead: net_0001_idle\n"), "{sheet}");
         assert!(sheet.contains("did not respond in time"), "{sheet}");
+    }
+
+    #[test]
+    fn a_session_that_has_recovered_says_so() {
+        let session = json!({
+            "session_id": "x", "state": "open", "recoveries": 1,
+            "death": {"reason": "ping_timeout", "trigger": "ping", "class": "network"},
+        });
+        let sheet = of(&serde_json::from_value(session).unwrap());
+        assert!(sheet.contains("state       open, 1 recovered\n"), "{sheet}");
     }
 }

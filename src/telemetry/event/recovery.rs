@@ -15,7 +15,7 @@ impl Measure for RecoveryUnavailable {
         telemetry.metrics.recovery.unavailable[self.cause].inc();
         LogLine::info(match self.cause {
             NotRecoverable::Encoding => {
-                "no recovery for this session: its encoding tells no time; a death will be final"
+                "no recovery for this session: its encoding has no known duration; a death will be final"
             }
             NotRecoverable::Callback => {
                 "no recovery for this session: its results go to a callback; a death will be final"

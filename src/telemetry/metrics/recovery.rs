@@ -26,11 +26,11 @@ impl RecoveryMetrics {
             ),
             recoveries: families.counters(
                 "recoveries_total",
-                "Gaps that ended: another connection has answered, or none was to be had.",
+                "Gaps that ended: another connection has answered, or none could be opened.",
             ),
             unavailable: families.counters(
                 "recovery_unavailable_total",
-                "Sessions that asked for recovery and latch instead, by what keeps them from it.",
+                "Sessions that asked for recovery and latch instead, by cause.",
             ),
             gap: families.histogram(
                 "recovery_gap_seconds",

@@ -12,7 +12,7 @@ const HEAD: &str = "\
 <!-- Written by `UPDATE_DOCS=1 cargo test --test it faults`, which runs every fault; edit tests/it/faults. -->
 # Fault table
 
-What sessions with [`recovery.mode: reconnect`](configuration.md#recovery) made of each fault in the tests. Every line is a sidecar
+How sessions with [`recovery.mode: reconnect`](configuration.md#recovery) handled each fault in the tests. Every line is a sidecar
 and an emulated Deepgram of its own, as processes, and an application that streams speech in real time and does nothing about the
 fault. The tests hold the reason, what is lost and whether the session recovers, and that every sample is in exactly one final
 result unless it is counted as lost. The times are from one run: from the fault to the moment when the application has read of

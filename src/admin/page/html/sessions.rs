@@ -58,7 +58,7 @@ fn row(session: &View<'_>) -> Markup {
     html! {
         tr {
             td { a href={ "/sessions/" (session.session_id) } { (id.cell(&row)) } }
-            td class=[alarm(session)] { (state.cell(&row)) }
+            td class=[tone(session)] { (state.cell(&row)) }
             @for column in others { td class=[quantity(column)] { (column.cell(&row)) } }
             td { (tags(session.tags)) }
         }
@@ -69,6 +69,11 @@ fn quantity(column: &Column) -> Option<&'static str> {
     column.is_quantity().then_some("n")
 }
 
-pub(super) fn alarm(session: &View<'_>) -> Option<&'static str> {
-    (session.row().tone() == Tone::Alarm).then_some("alarm")
+/// The class that marks a session that needs attention.
+pub(super) fn tone(session: &View<'_>) -> Option<&'static str> {
+    match session.row().tone() {
+        Tone::Calm => None,
+        Tone::Warning => Some("warning"),
+        Tone::Alarm => Some("alarm"),
+    }
 }

@@ -5,7 +5,7 @@ use std::fmt::Display;
 use maud::{Markup, html};
 
 use super::super::view::{ConnectionView, Detail, View};
-use super::sessions::alarm;
+use super::sessions::tone;
 use super::{REFRESH, events, page, tags};
 use crate::admin::quantity::{counted, time, time_or_dash};
 use session::counts::Count;
@@ -16,7 +16,7 @@ pub(in super::super) fn session(detail: &Detail<'_>) -> String {
     let view = &detail.view;
     let body = html! {
         table {
-            tr { th { "state" } td class=[alarm(view)] { (view.row().condition()) } }
+            tr { th { "state" } td class=[tone(view)] { (view.row().condition()) } }
             @if let Some(died) = &view.death { (death(died)) }
             (identity(view))
             (connection(detail))
