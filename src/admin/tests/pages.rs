@@ -158,6 +158,19 @@ async fn people_get_links_to_each_session_and_to_other_orders() {
 }
 
 #[tokio::test]
+async fn people_see_at_a_glance_which_sessions_need_attention() {
+    let mut served = Served::new().await;
+    let slot = live(&served, "call-7", Duration::from_secs(60), 3, "acme");
+    let mut marks = Vec::new();
+    for state in [State::Open, State::Reconnecting, State::Dead] {
+        slot.session().set_state(state);
+        let page = served.browse("/sessions").await;
+        marks.push(["warning", "alarm"].map(|it| page.contains(&format!("<td class=\"{it}\">"))));
+    }
+    assert_eq!(marks, [[false, false], [true, false], [false, true]]);
+}
+
+#[tokio::test]
 async fn config_and_build_say_what_runs() {
     let mut served = Served::new().await;
     let (_, headers, body) = served.ask("GET", "/config").await;

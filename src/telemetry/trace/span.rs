@@ -240,7 +240,7 @@ fn recovered(fact: &Recovered, at: Duration) -> Described {
 fn recovery_failed(fact: &RecoveryFailed, at: Duration) -> Described {
     Described::internal("deepgram.reconnect", at, fact.lasted)
         .with("deepgram.reconnect.attempts", count(fact.attempts.into()))
-        .failed(fact.reason.as_str(), "no other connection could be had")
+        .failed(fact.reason.as_str(), "no other connection could be opened")
 }
 
 fn audio_lost(fact: &AudioLost, at: Duration) -> Described {
