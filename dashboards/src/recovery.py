@@ -34,8 +34,9 @@ def outcomes() -> list:
         ),
         series(
             "Time to recover",
-            "`gap`: how long no connection was up; `answer`: from the death to the first result of another, which is "
-            "what users notice. Under a second, and a few seconds, are normal.",
+            "`gap`: how long no connection was up; `answer`: from the death to the first result of another. "
+            "Under a second, and a few seconds, are normal. Words stay late for about four times the gap, until the "
+            "kept audio is used up.",
             units.Seconds,
             Query(quantile(0.5, "recovery_gap_seconds"), "gap p50"),
             Query(quantile(0.95, "recovery_gap_seconds"), "gap p95"),
@@ -83,7 +84,7 @@ def costs() -> list:
         series(
             "Audio kept for recovery",
             "Bytes of audio without a final result, over all sessions. A few seconds of each session's audio are "
-            "normal.",
+            "normal. After a gap it falls as sessions catch up, at a quarter of a second per second.",
             units.BytesIEC,
             Query(total(select("queue_bytes", queue="ring")), "ring"),
             links=[to.to_page("pod", PAGE)],
