@@ -90,7 +90,12 @@ impl Connection {
         let since_open = |at: Instant| millis(at.duration_since(opened_at));
         counts[Count::LastSendMs] = since_open(self.last_send);
         counts[Count::LastReceiveMs] = since_open(self.last_receive);
-        counts[Count::ActiveMs] = since_open(self.active_at);
+        // A session that streams has sent nothing else, and this is asked for with every frame.
+        counts[Count::ActiveMs] = if self.active_at == self.last_send {
+            counts[Count::LastSendMs]
+        } else {
+            since_open(self.active_at)
+        };
         counts[Count::PingPendingMs] = self.ping_pending_since().map_or(0, since_open);
         counts[Count::WriteBlockedMs] = self.write_blocked_since().map_or(0, since_open);
         counts[Count::CursorBytes] = self.stream().cursor();
