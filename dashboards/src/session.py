@@ -182,7 +182,7 @@ def _identity() -> list:
         ).height(STAT_HEIGHT),
         table(
             "How it died",
-            "The first death of a connection in this session, recovered from or not. Empty is normal. Click the reason "
+            "The session's first death of a connection, recovered from or not. Empty is normal. Click the reason "
             "for its meaning.",
             units.Short,
             Query(f"max by (reason, trigger, class) ({_last('death_info')})"),

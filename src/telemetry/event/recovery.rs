@@ -15,10 +15,10 @@ impl Measure for RecoveryUnavailable {
         telemetry.metrics.recovery.unavailable[self.cause].inc();
         LogLine::info(match self.cause {
             NotRecoverable::Encoding => {
-                "no recovery for this session: its encoding has no known duration; a death will be final"
+                "no recovery: the encoding has no known duration, so a death will be final"
             }
             NotRecoverable::Callback => {
-                "no recovery for this session: its results go to a callback; a death will be final"
+                "no recovery: the results go to a callback, so a death will be final"
             }
         })
     }
