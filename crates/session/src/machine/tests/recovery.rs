@@ -9,6 +9,12 @@ pub(super) fn recovering() -> SessionConfig {
     SessionConfig { recovery: Some(recovery), ..config() }
 }
 
+/// The same with a ring of so many seconds.
+fn with_ring(seconds: u64) -> SessionConfig {
+    let recovery = RecoveryConfig { ring: secs(seconds), ..recovering().recovery.unwrap() };
+    SessionConfig { recovery: Some(recovery), ..config() }
+}
+
 /// Three seconds into a conversation, of which one is final.
 pub(super) fn speaking(config: SessionConfig) -> World {
     let mut world = World::connected(config);
@@ -223,8 +229,7 @@ fn results_that_go_to_a_callback_are_not_missed() {
 
 #[test]
 fn a_live_application_loses_the_oldest_and_is_told_once_a_second() {
-    let recovery = RecoveryConfig { ring: secs(2), ..recovering().recovery.unwrap() };
-    let mut world = speaking(SessionConfig { recovery: Some(recovery), ..config() });
+    let mut world = speaking(with_ring(2));
     reset(&mut world);
     world.speak(secs(5));
     let dropped = world.events().into_iter().filter(|it| matches!(it, Event::AudioDropped { .. }));
@@ -257,8 +262,7 @@ fn an_application_that_is_ahead_of_real_time_waits_for_room() {
 
 #[test]
 fn what_the_death_itself_cost_is_lost_in_its_gap() {
-    let recovery = RecoveryConfig { ring: secs(1), ..recovering().recovery.unwrap() };
-    let mut world = speaking(SessionConfig { recovery: Some(recovery), ..config() });
+    let mut world = speaking(with_ring(1));
     reset(&mut world);
     world.connect();
     world.advance(secs(2));
@@ -273,8 +277,7 @@ fn what_the_death_itself_cost_is_lost_in_its_gap() {
 
 #[test]
 fn nothing_is_called_final_because_it_was_lost() {
-    let recovery = RecoveryConfig { ring: secs(1), ..recovering().recovery.unwrap() };
-    let mut world = speaking(SessionConfig { recovery: Some(recovery), ..config() });
+    let mut world = speaking(with_ring(1));
     reset(&mut world);
     world.speak(secs(5));
     world.upstream_writes = false;
