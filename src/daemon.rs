@@ -38,6 +38,7 @@ use crate::upstream::dial::Dial;
 use crate::upstream::tls::{self, TlsError};
 use descriptors::Descriptors;
 use session::drain::DrainTimes;
+use session::gate::VadConfig;
 use session::machine::LAST_WRITE_MAX;
 use session::{Endpoint, RecoveryConfig, SessionConfig};
 
@@ -298,6 +299,8 @@ pub(crate) fn session_defaults(config: &Config) -> SessionConfig {
         finish_timeout: config.session.finish_timeout,
         finish_max: config.session.finish_max,
         recovery: (config.recovery.mode == RecoveryMode::Reconnect).then(|| recovery(config)),
+        vad: VadConfig::default(),
+        prelude: None,
         results_elsewhere: false,
         names_speakers: false,
         app_stall_timeout: config.session.app_stall_timeout,

@@ -71,7 +71,7 @@ fn update(payload: &[u8]) -> Result<AppInput, Refusal> {
             _ => return Err(invalid(key, "unknown member; remove it")),
         }
     }
-    Ok(AppInput::Update)
+    Ok(AppInput::Update { vad: None })
 }
 
 fn check_vad(vad: &serde_json::Map<String, Value>) -> Result<(), (String, &'static str)> {

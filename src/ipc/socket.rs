@@ -154,7 +154,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AppSocket<S> {
         let input = match (self.stage, kind) {
             (Stage::Finished(_), AppFrameType::Finalize) => AppInput::Finalize { channel: None },
             (Stage::Finished(_), AppFrameType::Text) => AppInput::Text(frame.payload),
-            (Stage::Finished(_), AppFrameType::Update) => AppInput::Update,
+            (Stage::Finished(_), AppFrameType::Update) => AppInput::Update { vad: None },
             _ => payload::read(kind, frame.payload)?,
         };
         if let (AppInput::Finish, Stage::Open(endpoint)) = (&input, self.stage) {

@@ -18,6 +18,7 @@ mod observation;
 mod otlp;
 mod recovery;
 mod stream;
+mod vad;
 
 pub use app::{
     AcceptFailed, AcceptResumed, AppRejected, FrameRefused, OpenMissed, SessionRejected,

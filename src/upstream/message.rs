@@ -31,6 +31,10 @@ struct Envelope<'a> {
     event: Option<Cow<'a, str>>,
     #[serde(default)]
     audio_window_end: f64,
+    #[serde(default)]
+    timestamp: f64,
+    #[serde(default)]
+    last_word_end: f64,
 }
 
 /// The kind of a text message; one that is not JSON is [`MessageKind::Other`].
@@ -54,8 +58,8 @@ pub fn kind_of(text: &[u8]) -> MessageKind {
             end_of_turn: envelope.event.as_deref() == Some("EndOfTurn"),
             end: time(envelope.audio_window_end),
         },
-        "SpeechStarted" => MessageKind::SpeechStarted,
-        "UtteranceEnd" => MessageKind::UtteranceEnd,
+        "SpeechStarted" => MessageKind::SpeechStarted { at: time(envelope.timestamp) },
+        "UtteranceEnd" => MessageKind::UtteranceEnd { end: time(envelope.last_word_end) },
         "Error" => MessageKind::Error,
         _ => MessageKind::Other,
     }
@@ -116,11 +120,11 @@ mod tests {
         assert!(matches!(kind_of(text), MessageKind::Results { is_final: false, .. }));
         let error = br#"{"type":"Error","variant":"SchemaError","message":"{\"type\":1}"}"#;
         assert_eq!(kind_of(error), MessageKind::Error);
-        assert_eq!(
-            kind_of(br#"{"type":"UtteranceEnd","channel":[0,1]}"#),
-            MessageKind::UtteranceEnd
-        );
-        assert_eq!(kind_of(br#"{"type":"SpeechStarted"}"#), MessageKind::SpeechStarted);
+        let utterance = br#"{"type":"UtteranceEnd","channel":[0,1],"last_word_end":-1}"#;
+        assert_eq!(kind_of(utterance), MessageKind::UtteranceEnd { end: Duration::ZERO });
+        let speech = br#"{"type":"SpeechStarted","timestamp":2.5}"#;
+        let at = Duration::from_millis(2_500);
+        assert_eq!(kind_of(speech), MessageKind::SpeechStarted { at });
         assert_eq!(kind_of(br#"{"type":"News"}"#), MessageKind::Other);
     }
 

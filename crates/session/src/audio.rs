@@ -2,41 +2,86 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+
+crate::vocabulary! {
+    /// Deepgram's names of the uncompressed encodings.
+    pub enum Encoding: "encoding" {
+        /// 16 bits, little-endian.
+        Linear16 = "linear16",
+        /// 32 bits, little-endian.
+        Linear32 = "linear32",
+        /// G.711, North America and Japan.
+        Mulaw = "mulaw",
+        /// G.711, everywhere else.
+        Alaw = "alaw",
+    }
+}
+
+impl Encoding {
+    /// The encoding of that name.
+    pub fn of(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.as_str() == name)
+    }
+
+    /// Bytes of one sample.
+    pub fn sample_bytes(self) -> u32 {
+        match self {
+            Self::Linear16 => 2,
+            Self::Linear32 => 4,
+            Self::Mulaw | Self::Alaw => 1,
+        }
+    }
+
+    /// The byte value of digital silence.
+    pub fn silence(self) -> u8 {
+        match self {
+            Self::Linear16 | Self::Linear32 => 0,
+            Self::Mulaw => 0xff,
+            Self::Alaw => 0xd5,
+        }
+    }
+}
+
 /// An uncompressed encoding, whose bytes have a known duration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AudioFormat {
+    pub encoding: Encoding,
     /// Bytes of one sample of every channel: the unit that must not be split.
     pub block_bytes: u32,
     /// Blocks per second.
     pub sample_rate: u32,
     /// Channels in a block.
     pub channels: u32,
-    /// The byte value of digital silence.
-    pub silence: u8,
 }
 
 impl AudioFormat {
     /// The format for Deepgram's `encoding`, `sample_rate` and `channels`; `None` if the
     /// encoding is compressed or unknown, or the numbers are invalid.
     pub fn new(encoding: &str, sample_rate: u32, channels: u32) -> Option<Self> {
-        let (sample_bytes, silence) = match encoding {
-            "linear16" => (2, 0),
-            "linear32" => (4, 0),
-            "mulaw" => (1, 0xff),
-            "alaw" => (1, 0xd5),
-            _ => return None,
-        };
+        let encoding = Encoding::of(encoding)?;
         let sane = (1..=768_000).contains(&sample_rate) && (1..=64).contains(&channels);
         sane.then_some(Self {
-            block_bytes: sample_bytes * channels,
+            encoding,
+            block_bytes: encoding.sample_bytes() * channels,
             sample_rate,
             channels,
-            silence,
         })
     }
 
     pub fn bytes_per_second(self) -> u64 {
         u64::from(self.block_bytes) * u64::from(self.sample_rate)
+    }
+
+    /// Digital silence of so many bytes.
+    pub fn silence(self, bytes: u64) -> Bytes {
+        let bytes = usize::try_from(bytes).expect("nobody asks for more than memory holds");
+        Bytes::from(vec![self.encoding.silence(); bytes])
+    }
+
+    /// Whole blocks in so many bytes: a position in samples.
+    pub fn samples(self, bytes: u64) -> u64 {
+        bytes / u64::from(self.block_bytes)
     }
 
     /// The duration of this many bytes.

@@ -30,3 +30,7 @@ pub const MESSAGE_BYTES_MAX: usize = 4 << 20;
 /// Bytes waiting for the application above which they are written out before more is read from
 /// Deepgram: otherwise a flood of messages would pile up unwritten.
 pub const APP_UNWRITTEN_BYTES_MAX: usize = 64 << 10;
+
+/// Holds of the VAD gate that are noted at a time: those since the last final result and a minute before,
+/// each more than 4 s of audio apart. Beyond them the gate stays open.
+pub const JOINTS_MAX: usize = 1024;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::Endpoint;
 use super::audio::AudioFormat;
+use super::gate::VadConfig;
 
 /// How a session outlives its connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +15,15 @@ pub struct RecoveryConfig {
     pub max_reconnects: u32,
     /// Most connections that come up again within a minute.
     pub reconnects_per_minute: u32,
+}
+
+/// Speech that goes ahead of the live stream, so that diarization learns a voice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PreludeConfig {
+    /// What the prelude is padded to with silence.
+    pub pad_to: Duration,
+    /// How long to wait behind that before live audio follows.
+    pub stabilize: Duration,
 }
 
 /// Everything the session machine needs to run one session; validated, never changed.
@@ -50,6 +60,10 @@ pub struct SessionConfig {
     pub finish_max: Duration,
     /// Whether and how the session outlives its connections; `None` to latch.
     pub recovery: Option<RecoveryConfig>,
+    /// How the VAD gate is set, whether or not the session can have one.
+    pub vad: VadConfig,
+    /// Whether the session may have a prelude; only where [`SessionConfig::audio`] is known.
+    pub prelude: Option<PreludeConfig>,
     /// Results go to a callback, and not to the application.
     pub results_elsewhere: bool,
     /// Words name their speakers, whose numbers begin anew with each connection.

@@ -60,6 +60,12 @@ counts! {
         FinalizesSkippedDead = Some("finalizes.skipped_dead"),
         /// Deaths that were recovered from.
         Recoveries = Some("recoveries"),
+        /// How often the VAD gate opened.
+        VadOpens = Some("vad.opens"),
+        /// Finalizes that it asked for, among those requested.
+        VadFinalizes = Some("vad.finalizes"),
+        /// Failures of its detector: 0 or 1.
+        VadFaults = None,
         /// Text messages from Deepgram.
         Messages = Some("messages.received"),
         /// Final results among them.
@@ -76,6 +82,16 @@ counts! {
         BytesSent = Some("audio.bytes_sent"),
         /// Bytes of audio never sent.
         BytesDropped = Some("audio.bytes_dropped"),
+        /// Bytes of audio that the VAD gate held back for good.
+        BytesGated = Some("audio.bytes_gated"),
+        /// Bytes of audio that it would have, in shadow.
+        BytesWouldGate = None,
+        /// Bytes of audio that it judged: in silence, in speech, in the hangover.
+        VadSilenceBytes = None,
+        VadSpeechBytes = None,
+        VadHangoverBytes = None,
+        /// Bytes of PRELUDE frames.
+        PreludeBytes = None,
         /// Bytes of audio that are final.
         BytesFinalized = None,
         /// Bytes of audio that never became final.
@@ -94,6 +110,10 @@ counts! {
         UpstreamQueueBytes = Some("queue_bytes.to_upstream"),
         /// Bytes of audio that recovery keeps until they are final.
         RingBytes = Some("queue_bytes.ring"),
+        /// Bytes of audio that passed since the VAD gate opened; 0 while it is closed.
+        VadOpenBytes = None,
+        /// Bytes of audio that it judged without ever opening; 0 once it has.
+        VadUnopenedBytes = None,
         /// Bytes waiting to be read by the application; the driver knows.
         AppQueueBytes = Some("queue_bytes.to_app"),
         /// Bytes of audio sent on the live connection, or waiting for it, our own silence included; 0

@@ -5,8 +5,10 @@
 
 mod connection;
 mod ending;
+mod prelude;
 mod recovery;
 mod traffic;
+mod vad;
 
 use crate::members::{Members, Visitor};
 use crate::{Observation, Refusal, State};
@@ -18,6 +20,7 @@ pub use connection::{
 pub use ending::{
     AppStalled, AudioLost, Drops, EndCause, ParkCause, SessionEnded, SessionParked, SessionResumed,
 };
+pub use prelude::{PreludeEnd, PreludeEnded, PreludeSent};
 pub use recovery::{
     NotRecoverable, Reconnecting, Recovered, RecoveryFailed, RecoveryUnavailable, ResultsElsewhere,
 };
@@ -26,6 +29,7 @@ pub use traffic::{
     KeepaliveBlocked, KeepaliveGap, KeepaliveSent, SkipCause, StallEnded, StallOutcome,
     StreamClosing, TranscriptStalled,
 };
+pub use vad::{VadClosed, VadFailed, VadModeChanged, VadModeSource, VadNotAvailable, VadOpened};
 
 /// Lists the kinds of facts, each with its type and the name of its log line.
 macro_rules! facts {
@@ -83,6 +87,13 @@ facts! {
     Reconnecting(Reconnecting) = "reconnecting",
     Recovered(Recovered) = "recovered",
     RecoveryFailed(RecoveryFailed) = "recovery_failed",
+    VadNotAvailable(VadNotAvailable) = "vad_not_available",
+    VadModeChanged(VadModeChanged) = "vad_mode_changed",
+    VadOpened(VadOpened) = "vad_opened",
+    VadClosed(VadClosed) = "vad_closed",
+    VadFailed(VadFailed) = "vad_failed",
+    PreludeSent(PreludeSent) = "prelude_sent",
+    PreludeEnded(PreludeEnded) = "prelude_ended",
     AudioLost(AudioLost) = "audio_lost",
     AppStalled(AppStalled) = "app_stalled",
     BinaryDropped(BinaryDropped) = "binary_dropped",

@@ -85,6 +85,11 @@ pub enum Event {
         /// How long nothing but keepalives was sent, parked time included.
         idle_ms: u64,
     },
+    /// Live audio has moved to the connection that knows the prelude.
+    PreludeDone {
+        /// How long the prelude was, without padding.
+        prelude_ms: u64,
+    },
     /// The sidecar is shutting down.
     Draining {
         /// The time left until it cuts.
@@ -125,6 +130,9 @@ impl Members for Event {
             }
             Self::Resumed { idle_ms } => {
                 visitor.member("event", "resumed").member("idle_ms", *idle_ms)
+            }
+            Self::PreludeDone { prelude_ms } => {
+                visitor.member("event", "prelude_done").member("prelude_ms", *prelude_ms)
             }
             Self::Draining { deadline_ms } => {
                 visitor.member("event", "draining").member("deadline_ms", *deadline_ms)

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::close::{DeepgramError, DgCode};
 use super::death::{Reason, Trigger};
 use super::dial::{DialFailure, DialPhases};
+use super::gate::VadMode;
 use super::{Refusal, Written};
 
 /// Input from the application's socket.
@@ -23,8 +24,13 @@ pub enum AppInput {
     },
     /// No more audio; deliver the rest and end.
     Finish,
-    /// An UPDATE that changes nothing in this build; already checked.
-    Update,
+    /// UPDATE: what of the session is to change.
+    Update {
+        /// The VAD gate's mode.
+        vad: Option<VadMode>,
+    },
+    /// Speech that goes ahead of the live stream; an empty one ends it.
+    Prelude(Bytes),
     /// The application broke the contract: this ends the session.
     Breach(Box<Refusal>),
     /// The application shut down its writing side.
@@ -137,9 +143,15 @@ pub enum MessageKind {
         end: Duration,
     },
     /// Nova's `SpeechStarted`.
-    SpeechStarted,
+    SpeechStarted {
+        /// `timestamp`.
+        at: Duration,
+    },
     /// Nova's `UtteranceEnd`.
-    UtteranceEnd,
+    UtteranceEnd {
+        /// `last_word_end`; zero if it says none.
+        end: Duration,
+    },
     /// An `Error` message; what follows decides its meaning.
     Error,
     /// Any other message, including text that is not JSON.
@@ -152,20 +164,20 @@ impl MessageKind {
         match self {
             Self::Results { .. }
             | Self::TurnInfo { .. }
-            | Self::SpeechStarted
-            | Self::UtteranceEnd => true,
+            | Self::SpeechStarted { .. }
+            | Self::UtteranceEnd { .. } => true,
             Self::Metadata { .. } | Self::Error | Self::Other => false,
         }
     }
 
-    /// Whether it is a result of nothing but the `lead` of a connection's audio, which is not the
-    /// application's. The answer that a Finalize waits for is the application's all the same.
-    pub fn is_of_lead_alone(self, lead: Duration) -> bool {
+    /// Up to where on its connection it is about the audio, if it is.
+    pub fn end(self) -> Option<Duration> {
         match self {
-            Self::Results { end, from_finalize, .. } => {
-                !lead.is_zero() && end <= lead && !from_finalize
-            }
-            _ => false,
+            Self::Results { end, .. }
+            | Self::TurnInfo { end, .. }
+            | Self::SpeechStarted { at: end }
+            | Self::UtteranceEnd { end } => Some(end),
+            Self::Metadata { .. } | Self::Error | Self::Other => None,
         }
     }
 }

@@ -17,12 +17,14 @@ pub mod dial_queue;
 pub mod drain;
 pub mod fact;
 mod frame;
+pub mod gate;
 mod input;
 pub mod machine;
 pub mod members;
 mod observation;
 mod outgoing;
 mod refusal;
+mod ring;
 mod state;
 pub mod summary;
 mod time_map;
@@ -33,14 +35,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use config::{RecoveryConfig, SessionConfig};
+pub use config::{PreludeConfig, RecoveryConfig, SessionConfig};
 pub use frame::{AppFrame, Event, LossCause, ReconnectReason};
 pub use input::{AppInput, MessageKind, UpstreamInput};
 pub use observation::{Observation, Segment, Side};
 pub use outgoing::{Outgoing, Written};
 pub use refusal::{ConnectRefusal, ErrorCode, Refusal};
 pub use state::State;
-pub use time_map::TimeMap;
+pub use time_map::{Joints, TimeMap};
 pub use vocabulary::Vocabulary;
 
 /// Maximum text from Deepgram or the network in an event, in bytes.

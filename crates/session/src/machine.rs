@@ -19,6 +19,7 @@ mod connection;
 mod connections;
 mod drain;
 mod ending;
+mod gate;
 mod ledger;
 mod recovery;
 mod segment;
@@ -34,6 +35,7 @@ use std::time::{Duration, Instant};
 use super::death::Death;
 use super::drain::DrainTimes;
 use super::fact::{EndCause, Fact};
+use super::gate::Gate;
 use super::{
     AppFrame, ConnectionId, Event, Observation, Outgoing, Refusal, SessionConfig, SessionId, State,
     millis,
@@ -97,6 +99,8 @@ pub struct Session {
     is_parked: bool,
     /// Its connection is being closed because another session needs one.
     is_shed: bool,
+    /// Set where the VAD gate is, or was, on.
+    gate: Option<Box<Gate>>,
     /// Set where the session outlives its connections.
     recovery: Option<Box<Recovery>>,
     /// What earlier connections have processed, where the encoding tells no time.
@@ -194,12 +198,14 @@ impl Session {
             first_death: None,
             is_parked: false,
             is_shed: false,
+            gate: None,
             recovery: recovery.unwrap_or_default(),
             processed: Duration::ZERO,
             idle_since: now,
             drain: None,
         };
         session.tell_limits(not_recoverable);
+        session.begin_gate();
         session.arm_segment(now);
         session.dial(now);
         session
@@ -346,10 +352,9 @@ impl Session {
         let id = self.connections.next_id();
         let seed = self.seed.wrapping_add(u64::from(id.number() - 1));
         let is_reading = self.wants_upstream_input();
-        // What was received before and waits no longer went to earlier connections.
-        let position = self.books.ledger.received_bytes() - self.backlog.audio_bytes();
-        let time = self.config.audio.map_or(self.processed, |it| it.duration(position));
-        let base = Base { position, time, final_position: position };
+        // What was let through before and waits no longer went to earlier connections.
+        let position = self.books.ledger.passed_bytes() - self.backlog.audio_bytes();
+        let base = Base { position, processed: self.processed, final_position: position };
         let mut cx = Context { now, config: &self.config, books: &mut self.books, is_reading };
         self.connections.insert(Connection::dial(&mut cx, id, base, seed));
         self.phase = Phase::Served(id);

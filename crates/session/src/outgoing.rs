@@ -7,7 +7,7 @@ use bytes::Bytes;
 pub enum Outgoing {
     /// The application's audio; never empty.
     Audio(Bytes),
-    /// Audio that waited while no connection was up, or that is sent again; never empty.
+    /// Audio that waited, for a connection or for someone to speak, or that is sent again; never empty.
     Replay {
         audio: Bytes,
         /// How many of its bytes, the last ones, are sent for the first time.
@@ -46,12 +46,26 @@ impl Outgoing {
         }
     }
 
-    /// The application's audio in it, in bytes.
-    pub fn audio_len(&self) -> usize {
+    /// The application's audio in it.
+    pub fn audio(&self) -> &[u8] {
         match self {
-            Self::Audio(bytes) | Self::Replay { audio: bytes, .. } => bytes.len(),
+            Self::Audio(bytes) | Self::Replay { audio: bytes, .. } => bytes,
+            _ => &[],
+        }
+    }
+
+    /// How many of the application's frames are complete with it.
+    pub fn frames(&self) -> u64 {
+        match self {
+            Self::Audio(_) => 1,
+            Self::Replay { fresh_frames, .. } => *fresh_frames,
             _ => 0,
         }
+    }
+
+    /// The application's audio in it, in bytes.
+    pub fn audio_len(&self) -> usize {
+        self.audio().len()
     }
 }
 
@@ -62,7 +76,7 @@ pub struct Written {
     pub audio_frames: u64,
     /// Their bytes.
     pub audio_bytes: u64,
-    /// Messages of audio that was sent again.
+    /// Messages of audio that had waited or was sent again.
     pub replays: u64,
     /// Bytes that an earlier connection had got.
     pub replayed_bytes: u64,

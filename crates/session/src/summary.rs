@@ -2,6 +2,7 @@
 
 use super::SessionId;
 use super::death::{Class, Reason, Trigger};
+use super::gate::VadMode;
 use crate::members::{Member, Members, Visitor};
 
 crate::vocabulary! {
@@ -51,8 +52,8 @@ pub struct Summary {
     pub lost_ms: Option<u64>,
     /// Audio that a clean end leaves where nothing tells how far Deepgram got; likewise.
     pub unknown_ms: Option<u64>,
-    /// The VAD gate's counts; `None` without a gate.
-    pub vad: Option<()>,
+    /// What the VAD gate did; `None` without one.
+    pub vad: Option<VadSummary>,
 }
 
 impl Members for Summary {
@@ -73,7 +74,10 @@ impl Members for Summary {
         visitor.member("recoveries", self.recoveries);
         visitor.member("lost_ms", self.lost_ms);
         visitor.member("unknown_ms", self.unknown_ms);
-        visitor.member("vad", Member::Null);
+        match &self.vad {
+            Some(vad) => visitor.object("vad", vad),
+            None => visitor.member("vad", Member::Null),
+        };
     }
 }
 
@@ -122,6 +126,37 @@ impl Members for AudioSummary {
         visitor.member("frames_dropped", self.frames_dropped);
         visitor.member("bytes_dropped", self.bytes_dropped);
         visitor.member("bytes_gated", self.bytes_gated);
+    }
+}
+
+/// What the VAD gate did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VadSummary {
+    /// What it was set to at the end.
+    pub mode: VadMode,
+    /// How often it opened.
+    pub opens: u64,
+    /// Finalizes that it asked for; they are counted in `finalizes` as well.
+    pub finalizes: u64,
+    /// Audio in which someone spoke, in milliseconds, hangover apart.
+    pub speech_ms: u64,
+    /// Audio that was held back.
+    pub held_ms: u64,
+    /// Audio that would have been, while it was in shadow.
+    pub would_hold_ms: u64,
+    /// Whether its detector failed; from then on everything was sent.
+    pub failed: bool,
+}
+
+impl Members for VadSummary {
+    fn visit<'a>(&'a self, visitor: &mut Visitor<'_, 'a>) {
+        visitor.word(self.mode);
+        visitor.member("opens", self.opens);
+        visitor.member("finalizes", self.finalizes);
+        visitor.member("speech_ms", self.speech_ms);
+        visitor.member("held_ms", self.held_ms);
+        visitor.member("would_hold_ms", self.would_hold_ms);
+        visitor.member("failed", self.failed);
     }
 }
 

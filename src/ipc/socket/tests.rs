@@ -155,7 +155,7 @@ async fn after_finish_payloads_are_not_judged() {
     assert!(matches!(next(&mut socket).await, AppInput::Finish));
     assert!(matches!(next(&mut socket).await, AppInput::Text(_)));
     assert!(matches!(next(&mut socket).await, AppInput::Finalize { channel: None }));
-    assert!(matches!(next(&mut socket).await, AppInput::Update));
+    assert!(matches!(next(&mut socket).await, AppInput::Update { .. }));
     app.write_all(&bytes_of(0x99, b"")).await.unwrap();
     assert_eq!(breach_code(&mut socket).await, ErrorCode::UnknownFrameType, "headers still are");
 }

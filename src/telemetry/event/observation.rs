@@ -63,8 +63,8 @@ fn result_kind(kind: &MessageKind) -> Option<ResultKind> {
         | MessageKind::TurnInfo { end_of_turn: true, .. } => Some(ResultKind::Final),
         MessageKind::Results { .. } | MessageKind::TurnInfo { .. } => Some(ResultKind::Interim),
         MessageKind::Metadata { .. }
-        | MessageKind::SpeechStarted
-        | MessageKind::UtteranceEnd
+        | MessageKind::SpeechStarted { .. }
+        | MessageKind::UtteranceEnd { .. }
         | MessageKind::Error
         | MessageKind::Other => None,
     }

@@ -47,8 +47,8 @@ impl WireMessage {
             MessageKind::Results { is_final: true, .. } => Self::FinalReceived,
             MessageKind::Metadata { .. } => Self::MetadataReceived,
             MessageKind::TurnInfo { .. } => Self::TurnInfoReceived,
-            MessageKind::SpeechStarted => Self::SpeechStartedReceived,
-            MessageKind::UtteranceEnd => Self::UtteranceEndReceived,
+            MessageKind::SpeechStarted { .. } => Self::SpeechStartedReceived,
+            MessageKind::UtteranceEnd { .. } => Self::UtteranceEndReceived,
             MessageKind::Error => Self::ErrorReceived,
             MessageKind::Other => Self::OtherReceived,
         }

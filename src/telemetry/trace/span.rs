@@ -83,6 +83,13 @@ pub(super) fn of(fact: &Fact, at: Duration) -> Option<Described> {
         | Fact::RecoveryUnavailable(_)
         | Fact::ResultsElsewhere(_)
         | Fact::Reconnecting(_)
+        | Fact::VadNotAvailable(_)
+        | Fact::VadModeChanged(_)
+        | Fact::VadOpened(_)
+        | Fact::VadClosed(_)
+        | Fact::VadFailed(_)
+        | Fact::PreludeSent(_)
+        | Fact::PreludeEnded(_)
         | Fact::BinaryDropped(_)
         | Fact::SessionEnded(_) => None,
     }

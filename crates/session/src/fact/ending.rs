@@ -114,6 +114,8 @@ pub struct Drops {
     pub texts: u64,
     /// UPDATE frames after FINISH.
     pub updates: u64,
+    /// PRELUDE frames after FINISH, or after the prelude had ended without its connection.
+    pub preludes: u64,
     /// Messages from Deepgram for an application that had left.
     pub messages: u64,
 }

@@ -9,6 +9,7 @@ use super::timer::SessionTimer;
 use super::{Closing, Intent, Output, Phase, Route, Session, drain};
 use crate::counts::Count;
 use crate::fact::{AppStalled, EndCause, Fact, SkipCause};
+use crate::gate::{Heard, VadMode};
 use crate::{AppInput, ErrorCode, LossCause, Observation, Outgoing, Refusal, Side};
 
 impl Session {
@@ -19,13 +20,22 @@ impl Session {
         self.count_read_out(now, bytes);
     }
 
+    /// The application sent audio, and a detector has listened to it: while
+    /// [`Session::wants_hearing`], audio comes this way.
+    pub fn handle_heard(&mut self, now: Instant, audio: Bytes, heard: Heard) {
+        let bytes = drain::size_of_audio(&audio);
+        self.app_audio(now, audio, heard);
+        self.count_read_out(now, bytes);
+    }
+
     fn take_app(&mut self, now: Instant, input: AppInput) {
         match input {
-            AppInput::Audio(audio) => self.app_audio(now, audio),
+            AppInput::Audio(audio) => self.app_audio(now, audio, Heard::Nothing),
             AppInput::Text(text) => self.app_text(now, text),
-            AppInput::Finalize { channel } => self.app_finalize(now, channel),
+            AppInput::Finalize { channel } => self.finalize(now, channel),
             AppInput::Finish => self.app_finish(now),
-            AppInput::Update => self.app_update(),
+            AppInput::Update { vad } => self.app_update(now, vad),
+            AppInput::Prelude(_) => {}
             AppInput::Breach(refusal) => self.app_breach(now, *refusal),
             AppInput::Eof => self.app_eof(now),
             AppInput::WriteFailed => self.app_gone(now),
@@ -36,7 +46,7 @@ impl Session {
         }
     }
 
-    fn app_audio(&mut self, now: Instant, audio: Bytes) {
+    fn app_audio(&mut self, now: Instant, audio: Bytes, heard: Heard) {
         self.books.ledger.receive(audio.len() as u64);
         if audio.is_empty() {
             self.books.drops.empty_frames += 1;
@@ -44,17 +54,25 @@ impl Session {
         }
         match self.route() {
             _ if self.intent.is_some() => self.drop_audio(&audio, self.late_cause()),
+            Route::Latched | Route::Ending => self.drop_audio(&audio, LossCause::Dead),
+            _ => self.gate_audio(now, audio, heard),
+        }
+    }
+
+    /// Audio that the gate lets through.
+    pub(super) fn pass_audio(&mut self, now: Instant, outgoing: Outgoing) {
+        self.books.ledger.pass(outgoing.audio_len() as u64);
+        match self.route() {
             _ if self.is_holding() => {
-                self.keep_audio(now, &audio);
+                self.keep_audio(now, outgoing.audio(), outgoing.frames());
                 self.wake(now);
             }
-            Route::Open(id) => self.send_kept(now, id, Outgoing::Audio(audio)),
-            Route::Dialing | Route::Closing(_) => self.backlog.push(Outgoing::Audio(audio)),
+            Route::Open(id) => self.send_kept(now, id, outgoing),
             Route::Parked => {
-                self.backlog.push(Outgoing::Audio(audio));
+                self.backlog.push(outgoing);
                 self.dial(now);
             }
-            Route::Latched | Route::Ending => self.drop_audio(&audio, LossCause::Dead),
+            _ => self.backlog.push(outgoing),
         }
     }
 
@@ -88,14 +106,17 @@ impl Session {
         }
     }
 
-    /// It changes nothing in this build; after FINISH it is counted like the other frames.
-    fn app_update(&mut self) {
+    /// After FINISH it is counted like the other frames.
+    fn app_update(&mut self, now: Instant, vad: Option<VadMode>) {
         if self.intent.is_some() {
             self.books.drops.updates += 1;
+        } else if let Some(mode) = vad {
+            self.update_vad(now, mode);
         }
     }
 
-    fn app_finalize(&mut self, now: Instant, channel: Option<u64>) {
+    /// Deepgram is to finalize what it has: the application asks for it, or the gate.
+    pub(super) fn finalize(&mut self, now: Instant, channel: Option<u64>) {
         self.books.counts[Count::FinalizesRequested] += 1;
         let finalize = Outgoing::Finalize { channel, again: false };
         match self.route() {
@@ -121,7 +142,7 @@ impl Session {
         }
     }
 
-    fn app_breach(&mut self, now: Instant, refusal: Refusal) {
+    pub(super) fn app_breach(&mut self, now: Instant, refusal: Refusal) {
         if self.app.breached || self.phase == Phase::Ending {
             return;
         }

@@ -53,8 +53,8 @@ impl Backlog {
     /// Frames and bytes of audio that wait.
     #[cfg(test)]
     pub(super) fn audio(&self) -> (u64, u64) {
-        let frames = self.entries.iter().filter(|it| matches!(it, Outgoing::Audio(_))).count();
-        (frames as u64, self.audio_bytes)
+        let frames = self.entries.iter().map(Outgoing::frames).sum();
+        (frames, self.audio_bytes)
     }
 
     pub(super) fn push(&mut self, entry: Outgoing) {

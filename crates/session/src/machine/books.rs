@@ -9,7 +9,7 @@ use super::ledger::{Ledger, Loss};
 use super::segment::SegmentStart;
 use crate::counts::{Count, Counted};
 use crate::fact::{AudioLost, Drops, Fact, FinalizeSkipped, SkipCause, TimerLate};
-use crate::{LossCause, Observation, SessionConfig, Side};
+use crate::{Joints, LossCause, Observation, SessionConfig, Side};
 
 /// A verdict that comes later than this says more about our own pause (CPU throttling, a stopped
 /// process) than about the peer, so it is put off until the peer has had its time anew.
@@ -19,6 +19,8 @@ const LATENESS_MAX: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Books {
     pub(super) ledger: Ledger,
+    /// Where in the session the audio belongs that the gate lets through.
+    pub(super) joints: Joints,
     pub(super) counts: Counted,
     finalizes_settled: u64,
     /// The longest silence towards Deepgram.
@@ -53,6 +55,7 @@ impl Books {
         Self {
             segment: SegmentStart::new(now, ledger.summary(), &counts),
             ledger,
+            joints: Joints::default(),
             counts,
             finalizes_settled: 0,
             send_gap_max: Duration::ZERO,

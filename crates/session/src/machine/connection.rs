@@ -87,10 +87,11 @@ pub(super) struct Connection {
     blocked_since: Option<Instant>,
     /// When the oldest ping without a pong was written.
     ping_written_at: Option<Instant>,
-    /// Where its audio begins in the session's.
+    /// Where its audio begins in the audio that is sent.
     base: Base,
     stream: Stream,
     audio_sent: bool,
+    spoken: bool,
     answered: bool,
     /// CloseStream is with the kernel.
     close_written: bool,
@@ -107,13 +108,13 @@ pub(super) struct Connection {
     stall: Stall,
 }
 
-/// Where a connection's audio begins in the session's.
+/// Where a connection's audio begins in the audio that is sent.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Base {
     /// In bytes.
     pub(super) position: u64,
-    /// In session time.
-    pub(super) time: Duration,
+    /// What earlier connections had processed, where the encoding tells no time.
+    pub(super) processed: Duration,
     /// Up to where earlier connections had final results, in bytes.
     pub(super) final_position: u64,
 }
@@ -163,6 +164,7 @@ impl Connection {
             base,
             stream: Stream::new(cx.config.audio),
             audio_sent: false,
+            spoken: false,
             answered: false,
             close_written: false,
             metadata: None,
@@ -213,6 +215,11 @@ impl Connection {
     /// Whether audio has reached it.
     pub(super) fn has_got_audio(&self) -> bool {
         self.audio_sent
+    }
+
+    /// Whether Deepgram has said anything on it.
+    pub(super) fn has_spoken(&self) -> bool {
+        self.spoken
     }
 
     /// Whether it has shown that Deepgram hears.

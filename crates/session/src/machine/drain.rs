@@ -194,14 +194,23 @@ impl Session {
     }
 }
 
-/// Bytes that an input has taken on the socket, roughly: what bounds reading must not be free.
+/// What a frame's header takes on the socket: what bounds reading must not be free.
+const HEADER_BYTES: usize = 5;
+
+/// Bytes that an input has taken on the socket, roughly.
 pub(super) fn size_of(input: &AppInput) -> usize {
-    const HEADER_BYTES: usize = 5;
     match input {
-        AppInput::Audio(payload) | AppInput::Text(payload) => HEADER_BYTES + payload.len(),
-        AppInput::Finalize { .. } | AppInput::Finish | AppInput::Update => HEADER_BYTES,
+        AppInput::Audio(payload) | AppInput::Text(payload) | AppInput::Prelude(payload) => {
+            size_of_audio(payload)
+        }
+        AppInput::Finalize { .. } | AppInput::Finish | AppInput::Update { .. } => HEADER_BYTES,
         _ => 0,
     }
+}
+
+/// The same for a frame of audio.
+pub(super) fn size_of_audio(payload: &[u8]) -> usize {
+    HEADER_BYTES + payload.len()
 }
 
 /// What an application is told that comes, or still dials, during shutdown.

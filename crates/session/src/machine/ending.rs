@@ -111,14 +111,12 @@ impl Session {
     pub(super) fn drop_backlog(&mut self, cause: LossCause) -> (u64, u64) {
         let (mut frames, mut bytes, mut finalizes) = (0, 0, 0);
         while let Some(entry) = self.backlog.pop() {
+            (frames, bytes) = (frames + entry.frames(), bytes + entry.audio_len() as u64);
             match entry {
-                Outgoing::Audio(audio) => {
-                    frames += 1;
-                    bytes += audio.len() as u64;
-                }
                 Outgoing::Finalize { .. } => finalizes += 1,
                 Outgoing::Text(_) => self.books.drops.texts += 1,
-                Outgoing::Replay { .. }
+                Outgoing::Audio(_)
+                | Outgoing::Replay { .. }
                 | Outgoing::Silence(_)
                 | Outgoing::KeepAlive
                 | Outgoing::CloseStream
@@ -195,6 +193,7 @@ impl Session {
     }
 
     pub(super) fn end_as(&mut self, now: Instant, outcome: Outcome, cut: bool) {
+        self.close_gate();
         self.drop_backlog(LossCause::AppGone);
         for cause in LossCause::ALL {
             self.books.record_loss(cause);
@@ -250,7 +249,7 @@ impl Session {
             recoveries: u32::try_from(counts[Count::Recoveries]).unwrap_or(u32::MAX),
             lost_ms: self.books.ledger.millis(self.books.ledger.lost_bytes()),
             unknown_ms: self.books.ledger.millis(self.books.ledger.unknown_bytes()),
-            vad: None,
+            vad: self.vad_summary(),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The audio's books, twice over: where each byte went, and what became of it.
 //!
-//! Transport: received = sent + dropped + waiting. Fate: received = finalized + in flight + lost +
-//! unknown.
+//! Transport: received = sent + dropped + gated + waiting. Fate: received = finalized + in flight +
+//! gated + lost + unknown.
 //! Both balance after every step; the property tests check it.
 
 use std::time::Duration;
@@ -20,6 +20,9 @@ pub(super) struct Ledger {
     bytes_sent: u64,
     frames_dropped: u64,
     bytes_dropped: u64,
+    passed: u64,
+    frames_gated: u64,
+    bytes_gated: u64,
     finalized: u64,
     unknown: u64,
     lost: [Loss; LossCause::ALL.len()],
@@ -47,6 +50,9 @@ impl Ledger {
             bytes_sent: 0,
             frames_dropped: 0,
             bytes_dropped: 0,
+            passed: 0,
+            frames_gated: 0,
+            bytes_gated: 0,
             finalized: 0,
             unknown: 0,
             lost: [Loss::default(); LossCause::ALL.len()],
@@ -122,6 +128,22 @@ impl Ledger {
         self.bytes_received
     }
 
+    /// Bytes that the gate has let through: the audio that is sent is counted by them.
+    pub(super) fn passed_bytes(&self) -> u64 {
+        self.passed
+    }
+
+    /// The gate lets audio through.
+    pub(super) fn pass(&mut self, bytes: u64) {
+        self.passed += bytes;
+    }
+
+    /// The gate has held frames back for good.
+    pub(super) fn gate(&mut self, frames: u64, bytes: u64) {
+        self.frames_gated += frames;
+        self.bytes_gated += bytes;
+    }
+
     /// Whole milliseconds; `None` where the encoding tells no time.
     pub(super) fn millis(&self, bytes: u64) -> Option<u64> {
         self.format.map(|format| millis(format.duration(bytes)))
@@ -142,7 +164,7 @@ impl Ledger {
             bytes_sent: self.bytes_sent,
             frames_dropped: self.frames_dropped,
             bytes_dropped: self.bytes_dropped,
-            bytes_gated: 0,
+            bytes_gated: self.bytes_gated,
         }
     }
 
@@ -155,8 +177,11 @@ impl Ledger {
         bytes_in_flight: u64,
     ) -> bool {
         let in_flight = bytes_in_flight + bytes_waiting;
-        self.frames_received == self.frames_sent + self.frames_dropped + frames_waiting
-            && self.bytes_received == self.bytes_sent + self.bytes_dropped + bytes_waiting
-            && self.bytes_received == self.finalized + in_flight + self.lost_bytes() + self.unknown
+        let frames_held = self.frames_dropped + self.frames_gated + frames_waiting;
+        let bytes_held = self.bytes_dropped + self.bytes_gated + bytes_waiting;
+        let fate = self.finalized + in_flight + self.bytes_gated + self.lost_bytes() + self.unknown;
+        self.frames_received == self.frames_sent + frames_held
+            && self.bytes_received == self.bytes_sent + bytes_held
+            && self.bytes_received == fate
     }
 }

@@ -6,11 +6,8 @@ mod gap;
 mod marks;
 mod pace;
 mod replay;
-mod ring;
 
 use std::time::{Duration, Instant};
-
-use bytes::Bytes;
 
 use super::Session;
 use super::connection::Connection;
@@ -20,6 +17,7 @@ use crate::bound::RING_BYTES_MAX;
 use crate::fact::{
     Fact, FinalizeSkipped, NotRecoverable, RecoveryUnavailable, ResultsElsewhere, SkipCause,
 };
+use crate::ring::{Forgotten, Ring};
 use crate::{ConnectionId, Event, LossCause, Outgoing, RecoveryConfig, SessionConfig};
 
 pub(super) use gap::{Fallen, Plan};
@@ -28,7 +26,6 @@ use budget::Budget;
 use gap::Gap;
 use marks::Marks;
 use replay::Replay;
-use ring::{Forgotten, Ring};
 
 /// An application is ahead of real time if it has sent so much more than has passed: then it can wait.
 const AHEAD: Duration = Duration::from_secs(1);
@@ -154,10 +151,10 @@ impl Recovery {
         self.ring.memory() + self.marks.bytes()
     }
 
-    fn push(&mut self, audio: &[u8]) -> Forgotten {
-        let is_fresh = self.is_holding();
+    fn push(&mut self, audio: &[u8], frames: u64) -> Forgotten {
+        let fresh_frames = self.is_holding().then_some(frames);
         let droppable = if self.replay.is_some() { self.handed_to() } else { u64::MAX };
-        self.ring.push(audio, is_fresh, droppable)
+        self.ring.push(audio, fresh_frames, droppable)
     }
 }
 
@@ -177,12 +174,13 @@ impl Session {
         self.recovery.as_ref().is_some_and(|it| it.is_holding())
     }
 
-    /// Keeps a frame until it is final: a connection is handed it now, unless the session is holding.
-    pub(super) fn keep_audio(&mut self, now: Instant, audio: &Bytes) {
+    /// Keeps audio, in which so many frames end, until it is final: a connection is handed it now, unless
+    /// the session is holding.
+    pub(super) fn keep_audio(&mut self, now: Instant, audio: &[u8], frames: u64) {
         let Some(recovery) = &mut self.recovery else { return };
         // What a live connection has been handed may still become final.
         let is_lost = recovery.is_holding() && recovery.replay.is_none();
-        let forgotten = recovery.push(audio);
+        let forgotten = recovery.push(audio, frames);
         if is_lost {
             let Forgotten { bytes, fresh } = forgotten;
             let ledger = &mut self.books.ledger;
@@ -228,8 +226,8 @@ impl Session {
     pub(super) fn send_kept(&mut self, now: Instant, id: ConnectionId, outgoing: Outgoing) {
         match &outgoing {
             _ if self.recovery.is_none() => self.send(now, id, outgoing),
-            Outgoing::Audio(audio) => {
-                self.keep_audio(now, audio);
+            Outgoing::Audio(_) | Outgoing::Replay { .. } => {
+                self.keep_audio(now, outgoing.audio(), outgoing.frames());
                 self.send(now, id, outgoing);
             }
             _ => self.mark(now, outgoing),

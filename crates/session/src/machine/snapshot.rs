@@ -6,6 +6,7 @@ use super::books::Books;
 use super::connection::Connection;
 use super::{ConnectionTimer, Session, SessionTimer, Timer};
 use crate::counts::{Count, Counts};
+use crate::gate::{Gate, GateSnapshot};
 use crate::millis;
 
 /// A running session as it stands.
@@ -17,6 +18,8 @@ pub struct Snapshot {
     pub is_stalled: bool,
     /// The connection, while there is one.
     pub connection: Option<ConnectionSnapshot>,
+    /// The VAD gate, if it is, or was, on.
+    pub gate: Option<GateSnapshot>,
 }
 
 /// A connection that is up, for the admin page.
@@ -46,6 +49,7 @@ impl Session {
             counts,
             is_stalled: current.is_some_and(Connection::is_stalled),
             connection: current.map(Connection::snapshot),
+            gate: self.gate.as_ref().map(|it| it.snapshot()),
         }
     }
 
@@ -59,12 +63,16 @@ impl Session {
         counts[Count::BytesReceived] = audio.bytes_received;
         counts[Count::BytesSent] = audio.bytes_sent;
         counts[Count::BytesDropped] = audio.bytes_dropped;
+        counts[Count::BytesGated] = audio.bytes_gated;
         counts[Count::BytesFinalized] = ledger.finalized_bytes();
         counts[Count::BytesLost] = ledger.lost_bytes();
         counts[Count::BytesUnknown] = ledger.unknown_bytes();
         counts[Count::FinalizesInFlight] = self.books.finalizes_in_flight();
         counts[Count::RingBytes] = self.recovery.as_ref().map_or(0, |it| it.memory());
         counts[Count::UpstreamQueueBytes] = self.backlog.bytes() + unwritten;
+        if let Some(gate) = &self.gate {
+            read_gate(gate, counts);
+        }
     }
 
     /// The timers that run and when each is due, for the admin page.
@@ -73,6 +81,18 @@ impl Session {
             .into_iter()
             .filter_map(|timer| Some((Timer::Session(timer), self.timers.get(timer)?)));
         own.chain(self.connections.iter().flat_map(Connection::deadlines))
+    }
+}
+
+fn read_gate(gate: &Gate, counts: &mut Counts) {
+    let bytes = gate.bytes();
+    counts[Count::BytesWouldGate] = bytes.would_hold;
+    counts[Count::VadSilenceBytes] = bytes.silence;
+    counts[Count::VadSpeechBytes] = bytes.speech;
+    counts[Count::VadHangoverBytes] = bytes.hangover;
+    counts[Count::VadOpenBytes] = gate.open_bytes();
+    if counts[Count::VadOpens] == 0 {
+        counts[Count::VadUnopenedBytes] = bytes.silence;
     }
 }
 

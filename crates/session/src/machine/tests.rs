@@ -6,6 +6,7 @@ mod dialing;
 mod drain;
 mod endings;
 mod exactly_once;
+mod gate;
 mod keepalives;
 mod liveness;
 mod measures;
@@ -19,13 +20,13 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::*;
-use crate::TimeMap;
 use crate::audio::AudioFormat;
 use crate::close::DgCode;
 use crate::close::{dg_code_of, reason_of_close};
 use crate::counts::Count;
 use crate::death::Trigger;
 use crate::dial::{DialFailure, DialPhases, DialReason};
+use crate::gate::{Heard, VadConfig};
 use crate::summary::{Outcome, Summary};
 use crate::{AppInput, Endpoint, ErrorCode, MessageKind, UpstreamInput, Written};
 
@@ -51,6 +52,8 @@ fn config() -> SessionConfig {
         finish_timeout: secs(10),
         finish_max: secs(60),
         recovery: None,
+        vad: VadConfig::default(),
+        prelude: None,
         results_elsewhere: false,
         names_speakers: false,
         app_stall_timeout: secs(30),
@@ -358,6 +361,24 @@ impl World {
         }
     }
 
+    /// The same, with what is heard in every frame.
+    fn hear(&mut self, duration: Duration, heard: Heard) {
+        for _ in 0..duration.as_millis() / FRAME.as_millis() {
+            if self.session.wants_hearing() {
+                self.session.handle_heard(self.now, frame(), heard);
+                self.settle();
+            } else {
+                self.app(AppInput::Audio(frame()));
+            }
+            self.advance(FRAME);
+        }
+    }
+
+    /// How much of the application's audio has gone out, over all connections.
+    fn sent_audio(&self) -> Duration {
+        position(self.sent.iter().map(|(_, it)| it.audio_len()).sum())
+    }
+
     fn check_books(&self) {
         let (mut frames, mut bytes) = self.session.backlog.audio();
         let mut in_flight = 0;
@@ -370,6 +391,10 @@ impl World {
             let fresh = recovery.fresh();
             (frames, bytes) = (frames + fresh.0, bytes + fresh.1);
             in_flight += recovery.to_repeat();
+        }
+        if let Some(gate) = &self.session.gate {
+            let (held_bytes, held_frames) = gate.waiting();
+            (frames, bytes) = (frames + held_frames, bytes + held_bytes);
         }
         let ledger = &self.session.books.ledger;
         assert!(ledger.is_balanced(frames, bytes, in_flight), "{ledger:?}");

@@ -145,7 +145,7 @@ impl Session {
     fn message(&mut self, now: Instant, text: Bytes, kind: MessageKind, times: TimeMap) {
         if self.app.breached || self.app.gone {
             self.books.drops.messages += 1;
-        } else if !kind.is_of_lead_alone(times.lead) {
+        } else if !times.is_of_lead_alone(kind) {
             self.deliver(now, AppFrame::Message { text, times });
         }
     }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::super::{Closing, Output};
 use super::writing::GAP_LONG;
 use super::{Connection, Context, Event, State, Timer};
+use crate::audio::AudioFormat;
 use crate::close::DgCode;
 use crate::death::{Death, Reason, Trigger};
 use crate::fact::{
@@ -170,7 +171,7 @@ impl Connection {
             send_age_ms: millis(self.send_age(cx.now)),
             receive_age_ms: millis(cx.now.duration_since(self.last_receive)),
             connection: self.id.number(),
-            final_ms: cx.config.audio.map(|it| millis(it.duration(self.final_position()))),
+            final_ms: cx.config.audio.map(|it| self.final_ms(cx, it)),
         };
         let age = cx.now.duration_since(self.up_since);
         let stage = self.stage(cx);
@@ -180,6 +181,12 @@ impl Connection {
         }
         self.end(cx, end, SkipCause::Dead);
         death
+    }
+
+    /// Up to where in the session there are final results.
+    fn final_ms(&self, cx: &Context<'_>, format: AudioFormat) -> u64 {
+        let samples = cx.books.joints.session_end(format.samples(self.final_position()));
+        millis(format.duration(samples * u64::from(format.block_bytes)))
     }
 
     fn stage(&self, cx: &Context<'_>) -> Stage {

@@ -5,8 +5,6 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-
 use super::{Connection, Context, Event, State, Timer};
 use crate::fact::{Fact, KeepaliveBlocked};
 use crate::{Outgoing, Written};
@@ -65,8 +63,7 @@ impl Connection {
         self.timers.set(Timer::Prime, cx.now + PRIME_STEP);
         if self.unwritten == Written::default() {
             self.stream.send_silence(step);
-            let length = usize::try_from(step).expect("a step is 100 ms of audio");
-            self.send(cx, Outgoing::Silence(Bytes::from(vec![format.silence; length])));
+            self.send(cx, Outgoing::Silence(format.silence(step)));
         }
         None
     }

@@ -1,7 +1,5 @@
 //! What Deepgram says: in the books, as figures, and on its way to the application.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 
 use super::stream::Window;
@@ -20,6 +18,7 @@ impl Connection {
     ) -> Event {
         self.received(cx);
         self.end_stall(cx, StallOutcome::Recovered);
+        self.spoken = true;
         self.answered |= kind.is_answer();
         self.timers.clear(Timer::Prime);
         cx.books.counts[Count::Messages] += 1;
@@ -44,9 +43,17 @@ impl Connection {
 
     /// What the connection's times mean now.
     fn times(&self, cx: &Context<'_>) -> TimeMap {
-        let silence = self.stream.silence();
-        let lead = cx.config.audio.map_or(Duration::ZERO, |it| it.duration(silence));
-        TimeMap { lead, base: self.base.time, known: Duration::ZERO }
+        let Some(format) = cx.config.audio else {
+            return TimeMap::of_unknown_audio(self.base.processed);
+        };
+        let lead = format.samples(self.stream.silence());
+        TimeMap {
+            rate: format.sample_rate,
+            lead,
+            known: lead,
+            base: format.samples(self.base.position),
+            joints: cx.books.joints.clone(),
+        }
     }
 
     /// Tells how late a message is, before it enters the books.
@@ -81,8 +88,8 @@ impl Connection {
             }
             MessageKind::TurnInfo { end_of_turn: false, .. }
             | MessageKind::Metadata { .. }
-            | MessageKind::SpeechStarted
-            | MessageKind::UtteranceEnd
+            | MessageKind::SpeechStarted { .. }
+            | MessageKind::UtteranceEnd { .. }
             | MessageKind::Error
             | MessageKind::Other => {}
         }

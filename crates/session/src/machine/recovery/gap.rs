@@ -153,7 +153,9 @@ impl Session {
     fn keep_backlog(&mut self, now: Instant) {
         while let Some(entry) = self.backlog.pop() {
             match entry {
-                Outgoing::Audio(audio) => self.keep_audio(now, &audio),
+                Outgoing::Audio(_) | Outgoing::Replay { .. } => {
+                    self.keep_audio(now, entry.audio(), entry.frames());
+                }
                 other => self.mark(now, other),
             }
         }
@@ -267,7 +269,7 @@ impl Session {
     pub(super) fn kept_base(&self) -> Base {
         let kept = self.recovery.as_ref().map(|it| (it.ring.start(), it.final_position));
         let (position, final_position) = kept.unwrap_or_default();
-        Base { position, time: self.books.ledger.duration(position), final_position }
+        Base { position, processed: Duration::ZERO, final_position }
     }
 }
 

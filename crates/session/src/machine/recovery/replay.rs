@@ -104,8 +104,10 @@ impl Session {
     ) -> Option<TimeMap> {
         self.settle_marks();
         let Some(connection) = self.connections.get(id) else { return Some(times) };
+        let position = connection.final_position();
+        self.forget_joints(position);
         let Some(recovery) = &mut self.recovery else { return Some(times) };
-        recovery.ring.trim(connection.final_position());
+        recovery.ring.trim(position);
         if kind.is_answer() && recovery.gap.as_ref().is_some_and(|it| it.down_since.is_none()) {
             let gap = recovery.gap.take().expect("it was looked at just now");
             self.recovered(now, id, &gap);
@@ -140,11 +142,15 @@ impl Session {
     /// has their words.
     fn less_what_is_known(&self, kind: MessageKind, times: TimeMap) -> Option<TimeMap> {
         let MessageKind::Results { start, end, channel, .. } = kind else { return Some(times) };
-        let known = self.recovery.as_ref().and_then(|it| it.known.get(channel as usize).copied());
-        let known = known.map_or(Duration::ZERO, |it| self.books.ledger.duration(it));
-        if known <= times.base || times.session_time(start) + NOISE >= known {
+        let Some(recovery) = &self.recovery else { return Some(times) };
+        let format = recovery.format;
+        let known = recovery.known.get(channel as usize).copied().unwrap_or(0);
+        let known = format.samples(known).saturating_sub(times.base) + times.lead;
+        let on_connection = |time| format.samples(format.bytes(time));
+        let noise = on_connection(NOISE);
+        if known <= times.lead || on_connection(start) + noise >= known {
             return Some(times);
         }
-        (times.session_time(end) > known + NOISE).then_some(TimeMap { known, ..times })
+        (on_connection(end) > known + noise).then_some(TimeMap { known, ..times })
     }
 }

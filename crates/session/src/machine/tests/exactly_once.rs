@@ -10,12 +10,17 @@ use super::*;
 use crate::backoff::Random;
 use crate::close::DgCode;
 use crate::death::Reason;
+use crate::gate::{Heard, VadMode};
 use crate::{AppFrame, LossCause, RecoveryConfig};
 
 /// Seeds that failed once.
 const KEPT: [u64; 0] = [];
+const KEPT_GATED: [u64; 0] = [];
 
 const SEEDS: u64 = 1_000;
+
+/// With a gate the audio has eight times as many samples.
+const GATED_SEEDS: u64 = 300;
 
 /// How often the world moves.
 const TICK: Duration = Duration::from_millis(20);
@@ -23,8 +28,11 @@ const TICK: Duration = Duration::from_millis(20);
 /// The application's audio.
 const AUDIO: Duration = Duration::from_secs(25);
 
-/// Wide enough for the number of any sample.
+/// Wide enough for the number of any sample, which may be one of two channels.
 const SAMPLE_BYTES: usize = 4;
+
+/// Shorter than it is by default, so that there are many holds.
+const HANGOVER: Duration = Duration::from_millis(1_000);
 
 /// What happens to one session.
 struct Plan {
@@ -40,10 +48,35 @@ struct Plan {
     lag: Duration,
     /// FINISH comes as soon as all audio is sent, whatever the connection does.
     frame: Duration,
+    /// Where speech and silence end by turns, speech first; empty without a gate.
+    turns: Vec<Duration>,
+    /// When the gate's mode is set, and to what.
+    modes: VecDeque<(Duration, VadMode)>,
     random: Random,
 }
 
 impl Plan {
+    /// The same with a gate.
+    fn gated(seed: u64) -> Self {
+        let mut plan = Self::of(seed);
+        let mut at = Duration::ZERO;
+        while at < AUDIO {
+            let longest = if plan.turns.len() % 2 == 0 { 3_000 } else { 5_000 };
+            at += Duration::from_millis(plan.random.below(longest));
+            plan.turns.push(at);
+        }
+        for _ in 0..plan.random.below(3) {
+            let mode = VadMode::ALL[plan.random.below(3) as usize];
+            plan.modes.push_back((Duration::from_millis(plan.random.below(20_000)), mode));
+        }
+        plan.modes.make_contiguous().sort_by_key(|it| it.0);
+        plan
+    }
+
+    fn is_speech(&self, at: Duration) -> bool {
+        self.turns.partition_point(|end| *end <= at) % 2 == 0
+    }
+
     fn of(seed: u64) -> Self {
         let mut random = Random::new(seed);
         let kills = 1 + random.below(4);
@@ -56,6 +89,8 @@ impl Plan {
             window: TICK * (5 + random.below(150) as u32),
             lag: TICK * random.below(60) as u32,
             frame: TICK * (1 + random.below(5) as u32),
+            turns: Vec::new(),
+            modes: VecDeque::new(),
             random,
         }
     }
@@ -91,16 +126,19 @@ struct Stage {
     finished: bool,
     /// How often each sample is in a final result that the application has, by channel.
     heard: Vec<Vec<u8>>,
-    final_ends: Vec<Duration>,
+    final_ends: Vec<usize>,
     summary: Option<Summary>,
     lost: u64,
 }
 
 impl Stage {
-    fn new(seed: u64) -> Self {
-        let plan = Plan::of(seed);
+    fn new(seed: u64, plan: Plan) -> Self {
         let start = clock::now();
-        let format = AudioFormat::new("linear32", 1_000, 1).unwrap();
+        let is_gated = !plan.turns.is_empty();
+        let (encoding, rate, channels) =
+            if is_gated { ("linear16", 8_000, 2) } else { ("linear32", 1_000, 1) };
+        let format = AudioFormat::new(encoding, rate, channels).unwrap();
+        let mode = if is_gated { VadMode::Active } else { VadMode::Off };
         let recovery =
             RecoveryConfig { ring: plan.ring, max_reconnects: 20, reconnects_per_minute: 60 };
         let config = SessionConfig {
@@ -108,13 +146,14 @@ impl Stage {
             ping_interval: Duration::from_millis(500),
             ping_timeout: Duration::from_millis(500),
             audio: Some(format),
+            vad: VadConfig { mode, hangover: HANGOVER, ..VadConfig::default() },
             ..config()
         };
         let samples = format.bytes(AUDIO) as usize / SAMPLE_BYTES;
         let session = Session::new(SessionId::parse("x").unwrap(), config, start, seed);
         Self {
             heard: vec![vec![0; samples]; plan.channels as usize],
-            final_ends: vec![Duration::ZERO; plan.channels as usize],
+            final_ends: vec![0; plan.channels as usize],
             plan,
             format,
             session,
@@ -249,13 +288,19 @@ impl Stage {
 
     fn result(&mut self, id: ConnectionId, channel: u32, from: usize, to: usize, flush: bool) {
         let Some(far) = self.far.as_ref().filter(|it| it.id == id) else { return };
-        // The message says what the audio says.
-        let first = sample_at(&far.audio, from);
-        for (place, at) in (from..to).step_by(SAMPLE_BYTES).enumerate() {
-            assert_eq!(sample_at(&far.audio, at), first + place, "the audio is torn");
+        // The message says what the audio says: stretches of the session, and where on the connection.
+        let mut text = channel.to_string();
+        let mut at = from;
+        while at < to {
+            let first = sample_at(&far.audio, at);
+            let is_next = |place: &usize| {
+                sample_at(&far.audio, *place) == first + (place - at) / SAMPLE_BYTES
+            };
+            let count = (at..to).step_by(SAMPLE_BYTES).take_while(is_next).count();
+            text += &format!(" {first} {count} {at}");
+            at += count * SAMPLE_BYTES;
         }
-        let samples = (to - from) / SAMPLE_BYTES;
-        let text = format!("{channel} {first} {samples} {from}").into_bytes().into();
+        let text = text.into_bytes().into();
         let kind = MessageKind::Results {
             start: self.format.duration(from as u64),
             is_final: true,
@@ -279,7 +324,8 @@ impl Stage {
         while self.session.wants_app_input()
             && let Some(audio) = self.to_send.pop_front()
         {
-            self.app(AppInput::Audio(audio));
+            self.set_mode();
+            self.audio(audio);
             if self.plan.random.below(40) == 0 {
                 self.app(AppInput::Finalize { channel: None });
             }
@@ -294,6 +340,26 @@ impl Stage {
     fn app(&mut self, input: AppInput) {
         self.session.handle_app(self.now, input);
         self.perform();
+    }
+
+    fn set_mode(&mut self) {
+        let elapsed = self.now - self.start;
+        while let Some((_, mode)) = self.plan.modes.front().copied().filter(|it| it.0 <= elapsed) {
+            self.plan.modes.pop_front();
+            self.app(AppInput::Update { vad: Some(mode) });
+        }
+    }
+
+    fn audio(&mut self, audio: Bytes) {
+        let at = self.format.duration((sample_at(&audio, 0) * SAMPLE_BYTES) as u64);
+        let is_speech = self.plan.is_speech(at);
+        if self.session.wants_hearing() {
+            let heard = if is_speech { Heard::Speech { since: 0 } } else { Heard::Silence };
+            self.session.handle_heard(self.now, audio, heard);
+            self.perform();
+        } else {
+            self.app(AppInput::Audio(audio));
+        }
     }
 
     fn perform(&mut self) {
@@ -329,16 +395,31 @@ impl Stage {
         let AppFrame::Message { text, times } = frame else { return };
         let text = std::str::from_utf8(&text).unwrap();
         let numbers: Vec<usize> = text.split(' ').filter_map(|it| it.parse().ok()).collect();
-        let [channel, first, count, from] = numbers[..] else { return };
-        let time = |sample: usize| self.format.duration((sample * SAMPLE_BYTES) as u64);
-        let start = times.session_time(self.format.duration(from as u64));
-        assert!(start.abs_diff(time(first)) <= Duration::from_micros(1), "{start:?} {first}");
-        // What the application has already is left out of the message.
-        let known = self.format.bytes(times.known) as usize / SAMPLE_BYTES;
-        let told = first.max(known)..first + count;
-        assert!(time(told.start) >= self.final_ends[channel], "times go backwards");
-        self.final_ends[channel] = time(told.end);
-        told.for_each(|sample| self.heard[channel][sample] += 1);
+        let [channel, stretches @ ..] = &numbers[..] else { return };
+        let stretches = stretches.chunks_exact(3).map(|it| (it[0], it[1], it[2] / SAMPLE_BYTES));
+        let on_connection = |samples: usize| samples as f64 / f64::from(self.format.sample_rate);
+        let is_at = |time: f64, sample: usize| (time - on_connection(sample)).abs() <= 1e-6;
+        if stretches.len() == 1 && self.plan.turns.is_empty() {
+            let (first, _, at) = stretches.clone().next().expect("there is one");
+            assert!(is_at(times.start(on_connection(at)), first), "{first}");
+        }
+        for (first, count, at) in stretches {
+            let (start, end) = times.word(on_connection(at), on_connection(at + count));
+            assert!(
+                is_at(start, first) && is_at(end, first + count),
+                "{start} {end} {first} {count}"
+            );
+            // What the application has already is left out of the message.
+            let known = (times.known as usize).saturating_sub(at).min(count);
+            let told = first + known..first + count;
+            let heard = &mut self.heard[*channel];
+            assert!(
+                told.start >= self.final_ends[*channel] || told.is_empty(),
+                "times go backwards"
+            );
+            self.final_ends[*channel] = told.end.max(self.final_ends[*channel]);
+            told.for_each(|sample| heard[sample] += 1);
+        }
     }
 }
 
@@ -376,7 +457,7 @@ fn closed(code: u16) -> UpstreamInput {
 fn every_sample_is_final_once_or_counted_as_lost() {
     let (mut recovered, mut without_loss) = (0, 0);
     for seed in KEPT.into_iter().chain(0..SEEDS) {
-        let stage = Stage::new(seed).run();
+        let stage = Stage::new(seed, Plan::of(seed)).run();
         let summary = stage.summary.as_ref().unwrap();
         // A death after CloseStream, when everything is final already, is a death all the same.
         let is_over = matches!(summary.outcome, Outcome::Finished | Outcome::Dead);
@@ -394,4 +475,32 @@ fn every_sample_is_final_once_or_counted_as_lost() {
         recovered += summary.recoveries;
     }
     assert!(u64::from(recovered) > SEEDS && without_loss > SEEDS / 2, "{recovered} {without_loss}");
+}
+
+/// The same with a gate: what it holds back is counted as gated, and nobody spoke in it.
+#[test]
+fn with_a_gate_every_sample_is_final_once_or_gated_or_counted_as_lost() {
+    let (mut recovered, mut gated) = (0, 0);
+    for seed in KEPT_GATED.into_iter().chain(0..GATED_SEEDS) {
+        let stage = Stage::new(seed, Plan::gated(seed)).run();
+        let summary = stage.summary.as_ref().unwrap();
+        let is_over = matches!(summary.outcome, Outcome::Finished | Outcome::Dead);
+        assert!(is_over, "seed {seed}: {summary:?}");
+        let heard = |sample: usize| stage.heard.iter().map(move |channel| channel[sample]);
+        let all = 0..stage.heard[0].len();
+        let twice = all.clone().filter(|it| heard(*it).any(|count| count > 1)).count();
+        assert_eq!(twice, 0, "samples that came twice: seed {seed}");
+        let never = all.filter(|it| heard(*it).any(|count| count == 0));
+        let frame = stage.format.bytes(stage.plan.frame) as usize / SAMPLE_BYTES;
+        let time = |sample: usize| stage.format.duration((sample * SAMPLE_BYTES) as u64);
+        let is_speech = |sample: &usize| stage.plan.is_speech(time(sample - sample % frame));
+        let (spoken, silent): (Vec<_>, Vec<_>) = never.partition(is_speech);
+        assert!(spoken.len() * SAMPLE_BYTES <= stage.lost as usize, "speech was held: seed {seed}");
+        let bytes = (spoken.len() + silent.len()) * SAMPLE_BYTES;
+        let told = summary.audio.bytes_gated + stage.lost;
+        assert_eq!(bytes, told as usize, "gated or lost: seed {seed}");
+        recovered += summary.recoveries;
+        gated += u64::from(summary.audio.bytes_gated > 0);
+    }
+    assert!(u64::from(recovered) > GATED_SEEDS && gated > GATED_SEEDS / 2, "{recovered} {gated}");
 }

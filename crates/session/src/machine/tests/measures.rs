@@ -45,7 +45,7 @@ fn a_results_lag_is_the_audio_sent_less_its_end() {
     };
     world.message(result(secs(1)));
     world.message(result(Duration::from_millis(2_750)));
-    world.message(MessageKind::UtteranceEnd);
+    world.message(MessageKind::UtteranceEnd { end: secs(2) });
     let lags = world.observed(|it| match it {
         Observation::Message { lag, first_result, .. } => Some((*lag, *first_result)),
         _ => None,

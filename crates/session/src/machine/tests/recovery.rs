@@ -48,6 +48,7 @@ fn told(world: &World) -> Vec<&'static str> {
         Event::Parked { .. } => "parked",
         Event::Resumed { .. } => "resumed",
         Event::Stalled { .. } => "stalled",
+        Event::PreludeDone { .. } => "prelude_done",
         Event::Draining { .. } => "draining",
     };
     world.events().iter().map(name).collect()
@@ -105,10 +106,10 @@ fn times_go_on_where_the_dead_connection_had_final_results() {
     world.connect();
     world.message(final_result(500, 900));
     let times = world.delivered.iter().rev().find_map(|(_, frame)| match frame {
-        AppFrame::Message { times, .. } => Some(*times),
+        AppFrame::Message { times, .. } => Some(times),
         _ => None,
     });
-    assert_eq!(times.unwrap().session_time(Duration::from_millis(500)), secs(1) + FRAME * 5);
+    assert_eq!(times.unwrap().start(0.5), (secs(1) + FRAME * 5).as_secs_f64());
 }
 
 #[test]
@@ -502,10 +503,10 @@ fn times_after_parking_are_session_time() {
     world.connect();
     world.message(final_result(0, 100));
     let times = world.delivered.iter().rev().find_map(|(_, frame)| match frame {
-        AppFrame::Message { times, .. } => Some(*times),
+        AppFrame::Message { times, .. } => Some(times),
         _ => None,
     });
-    assert_eq!(times.unwrap().base, secs(3));
+    assert_eq!(times.unwrap().start(0.0), 3.0);
 }
 
 #[test]
@@ -521,10 +522,10 @@ fn where_the_encoding_tells_no_time_deepgram_does() {
     world.connect();
     world.message(final_result(0, 100));
     let times = world.delivered.iter().rev().find_map(|(_, frame)| match frame {
-        AppFrame::Message { times, .. } => Some(*times),
+        AppFrame::Message { times, .. } => Some(times),
         _ => None,
     });
-    assert_eq!(times.unwrap().base, secs(3), "its Metadata said how much it had");
+    assert_eq!(times.unwrap().start(0.0), 3.0, "its Metadata said how much it had");
 }
 
 #[test]

@@ -16,24 +16,24 @@ type Chunk = Box<[u8; CHUNK_BYTES]>;
 
 /// Audio that was never written to Deepgram.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in crate::machine) struct Fresh {
+pub(crate) struct Fresh {
     /// AUDIO frames.
-    pub(in crate::machine) frames: u64,
-    pub(in crate::machine) bytes: u64,
+    pub(crate) frames: u64,
+    pub(crate) bytes: u64,
 }
 
 /// Audio that found no room.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in crate::machine) struct Forgotten {
+pub(crate) struct Forgotten {
     /// Bytes, in all.
-    pub(in crate::machine) bytes: u64,
+    pub(crate) bytes: u64,
     /// How much of that was never handed to a connection.
-    pub(in crate::machine) fresh: Fresh,
+    pub(crate) fresh: Fresh,
 }
 
 /// Raw audio since the last final result.
 #[derive(Debug)]
-pub(in crate::machine) struct Ring {
+pub(crate) struct Ring {
     chunks: VecDeque<Chunk>,
     spare: Vec<Chunk>,
     /// Of the first chunk, what is given back already.
@@ -48,7 +48,7 @@ pub(in crate::machine) struct Ring {
 }
 
 impl Ring {
-    pub(super) fn new(bytes_max: u64, block_bytes: u64) -> Self {
+    pub(crate) fn new(bytes_max: u64, block_bytes: u64) -> Self {
         Self {
             chunks: VecDeque::new(),
             spare: Vec::new(),
@@ -62,46 +62,46 @@ impl Ring {
     }
 
     /// Where the oldest audio in it begins.
-    pub(in crate::machine) fn start(&self) -> u64 {
+    pub(crate) fn start(&self) -> u64 {
         self.start
     }
 
     /// Where the next audio goes.
-    pub(in crate::machine) fn end(&self) -> u64 {
+    pub(crate) fn end(&self) -> u64 {
         self.end
     }
 
-    pub(in crate::machine) fn len(&self) -> u64 {
+    pub(crate) fn len(&self) -> u64 {
         self.end - self.start
     }
 
-    pub(in crate::machine) fn fresh(&self) -> Fresh {
+    pub(crate) fn fresh(&self) -> Fresh {
         self.fresh
     }
 
     /// Whether more audio pushes older audio out.
-    pub(in crate::machine) fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.len() >= self.bytes_max
     }
 
     /// Memory that it holds, in bytes.
-    pub(in crate::machine) fn memory(&self) -> u64 {
+    pub(crate) fn memory(&self) -> u64 {
         let chunks = self.chunks.len() + self.spare.len();
         (chunks * CHUNK_BYTES) as u64
     }
 
-    /// One frame of audio; `is_fresh` if no connection is handed it now. Tells what had to make room,
-    /// which is never anything from `pinned` on.
-    pub(in crate::machine) fn push(
+    /// Audio; `fresh_frames` says how many frames end with it if no connection is handed it now. Tells
+    /// what had to make room, which is never anything from `pinned` on.
+    pub(crate) fn push(
         &mut self,
         audio: &[u8],
-        is_fresh: bool,
+        fresh_frames: Option<u64>,
         pinned: u64,
     ) -> Forgotten {
         let forgotten = self.make_room(audio.len() as u64, pinned);
         self.append(audio);
-        if is_fresh {
-            self.fresh.frames += 1;
+        if let Some(frames) = fresh_frames {
+            self.fresh.frames += frames;
             self.fresh.bytes += audio.len() as u64;
         }
         self.spare.truncate(SPARE_MAX);
@@ -141,7 +141,7 @@ impl Ring {
     }
 
     /// The audio before `position` is final.
-    pub(in crate::machine) fn trim(&mut self, position: u64) {
+    pub(crate) fn trim(&mut self, position: u64) {
         if position > self.start {
             self.release(position.min(self.end));
             self.spare.truncate(SPARE_MAX);
@@ -162,7 +162,7 @@ impl Ring {
     }
 
     /// The session rests: what streaming would need again at once is given back.
-    pub(in crate::machine) fn rest(&mut self) {
+    pub(crate) fn rest(&mut self) {
         self.spare = Vec::new();
         if self.chunks.is_empty() {
             self.chunks = VecDeque::new();
@@ -170,7 +170,7 @@ impl Ring {
     }
 
     /// Audio from a position on, copied, of at most so many bytes.
-    pub(in crate::machine) fn read(&self, position: u64, bytes_max: u64) -> Bytes {
+    pub(crate) fn read(&self, position: u64, bytes_max: u64) -> Bytes {
         let bytes = (self.end - position).min(bytes_max) as usize;
         let mut audio = Vec::with_capacity(bytes);
         let mut at = self.skip + (position - self.start) as usize;
@@ -184,7 +184,7 @@ impl Ring {
     }
 
     /// A connection is handed the audio up to `position`: how much of that is fresh.
-    pub(in crate::machine) fn hand_out(&mut self, position: u64) -> Fresh {
+    pub(crate) fn hand_out(&mut self, position: u64) -> Fresh {
         let left = self.end - position;
         self.take_fresh(self.fresh.bytes.saturating_sub(left))
     }
@@ -204,14 +204,14 @@ impl Ring {
 
     /// The connection is dead, and had been handed this in vain, just before what is fresh now. Tells
     /// what of it has found no room meanwhile.
-    pub(in crate::machine) fn take_back(&mut self, frames: u64, bytes: u64) -> Fresh {
+    pub(crate) fn take_back(&mut self, frames: u64, bytes: u64) -> Fresh {
         self.fresh.frames += frames;
         self.fresh.bytes += bytes;
         self.take_fresh(self.fresh.bytes.saturating_sub(self.len()))
     }
 
     /// Nothing of its audio is needed any more.
-    pub(in crate::machine) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.release(self.end);
         self.spare.truncate(SPARE_MAX);
         self.fresh = Fresh::default();
@@ -236,7 +236,7 @@ mod tests {
         let mut ring = ring(20_000);
         let mut position = 0;
         for step in 1..200 {
-            ring.push(&audio(position, step * 7), false, u64::MAX);
+            ring.push(&audio(position, step * 7), None, u64::MAX);
             position += step as u64 * 7;
             ring.trim(position.saturating_sub(3_000 + step as u64 * 11));
             let from = ring.start() + step as u64;
@@ -249,7 +249,7 @@ mod tests {
         let mut ring = ring(1 << 20);
         assert_eq!(ring.memory(), 0);
         for _ in 0..100 {
-            ring.push(&[0; 640], false, u64::MAX);
+            ring.push(&[0; 640], None, u64::MAX);
         }
         assert_eq!(ring.memory(), 64_000_u64.next_multiple_of(CHUNK_BYTES as u64));
         ring.trim(63_000);
@@ -262,8 +262,8 @@ mod tests {
     #[test]
     fn beyond_the_bound_the_oldest_goes_in_whole_blocks() {
         let mut ring = ring(1_000);
-        assert_eq!(ring.push(&audio(0, 1_000), false, u64::MAX), Forgotten::default());
-        let forgotten = ring.push(&audio(1_000, 3), false, u64::MAX);
+        assert_eq!(ring.push(&audio(0, 1_000), None, u64::MAX), Forgotten::default());
+        let forgotten = ring.push(&audio(1_000, 3), None, u64::MAX);
         assert_eq!(forgotten, Forgotten { bytes: 4, fresh: Fresh::default() });
         assert_eq!((ring.start(), ring.end()), (4, 1_003));
         assert_eq!(*ring.read(4, 10), audio(4, 10));
@@ -272,9 +272,9 @@ mod tests {
     #[test]
     fn of_what_goes_the_fresh_part_is_told() {
         let mut ring = ring(1_000);
-        ring.push(&audio(0, 600), false, u64::MAX);
-        ring.push(&audio(600, 400), true, u64::MAX);
-        let forgotten = ring.push(&audio(1_000, 800), true, u64::MAX);
+        ring.push(&audio(0, 600), None, u64::MAX);
+        ring.push(&audio(600, 400), Some(1), u64::MAX);
+        let forgotten = ring.push(&audio(1_000, 800), Some(1), u64::MAX);
         let fresh = Fresh { frames: 0, bytes: 200 };
         assert_eq!(forgotten, Forgotten { bytes: 800, fresh });
         assert_eq!(ring.fresh(), Fresh { frames: 2, bytes: 1_000 });
@@ -284,7 +284,7 @@ mod tests {
     fn the_last_fresh_byte_takes_the_last_frame() {
         let mut ring = ring(10_000);
         for position in 0..3 {
-            ring.push(&audio(position * 100, 100), true, u64::MAX);
+            ring.push(&audio(position * 100, 100), Some(1), u64::MAX);
         }
         let frames: Vec<u64> = (1..=6).map(|it| ring.hand_out(it * 50).frames).collect();
         assert_eq!(frames.iter().sum::<u64>(), 3);
@@ -294,8 +294,8 @@ mod tests {
     #[test]
     fn what_a_connection_got_in_vain_is_fresh_again() {
         let mut ring = ring(10_000);
-        ring.push(&audio(0, 900), false, u64::MAX);
-        ring.push(&audio(900, 100), true, u64::MAX);
+        ring.push(&audio(0, 900), None, u64::MAX);
+        ring.push(&audio(900, 100), Some(1), u64::MAX);
         assert_eq!(ring.take_back(2, 300), Fresh::default());
         assert_eq!(ring.fresh(), Fresh { frames: 3, bytes: 400 });
     }
