@@ -236,7 +236,7 @@ fn failure(error: &Error, trigger: Trigger) -> UpstreamInput {
 
 fn trigger_of(outgoing: &Outgoing) -> Trigger {
     match outgoing {
-        Outgoing::Audio(_) | Outgoing::Replay { .. } | Outgoing::Silence(_) => Trigger::AudioWrite,
+        Outgoing::Audio(_) | Outgoing::Replay { .. } | Outgoing::Lead(_) => Trigger::AudioWrite,
         Outgoing::Text(_) => Trigger::TextWrite,
         Outgoing::KeepAlive => Trigger::KeepaliveWrite,
         Outgoing::Finalize { .. } => Trigger::FinalizeWrite,
@@ -248,9 +248,9 @@ fn trigger_of(outgoing: &Outgoing) -> Trigger {
 /// The message on the wire. Type names are exactly Deepgram's.
 fn message_of(outgoing: Outgoing, endpoint: Endpoint) -> Result<Message, Error> {
     Ok(match outgoing {
-        Outgoing::Audio(bytes)
-        | Outgoing::Replay { audio: bytes, .. }
-        | Outgoing::Silence(bytes) => Message::Binary(bytes),
+        Outgoing::Audio(bytes) | Outgoing::Replay { audio: bytes, .. } | Outgoing::Lead(bytes) => {
+            Message::Binary(bytes)
+        }
         Outgoing::Text(text) => Message::Text(Utf8Bytes::try_from(text)?),
         Outgoing::KeepAlive => match endpoint {
             Endpoint::V1Listen => fixed(r#"{"type":"KeepAlive"}"#),

@@ -21,6 +21,8 @@ mod drain;
 mod ending;
 mod gate;
 mod ledger;
+mod pace;
+mod prelude;
 mod recovery;
 mod segment;
 mod snapshot;
@@ -46,6 +48,7 @@ use books::Books;
 use connection::{Base, Connection, Context, State as ConnectionState};
 use connections::Connections;
 use drain::Drain;
+use prelude::Prelude;
 use recovery::Recovery;
 use timer::SessionTimers;
 
@@ -101,6 +104,14 @@ pub struct Session {
     is_shed: bool,
     /// Set where the VAD gate is, or was, on.
     gate: Option<Box<Gate>>,
+    /// Set while a connection is getting a prelude.
+    prelude: Option<Box<Prelude>>,
+    /// The connection that live audio has left behind a prelude, until it has ended.
+    tail: Option<ConnectionId>,
+    /// Bytes of PRELUDE frames.
+    prelude_bytes: u64,
+    /// Live audio has followed a prelude in time.
+    is_prelude_done: bool,
     /// Set where the session outlives its connections.
     recovery: Option<Box<Recovery>>,
     /// What earlier connections have processed, where the encoding tells no time.
@@ -199,6 +210,10 @@ impl Session {
             is_parked: false,
             is_shed: false,
             gate: None,
+            prelude: None,
+            tail: None,
+            prelude_bytes: 0,
+            is_prelude_done: false,
             recovery: recovery.unwrap_or_default(),
             processed: Duration::ZERO,
             idle_since: now,
@@ -206,6 +221,7 @@ impl Session {
         };
         session.tell_limits(not_recoverable);
         session.begin_gate();
+        session.dial_for_prelude(now);
         session.arm_segment(now);
         session.dial(now);
         session
@@ -285,6 +301,7 @@ impl Session {
         }
         self.settle_marks();
         self.handle_due(now, SessionTimer::Replay);
+        self.handle_due(now, SessionTimer::Prelude);
         self.handle_due(now, SessionTimer::Finish);
         self.handle_due(now, SessionTimer::Ahead);
         self.handle_due(now, SessionTimer::AppWrite);
@@ -303,6 +320,7 @@ impl Session {
             SessionTimer::DrainLinger => self.read_out(now),
             SessionTimer::DrainRead => self.drain_close(now),
             SessionTimer::Replay => self.replay_due(now),
+            SessionTimer::Prelude => self.prelude_due(now),
             SessionTimer::Finish => self.finish_deadline(now),
             SessionTimer::Ahead => self.no_longer_ahead(),
             SessionTimer::AppWrite => self.app_write_deadline(now, now.duration_since(deadline)),
@@ -349,15 +367,26 @@ impl Session {
 
     /// Dials a connection for what the application sends.
     fn dial(&mut self, now: Instant) {
+        let id = self.dial_beside(now);
+        self.phase = Phase::Served(id);
+    }
+
+    /// Where the application's audio begins on a connection that has got none of it, and is to get what
+    /// waits: what was let through before and waits no longer went to earlier connections.
+    fn base(&self) -> Base {
+        let position = self.books.ledger.passed_bytes() - self.backlog.audio_bytes();
+        Base { position, processed: self.processed, final_position: position }
+    }
+
+    /// Dials a connection that is not for what the application sends, or not yet.
+    fn dial_beside(&mut self, now: Instant) -> ConnectionId {
         let id = self.connections.next_id();
         let seed = self.seed.wrapping_add(u64::from(id.number() - 1));
         let is_reading = self.wants_upstream_input();
-        // What was let through before and waits no longer went to earlier connections.
-        let position = self.books.ledger.passed_bytes() - self.backlog.audio_bytes();
-        let base = Base { position, processed: self.processed, final_position: position };
+        let base = self.base();
         let mut cx = Context { now, config: &self.config, books: &mut self.books, is_reading };
         self.connections.insert(Connection::dial(&mut cx, id, base, seed));
-        self.phase = Phase::Served(id);
+        id
     }
 
     /// Gives Deepgram a message.

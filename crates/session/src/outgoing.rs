@@ -15,8 +15,8 @@ pub enum Outgoing {
         /// How many of the application's frames are with them complete.
         fresh_frames: u64,
     },
-    /// Our own silence, to prime a connection; not part of the session's audio.
-    Silence(Bytes),
+    /// What goes ahead of the application's live audio on a connection: our own silence, a prelude.
+    Lead(Bytes),
     /// A JSON text message from the application.
     Text(Bytes),
     /// The keepalive of the session's endpoint.
@@ -40,7 +40,7 @@ impl Outgoing {
         match self {
             Self::Audio(bytes)
             | Self::Replay { audio: bytes, .. }
-            | Self::Silence(bytes)
+            | Self::Lead(bytes)
             | Self::Text(bytes) => bytes.len(),
             Self::KeepAlive | Self::Finalize { .. } | Self::CloseStream | Self::Ping => 0,
         }
@@ -80,8 +80,8 @@ pub struct Written {
     pub replays: u64,
     /// Bytes that an earlier connection had got.
     pub replayed_bytes: u64,
-    /// Bytes of our own silence.
-    pub silence_bytes: u64,
+    /// Bytes that go ahead of the application's live audio.
+    pub lead_bytes: u64,
     /// KeepAlives.
     pub keepalives: u64,
     pub finalizes: u64,
@@ -108,7 +108,7 @@ impl Written {
                 self.audio_frames += fresh_frames;
                 self.audio_bytes += fresh_bytes;
             }
-            Outgoing::Silence(silence) => self.silence_bytes += silence.len() as u64,
+            Outgoing::Lead(lead) => self.lead_bytes += lead.len() as u64,
             Outgoing::Text(_) => self.texts += 1,
             Outgoing::KeepAlive => self.keepalives += 1,
             Outgoing::Finalize { again, .. } => {

@@ -35,7 +35,7 @@ impl Session {
             AppInput::Finalize { channel } => self.finalize(now, channel),
             AppInput::Finish => self.app_finish(now),
             AppInput::Update { vad } => self.app_update(now, vad),
-            AppInput::Prelude(_) => {}
+            AppInput::Prelude(audio) => self.app_prelude(now, audio),
             AppInput::Breach(refusal) => self.app_breach(now, *refusal),
             AppInput::Eof => self.app_eof(now),
             AppInput::WriteFailed => self.app_gone(now),
@@ -89,6 +89,9 @@ impl Session {
     }
 
     fn app_text(&mut self, now: Instant, text: Bytes) {
+        if self.intent.is_none() {
+            self.text_to_prelude(now, &text);
+        }
         match self.route() {
             _ if self.intent.is_some() => self.books.drops.texts += 1,
             _ if self.is_holding() => self.mark(now, Outgoing::Text(text)),

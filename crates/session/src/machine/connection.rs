@@ -227,7 +227,7 @@ impl Connection {
         self.answered
     }
 
-    /// Its audio begins there after all.
+    /// The application's audio on it begins there after all.
     pub(super) fn begin_at(&mut self, base: Base) {
         self.base = base;
     }

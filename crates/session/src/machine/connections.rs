@@ -5,8 +5,9 @@ use std::time::Instant;
 use super::connection::Connection;
 use crate::ConnectionId;
 
-/// Most connections at a time: one, and a second while one takes over from the other.
-const CONNECTIONS_MAX: usize = 2;
+/// Most connections at a time: one that dies, one that takes over from it, and one that a prelude has
+/// left and that has not ended yet.
+const CONNECTIONS_MAX: usize = 3;
 
 /// A session's connections, oldest first.
 #[derive(Debug, Default)]

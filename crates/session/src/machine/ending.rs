@@ -17,6 +17,9 @@ use crate::{AppFrame, ConnectionId, Event, LossCause, Outgoing, millis};
 impl Session {
     /// Asks Deepgram to flush and close an open connection.
     pub(super) fn close_stream(&mut self, now: Instant, id: ConnectionId, closing: Closing) {
+        if closing == Closing::End {
+            self.drop_prelude(now);
+        }
         self.with(now, id, |connection, cx| connection.close(cx, closing));
     }
 
@@ -27,7 +30,8 @@ impl Session {
 
     /// Another session needs a connection: an idle one is closed before its keepalive budget is spent.
     pub fn handle_shed(&mut self, now: Instant) {
-        let is_free = self.intent.is_none() && self.drain.is_none() && self.backlog.is_empty();
+        let is_asked = self.intent.is_some() || self.drain.is_some() || self.prelude.is_some();
+        let is_free = !is_asked && self.backlog.is_empty();
         let is_kept = self.recovery.as_ref().is_some_and(|it| it.is_in_gap() || it.is_holding());
         let Route::Open(id) = self.route() else { return };
         if is_free && !is_kept && self.serving(id).is_idle(now) {
@@ -38,6 +42,10 @@ impl Session {
 
     /// Deepgram has closed as it was asked to.
     pub(super) fn closed(&mut self, now: Instant, id: ConnectionId) {
+        if self.is_beside(id) {
+            self.let_go(now, id, StreamEnd::Flushed);
+            return self.beside_ended(now);
+        }
         let route = self.route();
         self.let_go(now, id, StreamEnd::Flushed);
         self.forget_kept();
@@ -48,7 +56,7 @@ impl Session {
                 let is_shed = std::mem::take(&mut self.is_shed);
                 self.park(now, if is_shed { ParkCause::Shed } else { ParkCause::Idle });
             }
-            _ => self.end(now),
+            _ => self.end_behind_tail(now),
         }
     }
 
@@ -77,8 +85,9 @@ impl Session {
         let plan = self.plan(now, id, reason);
         let fallen = Fallen { reason, lost_before: self.lost_in_gaps() };
         let end = match plan {
-            Plan::Latch => StreamEnd::Lost(LossCause::Dead),
-            Plan::Reconnect(_) | Plan::Park | Plan::GiveUp => StreamEnd::Kept,
+            Plan::Latch | Plan::GoOn => StreamEnd::Lost(LossCause::Dead),
+            Plan::MoveEarly if self.recovery.is_none() => StreamEnd::Lost(LossCause::Dead),
+            Plan::Reconnect(_) | Plan::Park | Plan::GiveUp | Plan::MoveEarly => StreamEnd::Kept,
         };
         if matches!(end, StreamEnd::Kept) {
             self.take_back(now, id);
@@ -87,13 +96,15 @@ impl Session {
         let Some(death) = died else { return };
         self.forget(id);
         self.first_death.get_or_insert_with(|| death.clone());
-        let recovering = matches!(plan, Plan::Reconnect(_) | Plan::Park);
+        let recovering = !matches!(plan, Plan::Latch | Plan::GiveUp);
         self.deliver_event(now, Event::Dead { death: death.clone(), recovering });
-        self.after_death(now, &fallen, plan);
+        self.after_death(now, id, &fallen, plan);
     }
 
-    fn after_death(&mut self, now: Instant, fallen: &Fallen, plan: Plan) {
+    fn after_death(&mut self, now: Instant, id: ConnectionId, fallen: &Fallen, plan: Plan) {
         match plan {
+            Plan::GoOn => self.lost_beside(now, id),
+            Plan::MoveEarly => self.lost_live(now, fallen),
             Plan::Reconnect(delay) => self.begin_gap(now, fallen, delay),
             Plan::GiveUp => self.give_up_at_once(now, fallen),
             Plan::Park => self.await_audio(now, fallen),
@@ -117,7 +128,7 @@ impl Session {
                 Outgoing::Text(_) => self.books.drops.texts += 1,
                 Outgoing::Audio(_)
                 | Outgoing::Replay { .. }
-                | Outgoing::Silence(_)
+                | Outgoing::Lead(_)
                 | Outgoing::KeepAlive
                 | Outgoing::CloseStream
                 | Outgoing::Ping => {}
@@ -194,6 +205,8 @@ impl Session {
 
     pub(super) fn end_as(&mut self, now: Instant, outcome: Outcome, cut: bool) {
         self.close_gate();
+        self.drop_prelude(now);
+        self.let_all_go(now, LossCause::FinishTimeout);
         self.drop_backlog(LossCause::AppGone);
         for cause in LossCause::ALL {
             self.books.record_loss(cause);

@@ -4,7 +4,6 @@
 mod budget;
 mod gap;
 mod marks;
-mod pace;
 mod replay;
 
 use std::time::{Duration, Instant};

@@ -63,6 +63,7 @@ impl Session {
         counts[Count::BytesReceived] = audio.bytes_received;
         counts[Count::BytesSent] = audio.bytes_sent;
         counts[Count::BytesDropped] = audio.bytes_dropped;
+        counts[Count::PreludeBytes] = self.prelude_bytes;
         counts[Count::BytesGated] = audio.bytes_gated;
         counts[Count::BytesFinalized] = ledger.finalized_bytes();
         counts[Count::BytesLost] = ledger.lost_bytes();

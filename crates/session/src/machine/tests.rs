@@ -10,6 +10,7 @@ mod gate;
 mod keepalives;
 mod liveness;
 mod measures;
+mod prelude;
 mod properties;
 mod recovery;
 mod recovery_ends;
@@ -275,7 +276,7 @@ impl World {
             return;
         }
         let before = self.deepgram.audio_bytes / (10 * FRAME_BYTES);
-        self.deepgram.audio_bytes += (written.all_audio_bytes() + written.silence_bytes) as usize;
+        self.deepgram.audio_bytes += (written.all_audio_bytes() + written.lead_bytes) as usize;
         if self.deepgram.audio_bytes / (10 * FRAME_BYTES) > before {
             self.result(false, false);
         }

@@ -38,6 +38,8 @@ crate::vocabulary! {
         Finish = "finish",
         /// More of what has waited for a connection goes out.
         Replay = "replay",
+        /// More of the prelude goes out, or live audio follows it.
+        Prelude = "prelude",
         /// An application that is ahead of real time no longer is.
         Ahead = "ahead",
         /// A stretch of the session's life is over.

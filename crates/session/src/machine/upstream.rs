@@ -54,7 +54,7 @@ impl Session {
         match event {
             Happened::Up { request_id, phases } => self.connected(now, id, request_id, phases),
             Happened::GaveUp { failure, attempts } => {
-                if self.redial(now, id, &failure) {
+                if self.had_a_prelude(now, id) || self.redial(now, id, &failure) {
                     return;
                 }
                 self.connections.remove(id);
@@ -66,6 +66,7 @@ impl Session {
                 }
             }
             Happened::Written { stalled } => self.written(now, id, stalled),
+            Happened::Idle if self.prelude.is_some() => drop(self.with(now, id, Connection::stay)),
             Happened::Idle => self.close_stream(now, id, Closing::Park),
             Happened::Closed => self.closed(now, id),
             Happened::TimedOut => self.close_timed_out(now, id),
@@ -98,6 +99,9 @@ impl Session {
         } else if std::mem::take(&mut self.is_parked) {
             self.resumed(now);
         }
+        if self.is_beside(id) {
+            return self.begin_prelude(now);
+        }
         if self.is_holding() {
             return self.begin_replay(now, id);
         }
@@ -122,7 +126,7 @@ impl Session {
     /// Sends the next batch of what has waited, then CloseStream if the end has been asked for; each
     /// `Written` asks for another batch. In one go it would be copied whole into the connection's
     /// buffer, which would keep that size ever after.
-    fn send_backlog(&mut self, now: Instant, id: ConnectionId) {
+    pub(super) fn send_backlog(&mut self, now: Instant, id: ConnectionId) {
         let mut batch_bytes = 0;
         while batch_bytes < BACKLOG_BATCH_BYTES
             && let Some(outgoing) = self.backlog.pop()
@@ -174,6 +178,10 @@ impl Session {
 
     /// Deepgram has not closed in time.
     fn close_timed_out(&mut self, now: Instant, id: ConnectionId) {
+        if self.is_beside(id) {
+            self.let_go(now, id, StreamEnd::Lost(LossCause::FinishTimeout));
+            return self.beside_ended(now);
+        }
         if self.route() == Route::Closing(Closing::Park) {
             // Nothing was in flight but the close itself, so parking has cost no words.
             return self.closed(now, id);

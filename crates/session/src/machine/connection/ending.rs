@@ -215,10 +215,13 @@ impl Connection {
             self.record_close(cx, end);
         }
         cx.books.push(Output::HangUp(self.id));
+        if matches!(end, StreamEnd::Kept) {
+            return self.lose_left_out(cx);
+        }
+        self.take_answered_as_written(cx);
         let (cause, unconfirmed) = match end {
-            StreamEnd::Kept => return self.lose_left_out(cx),
-            StreamEnd::Flushed => (LossCause::Dead, 0),
             StreamEnd::Lost(cause) => (cause, self.stream.in_flight()),
+            StreamEnd::Flushed | StreamEnd::Kept => (LossCause::Dead, 0),
         };
         self.give_up_finalizes(cx, skip);
         cx.books.ledger.drop_frames(self.unwritten.audio_frames, self.unwritten.audio_bytes, cause);

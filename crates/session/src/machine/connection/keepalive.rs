@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::{Connection, Context, Event, State, Timer};
 use crate::fact::{Fact, KeepaliveBlocked};
 use crate::{Outgoing, Written};
@@ -53,17 +55,28 @@ impl Connection {
         }
     }
 
+    /// Sends what is not the application's live audio, and goes ahead of it.
+    pub(in crate::machine) fn send_lead(&mut self, cx: &mut Context<'_>, lead: Bytes) {
+        self.stream.send_lead(lead.len() as u64);
+        self.send(cx, Outgoing::Lead(lead));
+    }
+
+    /// That nothing is sent is meant: the budget begins anew.
+    pub(in crate::machine) fn stay(&mut self, cx: &mut Context<'_>) {
+        self.active_at = cx.now;
+        self.arm_parking(cx);
+    }
+
     pub(super) fn prime_due(&mut self, cx: &mut Context<'_>) -> Option<Event> {
         let format = cx.config.audio?;
-        let left = format.bytes(cx.config.prime_silence).saturating_sub(self.stream.silence());
+        let left = format.bytes(cx.config.prime_silence).saturating_sub(self.stream.lead());
         let step = left.min(format.bytes(PRIME_STEP));
         if step == 0 {
             return None;
         }
         self.timers.set(Timer::Prime, cx.now + PRIME_STEP);
         if self.unwritten == Written::default() {
-            self.stream.send_silence(step);
-            self.send(cx, Outgoing::Silence(format.silence(step)));
+            self.send_lead(cx, format.silence(step));
         }
         None
     }

@@ -22,10 +22,11 @@ impl Connection {
         self.answered |= kind.is_answer();
         self.timers.clear(Timer::Prime);
         cx.books.counts[Count::Messages] += 1;
-        self.observe(cx, kind);
+        let times = self.times(cx);
+        self.observe(cx, kind, &times);
         self.account(cx, kind);
         self.await_close(cx);
-        Event::Message { text, kind, times: self.times(cx) }
+        Event::Message { text, kind, times }
     }
 
     /// Deepgram refuses something, or says what it will die of.
@@ -46,7 +47,7 @@ impl Connection {
         let Some(format) = cx.config.audio else {
             return TimeMap::of_unknown_audio(self.base.processed);
         };
-        let lead = format.samples(self.stream.silence());
+        let lead = format.samples(self.stream.lead());
         TimeMap {
             rate: format.sample_rate,
             lead,
@@ -57,12 +58,13 @@ impl Connection {
     }
 
     /// Tells how late a message is, before it enters the books.
-    fn observe(&mut self, cx: &mut Context<'_>, kind: MessageKind) {
+    fn observe(&mut self, cx: &mut Context<'_>, kind: MessageKind, times: &TimeMap) {
         let mut observed = (None, None);
         if let MessageKind::Results { end, .. } | MessageKind::TurnInfo { end, .. } = kind {
             self.stream.result(end);
-            let lag = self.stream.lag(cx.config.audio, end);
-            observed = (lag, cx.books.first_audio.answer(cx.now));
+            let is_of_audio = !times.is_of_lead_alone(kind);
+            let waited = is_of_audio.then(|| cx.books.first_audio.answer(cx.now)).flatten();
+            observed = (self.stream.lag(cx.config.audio, end), waited);
         }
         let (lag, first_result) = observed;
         cx.books.observe(Observation::Message { kind, lag, first_result });

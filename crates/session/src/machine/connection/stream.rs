@@ -32,8 +32,8 @@ pub(in crate::machine) struct Stream {
     audio: u64,
     /// The largest frame among them, in bytes.
     frame: u64,
-    /// Bytes of our own silence that were asked for, all ahead of the application's audio.
-    silence: u64,
+    /// Bytes that are not the application's live audio, all ahead of it.
+    lead: u64,
     /// Bytes of the application's audio that are final.
     finalized: u64,
     /// Up to where every channel has final results.
@@ -69,17 +69,17 @@ impl Stream {
         self.finalize_to(self.coverage.covered(whole))
     }
 
-    pub(super) fn send_silence(&mut self, bytes: u64) {
-        self.silence += bytes;
+    pub(super) fn send_lead(&mut self, bytes: u64) {
+        self.lead += bytes;
     }
 
-    pub(super) fn silence(&self) -> u64 {
-        self.silence
+    pub(super) fn lead(&self) -> u64 {
+        self.lead
     }
 
     /// Everything that Deepgram's clock has counted once it is written.
     pub(in crate::machine) fn cursor(&self) -> u64 {
-        self.audio + self.silence
+        self.audio + self.lead
     }
 
     /// Bytes of the application's audio that were sent and are not final.
@@ -113,7 +113,7 @@ impl Stream {
 
     /// A channel's text is final in a window. Tells how many bytes more are final now.
     pub(super) fn finalize(&mut self, format: AudioFormat, window: Window) -> u64 {
-        let position = |time| format.bytes(time).saturating_sub(self.silence);
+        let position = |time| format.bytes(time).saturating_sub(self.lead);
         let (start, end) = (window.start.map(position), position(window.end));
         let slack = Slack { noise: format.bytes(NOISE), total: self.slack(format) };
         self.coverage.cover(window.channel, window.channels, start, end, slack);
@@ -123,7 +123,7 @@ impl Stream {
     /// Deepgram says at a clean end how much of the connection's audio it has processed: what came
     /// before is final, whether or not there was text in it. Tells how many bytes more that makes.
     pub(super) fn confirm(&mut self, format: AudioFormat, processed: Duration) -> u64 {
-        let position = format.bytes(processed).saturating_sub(self.silence);
+        let position = format.bytes(processed).saturating_sub(self.lead);
         let is_all = position.saturating_add(self.slack(format)) >= self.audio;
         self.finalize_to(if is_all { self.audio } else { position })
     }
@@ -165,9 +165,9 @@ mod tests {
     }
 
     #[test]
-    fn positions_are_the_applications_own_behind_our_silence() {
+    fn positions_are_the_applications_own_behind_the_lead() {
         let mut stream = Stream::default();
-        stream.send_silence(32_000);
+        stream.send_lead(32_000);
         stream.send(20, 64_000);
         assert_eq!(stream.finalize(format(), result(0, 500)), 0);
         assert_eq!(stream.finalize(format(), result(500, 2_500)), 48_000);

@@ -49,6 +49,10 @@ pub(in crate::machine) enum Plan {
     Park,
     /// The budget is spent.
     GiveUp,
+    /// The application's audio goes elsewhere anyhow.
+    GoOn,
+    /// The connection that has got a prelude, or some of it, takes over.
+    MoveEarly,
 }
 
 impl Session {
@@ -59,6 +63,12 @@ impl Session {
         id: ConnectionId,
         reason: Reason,
     ) -> Plan {
+        if self.is_beside(id) {
+            return Plan::GoOn;
+        }
+        if self.prelude.is_some() {
+            return Plan::MoveEarly;
+        }
         let connection = self.connections.get(id).expect("a connection that dies is held");
         let Some(recovery) = &mut self.recovery else { return Plan::Latch };
         let is_needed = recovery.is_needed() || self.backlog.has_audio();
@@ -138,7 +148,7 @@ impl Session {
         }
     }
 
-    fn open_gap(&mut self, now: Instant, fallen: &Fallen) {
+    pub(in crate::machine) fn open_gap(&mut self, now: Instant, fallen: &Fallen) {
         let Some(recovery) = &mut self.recovery else { return };
         let Fallen { reason, lost_before } = *fallen;
         let (reason, down_since) = (ReconnectReason::Death(reason), Some(now));
@@ -150,7 +160,7 @@ impl Session {
     }
 
     /// What has waited for the connection that is dead waits for the next.
-    fn keep_backlog(&mut self, now: Instant) {
+    pub(in crate::machine) fn keep_backlog(&mut self, now: Instant) {
         while let Some(entry) = self.backlog.pop() {
             match entry {
                 Outgoing::Audio(_) | Outgoing::Replay { .. } => {

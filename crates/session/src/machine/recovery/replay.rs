@@ -2,15 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use super::pace::{Pace, STEP};
 use super::{Gap, Session};
 use crate::counts::Count;
 use crate::fact::{Fact, Recovered};
+use crate::machine::pace::{PIECE, Pace, STEP};
 use crate::machine::timer::SessionTimer;
 use crate::{ConnectionId, Event, MessageKind, Outgoing, TimeMap, millis};
-
-/// The largest piece of audio: the longest chunk that Deepgram advises.
-const PIECE: Duration = Duration::from_millis(250);
 
 /// How far two times may differ that mean the same, as both are decimals.
 const NOISE: Duration = Duration::from_millis(1);
@@ -104,6 +101,9 @@ impl Session {
     ) -> Option<TimeMap> {
         self.settle_marks();
         let Some(connection) = self.connections.get(id) else { return Some(times) };
+        if self.is_beside(id) {
+            return Some(times);
+        }
         let position = connection.final_position();
         self.forget_joints(position);
         let Some(recovery) = &mut self.recovery else { return Some(times) };

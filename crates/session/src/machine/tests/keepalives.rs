@@ -74,7 +74,7 @@ fn priming_saves_a_socket_that_never_gets_audio() {
         .sent
         .iter()
         .map(|(_, it)| match it {
-            Outgoing::Silence(bytes) => bytes.len(),
+            Outgoing::Lead(bytes) => bytes.len(),
             _ => 0,
         })
         .sum();
@@ -108,7 +108,7 @@ fn audio_ends_priming() {
     world.app(AppInput::Audio(frame()));
     world.sent.clear();
     world.advance(secs(4));
-    assert!(world.sent.iter().all(|(_, it)| !matches!(it, Outgoing::Silence(_))));
+    assert!(world.sent.iter().all(|(_, it)| !matches!(it, Outgoing::Lead(_))));
 }
 
 #[test]

@@ -493,6 +493,27 @@ fn reset_dial(world: &mut World) {
 }
 
 #[test]
+fn texts_go_to_the_connection_that_follows_a_parking() {
+    let mut world =
+        World::connected(SessionConfig { keepalive_max_idle: Some(secs(20)), ..recovering() });
+    let text = |name: &'static [u8]| AppInput::Text(Bytes::from_static(name));
+    world.app(text(b"first"));
+    world.speak(secs(1));
+    world.advance(secs(40));
+    assert_eq!(world.session.state(), State::Parked);
+    let before = world.sent.len();
+    world.app(AppInput::Audio(frame()));
+    world.connect();
+    world.app(text(b"second"));
+    let texts = world.sent[before..].iter().filter_map(|(_, it)| match it {
+        Outgoing::Text(text) => Some(&text[..]),
+        Outgoing::Audio(_) => Some(&b"audio"[..]),
+        _ => None,
+    });
+    assert_eq!(texts.collect::<Vec<_>>(), [&b"first"[..], b"audio", b"second"]);
+}
+
+#[test]
 fn times_after_parking_are_session_time() {
     let mut world =
         World::connected(SessionConfig { keepalive_max_idle: Some(secs(20)), ..config() });

@@ -7,6 +7,9 @@ use crate::audio::AudioFormat;
 /// How often a piece goes out.
 pub(super) const STEP: Duration = Duration::from_millis(100);
 
+/// The largest piece: the longest chunk that Deepgram advises.
+pub(super) const PIECE: Duration = Duration::from_millis(250);
+
 /// Deepgram's documented limit is 1.25 times real time: 5/4.
 const RATE: (u32, u32) = (5, 4);
 
