@@ -252,6 +252,14 @@ impl Session {
         }
     }
 
+    /// A connection follows one that ended cleanly: it gets the texts that hold for what comes.
+    pub(super) fn resend_texts(&mut self, now: Instant, id: ConnectionId) {
+        let next = |recovery: &mut Box<Recovery>| recovery.marks.send_next(recovery.ring.end());
+        while let Some(text) = self.recovery.as_mut().and_then(next) {
+            self.send(now, id, text);
+        }
+    }
+
     /// Finalizes that have their answer, or have waited long enough for it, are not kept.
     pub(super) fn settle_marks(&mut self) {
         if !self.recovery.as_ref().is_some_and(|it| it.marks.awaits_answers()) {

@@ -105,6 +105,7 @@ impl Session {
         if self.is_holding() {
             return self.begin_replay(now, id);
         }
+        self.resend_texts(now, id);
         if !self.backlog.has_audio() && self.intent.is_none() {
             self.with(now, id, Connection::prime);
         }
