@@ -21,7 +21,7 @@ use uuid::Uuid;
 use crate::admin::readiness::Readiness;
 use crate::admin::{self, Admin};
 use crate::config::key::{KeyStore, Refresh};
-use crate::config::{Collector, Config, Proxy, Recovery, RecoveryMode};
+use crate::config::{self, Collector, Config, Proxy, Recovery, RecoveryMode};
 use crate::drain::Drain;
 use crate::live::dials::Dials;
 use crate::live::registry::Registry;
@@ -38,7 +38,7 @@ use crate::upstream::dial::Dial;
 use crate::upstream::tls::{self, TlsError};
 use descriptors::Descriptors;
 use session::drain::DrainTimes;
-use session::gate::VadConfig;
+use session::gate::{VadConfig, VadMode};
 use session::machine::LAST_WRITE_MAX;
 use session::{Endpoint, RecoveryConfig, SessionConfig};
 
@@ -299,7 +299,7 @@ pub(crate) fn session_defaults(config: &Config) -> SessionConfig {
         finish_timeout: config.session.finish_timeout,
         finish_max: config.session.finish_max,
         recovery: (config.recovery.mode == RecoveryMode::Reconnect).then(|| recovery(config)),
-        vad: VadConfig::default(),
+        vad: vad(&config.vad),
         prelude: None,
         results_elsewhere: false,
         names_speakers: false,
@@ -311,6 +311,17 @@ pub(crate) fn session_defaults(config: &Config) -> SessionConfig {
 pub(crate) fn recovery(config: &Config) -> RecoveryConfig {
     let Recovery { ring, max_reconnects, reconnects_per_minute, .. } = config.recovery;
     RecoveryConfig { ring, max_reconnects, reconnects_per_minute }
+}
+
+/// How the gate is set in sessions that do not choose its mode.
+fn vad(config: &config::Vad) -> VadConfig {
+    let mode = match config.mode {
+        config::VadMode::Off => VadMode::Off,
+        config::VadMode::Shadow => VadMode::Shadow,
+        config::VadMode::Active => VadMode::Active,
+    };
+    let &config::Vad { threshold, preroll, hangover, finalize_after, .. } = config;
+    VadConfig { mode, threshold: threshold as f32, preroll, hangover, finalize_after }
 }
 
 /// How many sessions the daemon allows if the process may have so many descriptors.

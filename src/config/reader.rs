@@ -18,9 +18,11 @@ pub(super) fn read(layers: &Layers, findings: &mut Vec<Finding>) -> Config {
         if keys.iter().any(|names| is_mistaken(names, findings)) {
             continue;
         }
-        let names = keys[0];
-        let origin = layers.given(names).last().map(|(origin, _)| origin);
-        let origin = origin.expect("the defaults do not contradict each other");
+        let given = |names: &&&[&str]| layers.given(names).last().map(|(origin, _)| origin);
+        let (names, origin) = keys
+            .iter()
+            .find_map(|names| Some((names, given(&names)?)))
+            .expect("the defaults do not contradict each other");
         findings.push(Finding { origin, key: names.join("."), message: message.into() });
     }
     config

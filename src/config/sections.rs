@@ -1,6 +1,7 @@
 //! Every section and key. The documentation here is the text of the reference page.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -36,7 +37,7 @@ sections! {
         session: SessionTimes;
         /// What happens after a connection dies.
         recovery: Recovery;
-        /// Leaving out silence.
+        /// The gate that holds silence back.
         vad: Vad;
         /// The admin server.
         admin: Admin;
@@ -190,10 +191,30 @@ section! {
 }
 
 section! {
-    /// Leaving out silence.
+    /// The VAD gate, which holds silence back. [vad.md](vad.md) says what it costs and saves.
     Vad {
-        /// With `off` all audio is sent. The boolean false also means `off`.
-        mode: VadMode = VadMode::Off, only(VadMode::Off);
+        /// With `off` all audio is sent. With `shadow` all audio is sent too, and the gate counts what it
+        /// would have held back; start with this. With `active` silence is not sent. OPEN can choose for its
+        /// session, UPDATE can change it. Sessions that cannot have a gate (compressed audio, `/v2/listen`, a
+        /// `callback`) send everything. The boolean false also means `off`.
+        mode: VadMode = VadMode::Off, any();
+        /// Audio is speech when the detector's score is over this. Lower for quiet or distant microphones:
+        /// 0.5 still ignores most noise, and noise opens the gate below 0.45. Higher values save little and
+        /// cost words.
+        threshold: f64 = 0.55, within((Bound::Excluded(0.0), Bound::Excluded(1.0)));
+        /// How much of the audio before the first speech is sent too. The detector needs up to 0.2 s to
+        /// recognise a soft beginning.
+        preroll: Duration = millis(300), within(Duration::ZERO..=seconds(5));
+        /// How long audio is still sent after the last speech. Most pauses in speech are shorter, so this
+        /// decides how much is saved. Sessions whose `endpointing` or `utterance_end_ms` needs longer get
+        /// that plus 500 ms, at most 60 s.
+        hangover: Duration = seconds(4), within(MOMENT..=seconds(60));
+        /// How long nobody must have spoken before Deepgram is asked to finalize what it has. At most
+        /// `vad.hangover`.
+        finalize_after: Duration = millis(300), within(MOMENT..=seconds(60));
+        /// What Deepgram charges you for a minute of audio, in USD. With it the metrics also say what the
+        /// gate has saved in money. Null: no money figures.
+        price_per_minute: Option<f64> = None, within(0.0..=100.0).or_null();
     }
 }
 
@@ -294,6 +315,13 @@ impl Config {
                           raise drain.timeout and the pod's grace period",
             });
         }
+        if self.vad.finalize_after > self.vad.hangover {
+            found.push(Contradiction {
+                keys: &[&["vad", "finalize_after"], &["vad", "hangover"]],
+                message: "vad.finalize_after must be at most vad.hangover, because nothing is sent \
+                          after that; lower the one, or raise the other",
+            });
+        }
         found
     }
 }
@@ -301,10 +329,14 @@ impl Config {
 /// Values that are valid alone but not together.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Contradiction {
-    /// The keys' names, the one to report first.
+    /// The keys' names. The first that was given is reported.
     pub(super) keys: &'static [&'static [&'static str]],
     /// What to do, in a sentence.
     pub(super) message: &'static str,
+}
+
+const fn millis(count: u64) -> Duration {
+    Duration::from_millis(count)
 }
 
 const fn seconds(count: u64) -> Duration {
