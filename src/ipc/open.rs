@@ -1,28 +1,30 @@
 //! OPEN: what an application may request for a session, validated member by member.
 
+mod members;
+mod params;
+
 use std::time::Duration;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use serde_json::{Map, Number, Value};
+use serde_json::Value;
 
+use members::{Members, invalid};
+use params::Params;
 use protocol::json;
 use session::audio::AudioFormat;
+use session::gate::{VadMode, VadUnavailable};
 use session::trace::TraceContext;
-use session::{Endpoint, ErrorCode, Refusal, SessionId, is_name_byte};
+use session::{Endpoint, ErrorCode, PreludeConfig, Refusal, SessionId, is_name_byte};
 
 /// The protocol version of this build.
 pub const PROTOCOL: u64 = 1;
 
-/// Maximum size of the encoded query, in bytes.
-const QUERY_BYTES_MAX: usize = 16 << 10;
-/// Maximum bytes of the model that are kept.
-const MODEL_BYTES_MAX: usize = 128;
+/// What a prelude is padded to, and how long it is then waited, unless OPEN says otherwise.
+const PRELUDE_DEFAULT: Duration = Duration::from_secs(15);
+/// The most that either may be.
+const PRELUDE_MS_MAX: u64 = 60_000;
 const TAGS_MAX: usize = 16;
 const TAG_KEY_BYTES_MAX: usize = 64;
 const TAG_VALUE_BYTES_MAX: usize = 256;
-
-/// RFC 3986's unreserved characters are kept; all others are percent-encoded.
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A valid OPEN, without the defaults filled in.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,6 +40,12 @@ pub struct Open {
     pub audio: Option<AudioFormat>,
     /// The application's keepalive interval.
     pub keepalive_interval: Option<Duration>,
+    /// The VAD gate's mode, if the application says so. A session can have the one that it asked for.
+    pub vad: Option<VadMode>,
+    /// The gate's hangover is at least this: the parameters ask Deepgram to notice a silence.
+    pub hangover_min: Duration,
+    /// Whether there is a prelude, and how it is treated.
+    pub prelude: Option<PreludeConfig>,
     /// Whether a dead connection is replaced, if the application says so.
     pub recovers: Option<bool>,
     /// Results go to a callback of the application's.
@@ -63,28 +71,28 @@ pub fn parse(payload: &[u8]) -> Result<Open, Refusal> {
     let params = members.take_object("params")?;
     let keepalive_interval =
         members.take_object("keepalive")?.map(keepalive).transpose()?.flatten();
-    mode(members.take_object("vad")?, &["off"], &["shadow", "active"])?;
-    let recovers = mode(members.take_object("recovery")?, &["latch", "reconnect"], &[])?
-        .map(|mode| mode == "reconnect");
+    let vad = mode(members.take_object("vad")?, &VadMode::ALL.map(|it| (it.as_str(), it)))?;
+    let recovers =
+        mode(members.take_object("recovery")?, &[("latch", false), ("reconnect", true)])?;
     let traceparent = members.take("traceparent").map(trace_context).transpose()?;
     let tags = members.take_object("tags")?.map(tags).transpose()?.unwrap_or_default();
-    if members.take("prelude").is_some() {
-        return Err(invalid("prelude", "preludes are not available in this version; remove it"));
-    }
+    let prelude = members.take_object("prelude")?.map(prelude).transpose()?;
     members.finish()?;
-    let audio = params.as_ref().and_then(|params| audio_format(&params.object));
-    let model = params.as_ref().and_then(|params| model(&params.object));
-    let has = |name: &str| params.as_ref().is_some_and(|it| it.object.contains_key(name));
-    let is_on = |name: &str| params.as_ref().is_some_and(|it| is_true(it.object.get(name)));
+    let params = params.as_ref().map(Params::read).transpose()?.unwrap_or_default();
+    check_vad(vad, endpoint, &params)?;
+    check_prelude(prelude, endpoint, &params)?;
     Ok(Open {
         session_id,
         endpoint,
+        vad,
+        hangover_min: params.hangover_min,
+        prelude,
         recovers,
-        results_elsewhere: has("callback"),
-        names_speakers: is_on("diarize") || has("diarize_model"),
-        query: params.map(query).transpose()?.unwrap_or_default(),
-        model,
-        audio,
+        results_elsewhere: params.results_elsewhere,
+        names_speakers: params.names_speakers,
+        query: params.query,
+        model: params.model,
+        audio: params.audio,
         keepalive_interval,
         traceparent_malformed: matches!(traceparent, Some(None)),
         traceparent: traceparent.flatten(),
@@ -130,31 +138,77 @@ fn keepalive(mut members: Members) -> Result<Option<Duration>, Refusal> {
     }
 }
 
-/// The mode, if there is one. A known but unavailable one gets its own message.
-fn mode(
-    members: Option<Members>,
-    available: &[&'static str],
-    not_yet: &[&str],
-) -> Result<Option<&'static str>, Refusal> {
+/// The mode, if there is one.
+fn mode<M: Copy>(members: Option<Members>, known: &[(&str, M)]) -> Result<Option<M>, Refusal> {
     let Some(mut members) = members else { return Ok(None) };
     let field = members.path_of("mode");
     let mode = members.take("mode");
     members.finish()?;
-    let is_asked = |known: &&&str| mode.as_ref().and_then(Value::as_str) == Some(**known);
-    if let Some(known) = available.iter().find(is_asked) {
-        return Ok(Some(known));
-    }
-    match mode.as_ref().map(Value::as_str) {
-        None => Ok(None),
-        Some(Some(mode)) if not_yet.contains(&mode) => Err(invalid(
-            &field,
-            &format!("\"{mode}\" is not available in this version; use \"{}\"", available[0]),
-        )),
-        Some(_) => {
-            let known = [available, not_yet].concat().join("\", \"");
-            Err(invalid(&field, &format!("must be one of \"{known}\"")))
+    let Some(mode) = mode else { return Ok(None) };
+    match known.iter().find(|(word, _)| mode.as_str() == Some(*word)) {
+        Some((_, mode)) => Ok(Some(*mode)),
+        None => {
+            let known: Vec<_> = known.iter().map(|(word, _)| *word).collect();
+            Err(invalid(&field, &format!("must be one of \"{}\"", known.join("\", \""))))
         }
     }
+}
+
+/// A gate that cannot be had is refused only to an application that asks for it itself.
+fn check_vad(mode: Option<VadMode>, endpoint: Endpoint, params: &Params) -> Result<(), Refusal> {
+    let asks = mode.is_some_and(|it| it != VadMode::Off);
+    let unavailable = VadUnavailable::of(endpoint, params.audio, params.results_elsewhere);
+    let Some(cause) = unavailable.filter(|_| asks) else { return Ok(()) };
+    let remedy = match cause {
+        VadUnavailable::Encoding => {
+            "name one of them and its sample_rate in params, or use \"off\""
+        }
+        VadUnavailable::SampleRate
+        | VadUnavailable::Channels
+        | VadUnavailable::Endpoint
+        | VadUnavailable::Callback => "use \"off\"",
+    };
+    let message = format!("the VAD gate is not available: {}; {remedy}", cause.in_words());
+    Err(invalid("vad.mode", &message))
+}
+
+fn prelude(mut members: Members) -> Result<PreludeConfig, Refusal> {
+    let mut duration = |key| match members.take(key) {
+        None => Ok(PRELUDE_DEFAULT),
+        Some(value) => match value.as_u64().filter(|ms| *ms <= PRELUDE_MS_MAX) {
+            Some(ms) => Ok(Duration::from_millis(ms)),
+            None => Err(invalid(
+                &members.path_of(key),
+                &format!("must be an integer from 0 to {PRELUDE_MS_MAX}"),
+            )),
+        },
+    };
+    let config =
+        PreludeConfig { pad_to: duration("pad_to_ms")?, stabilize: duration("stabilize_ms")? };
+    members.finish()?;
+    Ok(config)
+}
+
+fn check_prelude(
+    prelude: Option<PreludeConfig>,
+    endpoint: Endpoint,
+    params: &Params,
+) -> Result<(), Refusal> {
+    let complaint = match endpoint {
+        _ if prelude.is_none() => return Ok(()),
+        Endpoint::V2Listen => {
+            "/v2/listen does not tell speakers apart; remove the prelude, or use /v1/listen"
+        }
+        Endpoint::V1Listen if params.results_elsewhere => {
+            "with a callback nobody could leave out the words of a prelude; remove one of the two"
+        }
+        Endpoint::V1Listen if params.audio.is_none() => {
+            "a prelude is available only with linear16, linear32, mulaw and alaw; name one of them \
+             and its sample_rate in params, or remove the prelude"
+        }
+        Endpoint::V1Listen => return Ok(()),
+    };
+    Err(invalid("prelude", complaint))
 }
 
 fn trace_context(value: Value) -> Result<Option<TraceContext>, Refusal> {
@@ -180,128 +234,6 @@ fn tag((key, value): (String, Value)) -> Result<(String, String), Refusal> {
         Value::String(value) if value.len() <= TAG_VALUE_BYTES_MAX => Ok((key, value)),
         _ => Err(invalid(&field, "a tag's value must be a string of up to 256 bytes")),
     }
-}
-
-/// The query string: members in order, a list repeats its key.
-fn query(params: Members) -> Result<String, Refusal> {
-    let mut query = String::new();
-    for (key, value) in &params.object {
-        let field = params.path_of(key);
-        if key.is_empty() {
-            return Err(invalid(&field, "a parameter needs a name"));
-        }
-        if key.starts_with("sidecar_") {
-            return Err(invalid(&field, "names that start with sidecar_ are reserved"));
-        }
-        let values = match value {
-            Value::Array(values) => values.as_slice(),
-            single => std::slice::from_ref(single),
-        };
-        for value in values {
-            push_parameter(&mut query, key, &parameter_text(&field, value)?);
-            if query.len() > QUERY_BYTES_MAX {
-                return Err(invalid("params", "the encoded parameters are over 16 KiB"));
-            }
-        }
-    }
-    Ok(query)
-}
-
-fn push_parameter(query: &mut String, key: &str, value: &str) {
-    if !query.is_empty() {
-        query.push('&');
-    }
-    query.extend(utf8_percent_encode(key, RESERVED));
-    query.push('=');
-    query.extend(utf8_percent_encode(value, RESERVED));
-}
-
-fn parameter_text(field: &str, value: &Value) -> Result<String, Refusal> {
-    match value {
-        Value::String(text) => Ok(text.clone()),
-        Value::Bool(flag) => Ok(flag.to_string()),
-        Value::Number(number) => Ok(number_text(number)),
-        Value::Null | Value::Array(_) | Value::Object(_) => {
-            Err(invalid(field, "must be a string, a number, a boolean or a list of those"))
-        }
-    }
-}
-
-/// 64-bit integers in decimal, other numbers in their shortest form.
-fn number_text(number: &Number) -> String {
-    match number.as_f64() {
-        Some(float) if number.is_f64() => {
-            let plain = float == 0.0 || (1e-6..1e21).contains(&float.abs());
-            if plain { float.to_string() } else { format!("{float:e}") }
-        }
-        _ => number.to_string(),
-    }
-}
-
-/// The model, truncated for traces.
-fn model(params: &Map<String, Value>) -> Option<String> {
-    let model = params.get("model")?.as_str()?;
-    Some(model[..model.floor_char_boundary(MODEL_BYTES_MAX)].to_owned())
-}
-
-/// Deepgram's booleans may be strings.
-fn is_true(value: Option<&Value>) -> bool {
-    match value {
-        Some(Value::Bool(flag)) => *flag,
-        Some(Value::String(text)) => text == "true",
-        _ => false,
-    }
-}
-
-/// The audio format in the parameters; numbers may be strings.
-fn audio_format(params: &Map<String, Value>) -> Option<AudioFormat> {
-    let number = |key: &str| match params.get(key)? {
-        Value::String(text) => text.parse().ok(),
-        value => value.as_u64().and_then(|it| u32::try_from(it).ok()),
-    };
-    let channels = if params.contains_key("channels") { number("channels")? } else { 1 };
-    AudioFormat::new(params.get("encoding")?.as_str()?, number("sample_rate")?, channels)
-}
-
-/// The members of an object that are still to be validated.
-struct Members {
-    /// The object's own name; empty for OPEN itself.
-    path: &'static str,
-    object: Map<String, Value>,
-    null_is_absent: bool,
-}
-
-impl Members {
-    fn take(&mut self, key: &str) -> Option<Value> {
-        let value = self.object.shift_remove(key)?;
-        (!(self.null_is_absent && value.is_null())).then_some(value)
-    }
-
-    fn take_object(&mut self, key: &'static str) -> Result<Option<Members>, Refusal> {
-        match self.take(key) {
-            None => Ok(None),
-            Some(Value::Object(object)) => {
-                Ok(Some(Members { path: key, object, null_is_absent: false }))
-            }
-            Some(_) => Err(invalid(key, "must be an object")),
-        }
-    }
-
-    fn path_of(&self, key: &str) -> String {
-        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
-    }
-
-    /// Members that have not been taken are unknown.
-    fn finish(self) -> Result<(), Refusal> {
-        match self.object.keys().next() {
-            None => Ok(()),
-            Some(key) => Err(invalid(&self.path_of(key), "unknown member; remove it")),
-        }
-    }
-}
-
-fn invalid(field: &str, message: &str) -> Refusal {
-    Refusal::of_member(ErrorCode::InvalidOpen, field, message)
 }
 
 #[cfg(test)]

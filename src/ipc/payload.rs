@@ -9,6 +9,7 @@ use crate::json::Json;
 use crate::live::LiveSession;
 use protocol::frame::{self, AppFrameType, SidecarFrameType};
 use protocol::json;
+use session::gate::VadMode;
 use session::{AppFrame, AppInput, ErrorCode, Event, Refusal, SessionId};
 
 /// Text messages that only the sidecar sends.
@@ -23,9 +24,8 @@ pub(super) fn read(kind: AppFrameType, payload: Bytes) -> Result<AppInput, Refus
         AppFrameType::Finish => Err(bad_frame("FINISH has no payload; send length 0")),
         AppFrameType::Text => text(payload),
         AppFrameType::Update => update(&payload),
-        AppFrameType::Open | AppFrameType::Prelude => {
-            unreachable!("the header check refuses OPEN and PRELUDE on an open session")
-        }
+        AppFrameType::Prelude => Ok(AppInput::Prelude(payload)),
+        AppFrameType::Open => unreachable!("the header check refuses OPEN on an open session"),
     }
 }
 
@@ -56,35 +56,34 @@ fn text(payload: Bytes) -> Result<AppInput, Refusal> {
     }
 }
 
-/// Nothing can be changed in this build, so only no-ops are accepted.
 fn update(payload: &[u8]) -> Result<AppInput, Refusal> {
-    let invalid =
-        |field: &str, message: &str| Refusal::of_member(ErrorCode::InvalidUpdate, field, message);
-    let object = json::parse_object(payload)
+    let mut object = json::parse_object(payload)
         .map_err(|message| Refusal::new(ErrorCode::InvalidUpdate, message))?;
-    for (key, value) in &object {
-        match (key.as_str(), value) {
-            ("vad", Value::Object(vad)) => {
-                check_vad(vad).map_err(|(key, message)| invalid(&format!("vad.{key}"), message))?
-            }
-            ("vad", _) => return Err(invalid("vad", "must be an object")),
-            _ => return Err(invalid(key, "unknown member; remove it")),
-        }
+    let vad = object.shift_remove("vad").map(updated_mode).transpose()?.flatten();
+    match object.keys().next() {
+        None => Ok(AppInput::Update { vad }),
+        Some(key) => Err(invalid_update(key, "unknown member; remove it")),
     }
-    Ok(AppInput::Update { vad: None })
 }
 
-fn check_vad(vad: &serde_json::Map<String, Value>) -> Result<(), (String, &'static str)> {
-    for (key, value) in vad {
-        let message = match (key.as_str(), value.as_str()) {
-            ("mode", Some("off")) => continue,
-            ("mode", Some("shadow" | "active")) => "is not available in this version; use \"off\"",
-            ("mode", _) => "must be one of \"off\", \"shadow\", \"active\"",
-            _ => "unknown member; remove it",
-        };
-        return Err((key.clone(), message));
+fn updated_mode(vad: Value) -> Result<Option<VadMode>, Refusal> {
+    let Value::Object(mut vad) = vad else {
+        return Err(invalid_update("vad", "must be an object"));
+    };
+    let mode = vad.shift_remove("mode");
+    if let Some(key) = vad.keys().next() {
+        return Err(invalid_update(&format!("vad.{key}"), "unknown member; remove it"));
     }
-    Ok(())
+    let Some(mode) = mode else { return Ok(None) };
+    let known = VadMode::ALL.into_iter().find(|it| mode.as_str() == Some(it.as_str()));
+    match known {
+        Some(mode) => Ok(Some(mode)),
+        None => Err(invalid_update("vad.mode", "must be one of \"off\", \"shadow\", \"active\"")),
+    }
+}
+
+fn invalid_update(field: &str, message: &str) -> Refusal {
+    Refusal::of_member(ErrorCode::InvalidUpdate, field, message)
 }
 
 /// A `bad_frame` refusal.
@@ -187,12 +186,37 @@ mod tests {
     }
 
     #[test]
-    fn an_update_that_changes_nothing_is_taken() {
-        for good in ["{}", r#"{"vad":{"mode":"off"}}"#, r#"{"vad":{}}"#] {
-            assert!(read(AppFrameType::Update, Bytes::from(good)).is_ok(), "{good}");
+    fn an_update_sets_the_gates_mode_or_nothing() {
+        for (payload, expected) in [
+            ("{}", None),
+            (r#"{"vad":{}}"#, None),
+            (r#"{"vad":{"mode":"off"}}"#, Some(VadMode::Off)),
+            (r#"{"vad":{"mode":"shadow"}}"#, Some(VadMode::Shadow)),
+            (r#"{"vad":{"mode":"active"}}"#, Some(VadMode::Active)),
+        ] {
+            let input = read(AppFrameType::Update, Bytes::from(payload)).unwrap();
+            let AppInput::Update { vad } = input else { panic!("{payload}: {input:?}") };
+            assert_eq!(vad, expected, "{payload}");
         }
-        for bad in ["", r#"{"vad":{"mode":"active"}}"#, r#"{"vad":1}"#, r#"{"keepalive":{}}"#] {
-            assert_eq!(code(AppFrameType::Update, bad), ErrorCode::InvalidUpdate, "{bad}");
+    }
+
+    #[test]
+    fn an_update_of_anything_else_is_refused_by_its_path() {
+        for (payload, field) in [
+            ("", None),
+            ("[]", None),
+            (r#"{"vad":1}"#, Some("vad")),
+            (r#"{"vad":null}"#, Some("vad")),
+            (r#"{"vad":{"mode":"loud"}}"#, Some("vad.mode")),
+            (r#"{"vad":{"mode":false}}"#, Some("vad.mode")),
+            (r#"{"vad":{"mode":null}}"#, Some("vad.mode")),
+            (r#"{"vad":{"mode":"off","threshold":0.5}}"#, Some("vad.threshold")),
+            (r#"{"keepalive":{}}"#, Some("keepalive")),
+            (r#"{"vad":{"mode":"active"},"keepalive":{}}"#, Some("keepalive")),
+        ] {
+            let refusal = read(AppFrameType::Update, Bytes::from(payload)).unwrap_err();
+            assert_eq!(refusal.code, ErrorCode::InvalidUpdate, "{payload}");
+            assert_eq!(refusal.field.as_deref(), field, "{payload}");
         }
     }
 

@@ -58,10 +58,17 @@ pub struct AppSocket<S> {
 enum Stage {
     /// Its OPEN has not come.
     BeforeOpen,
-    /// It may say anything that its endpoint knows.
-    Open(Endpoint),
-    /// After FINISH: what it says is dropped, so its payloads are not judged.
-    Finished(Endpoint),
+    /// It may say anything that its session knows.
+    Open(Knows),
+    /// After FINISH: what it says is dropped, so it is not judged beyond type and length.
+    Finished,
+}
+
+/// What some sessions know of and others do not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Knows {
+    finalize: bool,
+    prelude: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,8 +123,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AppSocket<S> {
     }
 
     /// OPEN was accepted: from now on frames are the session's.
-    pub fn opened(&mut self, endpoint: Endpoint) {
-        self.stage = Stage::Open(endpoint);
+    pub fn opened(&mut self, endpoint: Endpoint, has_prelude: bool) {
+        let finalize = endpoint == Endpoint::V1Listen;
+        self.stage = Stage::Open(Knows { finalize, prelude: has_prelude });
     }
 
     fn end_of_input(&mut self, input: AppInput) -> AppInput {
@@ -152,13 +160,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AppSocket<S> {
         let Some(frame) = self.decode()? else { return Ok(None) };
         let kind = AppFrameType::from_byte(frame.kind).expect("judged when its header came");
         let input = match (self.stage, kind) {
-            (Stage::Finished(_), AppFrameType::Finalize) => AppInput::Finalize { channel: None },
-            (Stage::Finished(_), AppFrameType::Text) => AppInput::Text(frame.payload),
-            (Stage::Finished(_), AppFrameType::Update) => AppInput::Update { vad: None },
+            (Stage::Finished, AppFrameType::Finalize) => AppInput::Finalize { channel: None },
+            (Stage::Finished, AppFrameType::Text) => AppInput::Text(frame.payload),
+            (Stage::Finished, AppFrameType::Update) => AppInput::Update { vad: None },
             _ => payload::read(kind, frame.payload)?,
         };
-        if let (AppInput::Finish, Stage::Open(endpoint)) = (&input, self.stage) {
-            self.stage = Stage::Finished(endpoint);
+        if let AppInput::Finish = input {
+            self.stage = Stage::Finished;
         }
         Ok(Some(input))
     }
@@ -308,9 +316,8 @@ fn check_first_byte(first: u8, decoder: &Decoder) -> Result<(), PreOpen> {
 
 /// Judges a header in the contract's order: type, length, state.
 fn judge(header: Header, stage: Stage, frame_bytes_max: u32) -> Result<(), Refusal> {
-    let kind = match AppFrameType::from_byte(header.kind) {
-        None | Some(AppFrameType::Prelude) => return Err(unknown_type(header.kind)),
-        Some(kind) => kind,
+    let Some(kind) = AppFrameType::from_byte(header.kind) else {
+        return Err(unknown_type(header.kind));
     };
     if header.length > frame_bytes_max {
         return Err(Refusal::new(
@@ -328,9 +335,12 @@ fn judge(header: Header, stage: Stage, frame_bytes_max: u32) -> Result<(), Refus
         (_, AppFrameType::Open) => Err(unexpected(
             "OPEN stands once, at the start; use another connection for another session",
         )),
-        (Stage::Open(Endpoint::V2Listen), AppFrameType::Finalize) => {
+        (Stage::Open(Knows { finalize: false, .. }), AppFrameType::Finalize) => {
             Err(unexpected("/v2/listen has no Finalize; it would end the stream there"))
         }
+        (Stage::Open(Knows { prelude: false, .. }), AppFrameType::Prelude) => Err(unexpected(
+            "this session's OPEN has no prelude; send \"prelude\": {} in OPEN, or no PRELUDE",
+        )),
         _ => Ok(()),
     }
 }
@@ -344,10 +354,7 @@ fn unexpected(message: &str) -> Refusal {
 }
 
 fn unknown_type(kind: u8) -> Refusal {
-    let message = match AppFrameType::from_byte(kind) {
-        Some(AppFrameType::Prelude) => "PRELUDE is not available in this version".to_owned(),
-        _ => format!("0x{kind:02x} is no type of a frame to the sidecar"),
-    };
+    let message = format!("0x{kind:02x} is no type of a frame to the sidecar");
     Refusal::new(ErrorCode::UnknownFrameType, message)
 }
 

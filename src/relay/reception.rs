@@ -28,6 +28,7 @@ use crate::telemetry::event::{
 use crate::telemetry::label::UnopenedCause;
 use crate::upstream::dial::Dial;
 use session::drain::{LastFrame, Receipt};
+use session::gate::VadConfig;
 use session::machine::{Session, draining_refusal};
 use session::{ErrorCode, RecoveryConfig, Refusal, SessionConfig, SessionId};
 
@@ -213,7 +214,7 @@ impl<D: Dial> Reception<D> {
         if refused > 0 {
             SessionsAdmitted { refused }.emit(&self.telemetry);
         }
-        socket.opened(open.endpoint);
+        socket.opened(open.endpoint, open.prelude.is_some());
         Ok((open, slot))
     }
 
@@ -278,6 +279,12 @@ impl<D: Dial> Reception<D> {
                 Some(recovers) => recovers.then_some(self.recovery),
                 None => self.defaults.recovery,
             },
+            vad: VadConfig {
+                mode: open.vad.unwrap_or(self.defaults.vad.mode),
+                hangover: self.defaults.vad.hangover.max(open.hangover_min),
+                ..self.defaults.vad
+            },
+            prelude: open.prelude,
             results_elsewhere: open.results_elsewhere,
             names_speakers: open.names_speakers,
             keepalive_interval: open.keepalive_interval.unwrap_or(self.defaults.keepalive_interval),

@@ -10,6 +10,7 @@ const AUDIO: u8 = 0x02;
 const FINISH: u8 = 0x04;
 const TEXT: u8 = 0x05;
 const UPDATE: u8 = 0x06;
+const PRELUDE: u8 = 0x07;
 
 /// A session that breaks the contract: ERROR with this code, then FINISHED `aborted`, then the end;
 /// and Deepgram is asked to close as if the application had left.
@@ -46,16 +47,22 @@ async fn a_second_open_is_unexpected() {
 
 #[tokio::test]
 async fn types_that_applications_do_not_send_are_unknown_whatever_their_length() {
-    for kind in [0x00, 0x07, 0x08, 0x42, 0x81, 0x84, 0x8f, 0xff] {
+    for kind in [0x00, 0x08, 0x42, 0x81, 0x84, 0x8f, 0xff] {
         breach(&header(kind, u32::MAX), "unknown_frame_type", None).await;
     }
 }
 
 #[tokio::test]
 async fn a_large_frame_is_refused_from_its_header_whatever_its_type() {
-    for kind in [OPEN, AUDIO, FINALIZE, FINISH, TEXT, UPDATE] {
+    for kind in [OPEN, AUDIO, FINALIZE, FINISH, TEXT, UPDATE, PRELUDE] {
         breach(&header(kind, u32::MAX), "frame_too_large", None).await;
     }
+}
+
+#[tokio::test]
+async fn a_prelude_that_open_did_not_announce_is_unexpected() {
+    breach(&framed(PRELUDE, &speech(1)), "unexpected_frame", None).await;
+    breach(&framed(PRELUDE, b""), "unexpected_frame", None).await;
 }
 
 #[tokio::test]
@@ -76,8 +83,10 @@ async fn the_sidecars_own_messages_cannot_be_sent() {
 
 #[tokio::test]
 async fn an_update_that_asks_for_what_there_is_not_is_invalid() {
-    breach(&framed(UPDATE, br#"{"vad":{"mode":"active"}}"#), "invalid_update", Some("vad.mode"))
+    breach(&framed(UPDATE, br#"{"vad":{"mode":"loud"}}"#), "invalid_update", Some("vad.mode"))
         .await;
+    let threshold = framed(UPDATE, br#"{"vad":{"mode":"off","threshold":0.5}}"#);
+    breach(&threshold, "invalid_update", Some("vad.threshold")).await;
     breach(&framed(UPDATE, br#"{"keepalive":{}}"#), "invalid_update", Some("keepalive")).await;
     breach(&framed(UPDATE, b"nonsense"), "invalid_update", None).await;
 }

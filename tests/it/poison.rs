@@ -148,6 +148,7 @@ async fn spread(rude: &RudeDeepgram, sidecar: &Sidecar, text: &str) {
         json!({"protocol": 1, "path": text}),
         json!({"protocol": 1, "params": {text: null}}),
         json!({"protocol": 1, "vad": {"mode": text}}),
+        json!({"protocol": 1, "prelude": {text: 1}}),
         json!({"protocol": 1, "tags": {text: 1}}),
     ] {
         be_refused(sidecar, "invalid_open", open.to_string().as_bytes()).await;

@@ -126,8 +126,11 @@ async fn a_refused_open_names_the_member_by_its_dotted_path() {
         ("keepalive.interval", json!({"keepalive": {"interval": 500}})),
         ("vad.mode", json!({"vad": {"mode": "loud"}})),
         ("vad.mode", json!({"vad": {"mode": "active"}})),
+        ("vad.threshold", json!({"vad": {"mode": "off", "threshold": 0.5}})),
         ("recovery.mode", json!({"recovery": {"mode": "again"}})),
         ("prelude", json!({"prelude": {"pad_to_ms": 15000}})),
+        ("prelude.pad_to_ms", json!({"prelude": {"pad_to_ms": 60001}})),
+        ("prelude.words", json!({"prelude": {"words": []}})),
         ("traceparent", json!({"traceparent": 7})),
         (
             "tags",
@@ -152,12 +155,24 @@ async fn a_refused_open_names_the_member_by_its_dotted_path() {
 }
 
 #[tokio::test]
-async fn a_mode_that_is_known_but_not_available_says_so_in_words() {
+async fn a_gate_or_a_prelude_that_a_session_cannot_have_is_refused_in_words() {
     let emulator = Emulator::start().await;
     let sidecar = Sidecar::start(&emulator).await;
-    let open = br#"{"protocol":1,"vad":{"mode":"shadow"}}"#;
-    let refusal = open_refusal(&sidecar, open).await;
-    assert!(refusal.message.contains("not available"), "{refusal:?}");
+    let opus = json!({"encoding": "opus", "sample_rate": 48_000});
+    for (field, members, words) in [
+        ("vad.mode", json!({"vad": {"mode": "shadow"}}), "the VAD gate is not available: "),
+        ("prelude", json!({"prelude": {}}), "available only with linear16"),
+    ] {
+        let mut open = json!({"protocol": 1, "params": opus});
+        open.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+        let refusal = open_refusal(&sidecar, open.to_string().as_bytes()).await;
+        assert_eq!(
+            (&*refusal.code, refusal.field.as_deref()),
+            ("invalid_open", Some(field)),
+            "{open}"
+        );
+        assert!(refusal.message.contains(words), "{refusal:?}");
+    }
 }
 
 #[tokio::test]

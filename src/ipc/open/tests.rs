@@ -80,23 +80,133 @@ fn every_bad_member_is_named_by_its_path() {
         (r#""keepalive":{"interval_ms":500.5}"#, "keepalive.interval_ms"),
         (r#""keepalive":{"every":1}"#, "keepalive.every"),
         (r#""vad":{"mode":"active"}"#, "vad.mode"),
+        (r#""vad":{"mode":"loud"}"#, "vad.mode"),
         (r#""vad":{"mode":false}"#, "vad.mode"),
+        (r#""vad":{"mode":null}"#, "vad.mode"),
+        (r#""vad":{"mode":"off","threshold":0.5}"#, "vad.threshold"),
+        (r#""vad":"off""#, "vad"),
         (r#""recovery":{"mode":"no"}"#, "recovery.mode"),
         (r#""recovery":{"mode":null}"#, "recovery.mode"),
         (r#""recovery":{"ring":"30s"}"#, "recovery.ring"),
         (r#""traceparent":1"#, "traceparent"),
         (r#""tags":{"a b":"x"}"#, "tags.a b"),
         (r#""tags":{"a":1}"#, "tags.a"),
+        (r#""prelude":true"#, "prelude"),
+        (r#""prelude":{"pad_to_ms":-1}"#, "prelude.pad_to_ms"),
+        (r#""prelude":{"pad_to_ms":60001}"#, "prelude.pad_to_ms"),
+        (r#""prelude":{"pad_to_ms":null}"#, "prelude.pad_to_ms"),
+        (r#""prelude":{"stabilize_ms":"15000"}"#, "prelude.stabilize_ms"),
+        (r#""prelude":{"stabilize_ms":15000.5}"#, "prelude.stabilize_ms"),
+        (r#""prelude":{"words":[]}"#, "prelude.words"),
         (r#""prelude":{}"#, "prelude"),
     ] {
         assert_eq!(invalid_field(&format!(r#"{{"protocol":1,{member}}}"#)), field, "{member}");
     }
 }
 
+/// OPEN with these parameters and other members.
+fn with(params: &str, members: &str) -> String {
+    format!(r#"{{"protocol":1,"params":{params},{members}}}"#)
+}
+
+const LINEAR16: &str = r#"{"encoding":"linear16","sample_rate":16000}"#;
+
 #[test]
-fn a_known_mode_that_is_not_available_says_so() {
-    let refusal = parse(br#"{"protocol":1,"vad":{"mode":"shadow"}}"#).unwrap_err();
-    assert!(refusal.message.contains("not available in this version"), "{}", refusal.message);
+fn an_application_chooses_the_gates_mode_or_leaves_it_to_the_configuration() {
+    for (vad, mode) in [
+        (r#"{"mode":"off"}"#, Some(VadMode::Off)),
+        (r#"{"mode":"shadow"}"#, Some(VadMode::Shadow)),
+        (r#"{"mode":"active"}"#, Some(VadMode::Active)),
+        ("{}", None),
+        ("null", None),
+    ] {
+        assert_eq!(open(&with(LINEAR16, &format!(r#""vad":{vad}"#))).vad, mode, "{vad}");
+    }
+}
+
+#[test]
+fn a_gate_that_cannot_be_had_is_refused_with_the_reason_to_whoever_asks_for_it() {
+    for (params, path, reason) in [
+        ("{}", "/v1/listen", "only linear16, mulaw and alaw"),
+        (r#"{"encoding":"opus","sample_rate":48000}"#, "/v1/listen", "only linear16"),
+        (r#"{"encoding":"linear32","sample_rate":16000}"#, "/v1/listen", "only linear16"),
+        (r#"{"encoding":"mulaw","sample_rate":4000}"#, "/v1/listen", "from 8000 to 48000"),
+        (
+            r#"{"encoding":"mulaw","sample_rate":8000,"channels":9}"#,
+            "/v1/listen",
+            "at most 8 channels",
+        ),
+        (LINEAR16, "/v2/listen", "/v2/listen needs the silence"),
+        (
+            r#"{"encoding":"linear16","sample_rate":16000,"callback":"https://example.com"}"#,
+            "/v1/listen",
+            "with a callback",
+        ),
+    ] {
+        let text =
+            |mode: &str| with(params, &format!(r#""path":"{path}","vad":{{"mode":"{mode}"}}"#));
+        for mode in ["shadow", "active"] {
+            let refusal = parse(text(mode).as_bytes()).unwrap_err();
+            assert_eq!(refusal.field.as_deref(), Some("vad.mode"), "{params}");
+            let start = "vad.mode: the VAD gate is not available: ";
+            assert!(refusal.message.starts_with(start), "{}", refusal.message);
+            assert!(refusal.message.contains(reason), "{}", refusal.message);
+            assert!(refusal.message.contains("use \"off\""), "{}", refusal.message);
+        }
+        assert!(parse(text("off").as_bytes()).is_ok(), "{params}");
+        assert!(parse(with(params, r#""vad":{}"#).as_bytes()).is_ok(), "{params}");
+    }
+}
+
+#[test]
+fn a_silence_that_deepgram_is_to_notice_lengthens_the_hangover() {
+    for (params, ms) in [
+        ("{}", 0),
+        (r#"{"endpointing":300}"#, 800),
+        (r#"{"endpointing":"4000"}"#, 4_500),
+        (r#"{"endpointing":true}"#, 0),
+        (r#"{"endpointing":"false","utterance_end_ms":"1000"}"#, 1_500),
+        (r#"{"endpointing":2000,"utterance_end_ms":1000}"#, 2_500),
+        (r#"{"utterance_end_ms":[1000,5000]}"#, 5_500),
+        (r#"{"utterance_end_ms":0.5}"#, 501),
+        (r#"{"utterance_end_ms":59999}"#, 60_000),
+        (r#"{"endpointing":"inf"}"#, 0),
+        (r#"{"endpointing":1e300}"#, 0),
+        (r#"{"endpointing":-5}"#, 0),
+    ] {
+        let least = open(&with(params, r#""vad":{}"#)).hangover_min;
+        assert_eq!(least.as_micros().div_ceil(1000), ms, "{params}");
+    }
+}
+
+#[test]
+fn a_prelude_has_two_lengths_and_both_may_be_left_out() {
+    let lengths = |prelude: &str| {
+        let open = open(&with(LINEAR16, &format!(r#""prelude":{prelude}"#)));
+        open.prelude.map(|it| (it.pad_to.as_millis(), it.stabilize.as_millis()))
+    };
+    assert_eq!(lengths("{}"), Some((15_000, 15_000)));
+    assert_eq!(lengths(r#"{"pad_to_ms":0}"#), Some((0, 15_000)));
+    assert_eq!(lengths(r#"{"pad_to_ms":60000,"stabilize_ms":1}"#), Some((60_000, 1)));
+    assert_eq!(lengths("null"), None);
+}
+
+#[test]
+fn a_prelude_that_could_teach_nothing_is_refused_in_words() {
+    let callback =
+        r#"{"encoding":"linear16","sample_rate":16000,"callback":"https://example.com"}"#;
+    for (params, path, words) in [
+        ("{}", "/v1/listen", "only with linear16, linear32, mulaw and alaw"),
+        (r#"{"encoding":"opus","sample_rate":48000}"#, "/v1/listen", "remove the prelude"),
+        (LINEAR16, "/v2/listen", "does not tell speakers apart"),
+        (callback, "/v1/listen", "with a callback"),
+    ] {
+        let text = with(params, &format!(r#""path":"{path}","prelude":{{}}"#));
+        let refusal = parse(text.as_bytes()).unwrap_err();
+        assert_eq!(refusal.code, ErrorCode::InvalidOpen);
+        assert_eq!(refusal.field.as_deref(), Some("prelude"));
+        assert!(refusal.message.contains(words), "{}", refusal.message);
+    }
 }
 
 #[test]
@@ -144,7 +254,7 @@ fn parameters_are_encoded_as_the_contract_says() {
 
 #[test]
 fn a_query_over_its_bound_is_refused() {
-    let long = "x".repeat(QUERY_BYTES_MAX);
+    let long = "x".repeat(16 << 10);
     let text = format!(r#"{{"protocol":1,"params":{{"k":"{long}"}}}}"#);
     assert_eq!(invalid_field(&text), "params");
 }

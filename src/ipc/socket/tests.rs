@@ -23,7 +23,7 @@ async fn opened(endpoint: Endpoint) -> (AppSocket<DuplexStream>, DuplexStream) {
     let (mut socket, mut app) = pair(64 << 10);
     app.write_all(&bytes_of(0x01, b"{}")).await.unwrap();
     assert_eq!(socket.read_open().await.unwrap(), "{}");
-    socket.opened(endpoint);
+    socket.opened(endpoint, false);
     (socket, app)
 }
 
@@ -107,8 +107,9 @@ async fn headers_are_judged_by_type_then_length_then_state() {
     for (header, code) in [
         ([0x09, 0xff, 0xff, 0xff, 0xff], ErrorCode::UnknownFrameType),
         ([0x82, 0, 0, 0, 0], ErrorCode::UnknownFrameType),
-        ([0x07, 0, 0, 0, 0], ErrorCode::UnknownFrameType),
         ([0x01, 0xff, 0xff, 0xff, 0xff], ErrorCode::FrameTooLarge),
+        ([0x07, 0xff, 0xff, 0xff, 0xff], ErrorCode::FrameTooLarge),
+        ([0x07, 0, 0, 0, 0], ErrorCode::UnexpectedFrame),
         ([0x02, 0, 0, 0x10, 0x01], ErrorCode::FrameTooLarge),
         ([0x01, 0, 0, 0, 0], ErrorCode::UnexpectedFrame),
     ] {
@@ -131,6 +132,28 @@ async fn flux_has_no_finalize() {
     let (mut socket, mut app) = opened(Endpoint::V2Listen).await;
     app.write_all(&bytes_of(0x03, b"")).await.unwrap();
     assert_eq!(breach_code(&mut socket).await, ErrorCode::UnexpectedFrame);
+}
+
+#[tokio::test]
+async fn a_prelude_is_taken_where_open_had_one_and_after_finish() {
+    let (mut socket, mut app) = opened(Endpoint::V1Listen).await;
+    app.write_all(&bytes_of(0x07, b"known voice")).await.unwrap();
+    let AppInput::Breach(refusal) = next(&mut socket).await else { panic!("no breach") };
+    assert_eq!(refusal.code, ErrorCode::UnexpectedFrame);
+    assert!(refusal.message.contains("OPEN has no prelude"), "{}", refusal.message);
+
+    let (mut socket, mut app) = opened(Endpoint::V1Listen).await;
+    socket.opened(Endpoint::V1Listen, true);
+    for payload in [&b"known voice"[..], b""] {
+        app.write_all(&bytes_of(0x07, payload)).await.unwrap();
+        assert!(matches!(next(&mut socket).await, AppInput::Prelude(it) if it == payload));
+    }
+
+    let (mut socket, mut app) = opened(Endpoint::V1Listen).await;
+    app.write_all(&bytes_of(0x04, b"")).await.unwrap();
+    app.write_all(&bytes_of(0x07, b"late")).await.unwrap();
+    assert!(matches!(next(&mut socket).await, AppInput::Finish));
+    assert!(matches!(next(&mut socket).await, AppInput::Prelude(_)), "dropped, never an error");
 }
 
 #[tokio::test]
@@ -224,7 +247,7 @@ async fn what_an_application_sent_before_it_left_is_read_although_nothing_can_be
     let mut socket = AppSocket::new(ours, FRAME_BYTES_MAX);
     app.write_all(&bytes_of(0x01, b"{}")).await.unwrap();
     socket.read_open().await.unwrap();
-    socket.opened(Endpoint::V1Listen);
+    socket.opened(Endpoint::V1Listen, false);
     app.write_all(&bytes_of(0x02, b"last words")).await.unwrap();
     app.write_all(&bytes_of(0x04, b"")).await.unwrap();
     drop(app);
@@ -247,7 +270,7 @@ async fn what_only_the_kernel_knows_of_is_not_empty_and_nor_is_half_a_frame() {
     let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
     ours.set_nonblocking(true).unwrap();
     let mut socket = AppSocket::new(UnixStream::from_std(ours).unwrap(), FRAME_BYTES_MAX);
-    socket.opened(Endpoint::V1Listen);
+    socket.opened(Endpoint::V1Listen, false);
     let poll = |socket: &mut AppSocket<UnixStream>| {
         socket.poll_input(&mut Context::from_waker(Waker::noop()), true)
     };

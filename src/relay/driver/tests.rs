@@ -357,7 +357,7 @@ fn driver<D: Dial>(app: DuplexStream, dialer: D) -> (Arc<LiveSession>, Box<PipeD
     let live = LiveSession::new(id.clone(), Endpoint::V1Listen, None, now, Vec::new());
     let slot = Registry::new(1, None).claim(live.clone()).unwrap();
     let mut socket = AppSocket::new(app, 1 << 20);
-    socket.opened(Endpoint::V1Listen);
+    socket.opened(Endpoint::V1Listen, false);
     let machine = Session::new(id, session_defaults(&Config::default()), now, 7);
     let observer = Telemetry::default().session(live.clone());
     let driver = Driver::new(machine, socket, Arc::new(dialer), "".into(), slot, observer);

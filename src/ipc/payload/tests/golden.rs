@@ -6,7 +6,7 @@ use super::*;
 use session::death::{Death, Reason, Trigger};
 use session::dial::DialReason;
 use session::summary::{
-    AudioSummary, DeathSummary, FinalizeSummary, MessageSummary, Outcome, Summary,
+    AudioSummary, DeathSummary, FinalizeSummary, MessageSummary, Outcome, Summary, VadSummary,
 };
 use session::{ConnectRefusal, LossCause, ReconnectReason};
 
@@ -42,6 +42,7 @@ fn events() -> Vec<AppFrame> {
         Event::Parked { idle_ms: 600_000 },
         Event::Resumed { idle_ms: 900_000 },
         Event::Draining { deadline_ms: 25_000 },
+        Event::PreludeDone { prelude_ms: 8_000 },
     ]);
     let reasons = Reason::ALL.into_iter().map(ReconnectReason::Death);
     let reasons = reasons.chain(DialReason::ALL.into_iter().map(ReconnectReason::Dial));
@@ -102,7 +103,23 @@ fn summaries() -> Vec<AppFrame> {
     };
     let deaths = [None, Some(death)].into_iter().cycle();
     let summaries = Outcome::ALL.into_iter().zip(deaths).map(summary);
-    summaries.map(|summary| AppFrame::Finished(Box::new(summary))).collect()
+    summaries
+        .chain(VadMode::ALL.map(gated))
+        .map(|summary| AppFrame::Finished(Box::new(summary)))
+        .collect()
+}
+
+fn gated(mode: VadMode) -> Summary {
+    let vad = VadSummary {
+        mode,
+        opens: 40,
+        finalizes: 38,
+        speech_ms: 90_000,
+        held_ms: 120_000,
+        would_hold_ms: 30_000,
+        failed: mode == VadMode::Off,
+    };
+    Summary { vad: Some(vad), ..summary((Outcome::Finished, None)) }
 }
 
 fn summary((outcome, death): (Outcome, Option<DeathSummary>)) -> Summary {
