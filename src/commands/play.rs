@@ -46,7 +46,7 @@ impl Progress {
         Self { position: Duration::ZERO, elapsed: Duration::ZERO, state: PlayState::Streaming };
 }
 
-/// Sends a source's pieces when they are due, then FINISH; also after `stop`, and after an error in
+/// Sends a source's prelude at once, and its pieces when they are due, then FINISH; also after `stop`, and after an error in
 /// the source, which is returned too.
 pub(super) async fn play<W: AsyncWrite + Unpin>(
     sender: &mut Sender<W>,
@@ -55,11 +55,27 @@ pub(super) async fn play<W: AsyncWrite + Unpin>(
     progress: &watch::Sender<Progress>,
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {
+    send_prelude(sender, source, stop).await?;
     let mut player = Player { sender, source, progress, pacer: Pacer::new(clock::now(), speed) };
     let played = player.play(stop).await;
     player.tell(Duration::ZERO, PlayState::Finishing);
     player.sender.finish().await?;
     played
+}
+
+async fn send_prelude<W: AsyncWrite + Unpin>(
+    sender: &mut Sender<W>,
+    source: &mut Source,
+    stop: &CancellationToken,
+) -> Result<(), client::Error> {
+    let Some(prelude) = source.prelude.take() else { return Ok(()) };
+    for audio in prelude {
+        if stop.is_cancelled() {
+            return Ok(());
+        }
+        sender.prelude(&audio).await?;
+    }
+    sender.prelude(&[]).await
 }
 
 struct Player<'a, W> {
@@ -110,7 +126,7 @@ impl<W: AsyncWrite + Unpin> Player<'_, W> {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use tokio::io::{DuplexStream, ReadHalf, WriteHalf, duplex};
+    use tokio::io::{AsyncReadExt, DuplexStream, ReadHalf, WriteHalf, duplex};
 
     use super::super::source::Encoding;
     use super::*;
@@ -149,6 +165,24 @@ mod tests {
         assert_eq!(progress.state, PlayState::Finishing);
         let slack = Duration::from_millis(10);
         assert!(took >= progress.position && took < progress.position + slack, "{took:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_prelude_goes_ahead_at_once_and_ends_with_an_empty_frame() {
+        let prelude = source((0..50).map(|_| audio()).collect());
+        let mut source = source(vec![audio()]).after_prelude(prelude).await.unwrap();
+        let (mut client, mut daemon) = pipe();
+        let (progress, seen) = watch::channel(Progress::START);
+        let stop = CancellationToken::new();
+        play(client.sender(), &mut source, 1.0, &progress, &stop).await.unwrap();
+        assert_eq!(seen.borrow().position, Duration::from_millis(100));
+        assert!(seen.borrow().elapsed < Duration::from_secs(1), "5 s of prelude take no time");
+        drop(client);
+        let mut wire = Vec::new();
+        daemon.read_to_end(&mut wire).await.unwrap();
+        let (prelude, live) = wire.split_at(50 * (5 + 3_200));
+        assert!(prelude.chunks(5 + 3_200).all(|frame| frame[0] == 0x07));
+        assert_eq!((&live[..5], live[5]), (&[0x07, 0, 0, 0, 0][..], 0x02));
     }
 
     #[tokio::test(start_paused = true)]

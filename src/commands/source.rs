@@ -1,5 +1,6 @@
 //! The audio source of `stream` and `demo`: a reader thread and a bounded queue.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Cursor, Read};
 use std::path::Path;
@@ -15,6 +16,9 @@ use session::audio::AudioFormat;
 
 /// Silence is sliced, so that the progress bar moves.
 const SILENCE_SLICE: Duration = Duration::from_millis(100);
+
+/// The longest prelude: the contract's bound.
+const PRELUDE_MAX: Duration = Duration::from_secs(10);
 
 /// How many chunks are read ahead; beyond it the reader waits.
 const PIECES_AHEAD_MAX: usize = 4;
@@ -49,6 +53,14 @@ impl Encoding {
     }
 }
 
+impl fmt::Display for Encoding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let AudioFormat { sample_rate, channels, .. } = self.format;
+        let channels = quantity::counted(channels, "channel");
+        write!(f, "{} at {sample_rate} Hz with {channels}", self.name)
+    }
+}
+
 /// Audio that is ready to play.
 pub(super) struct Source {
     pub(super) encoding: Encoding,
@@ -57,6 +69,8 @@ pub(super) struct Source {
     pieces: mpsc::Receiver<io::Result<Piece>>,
     /// Silence to add after the pieces.
     silence_after: Duration,
+    /// Audio to send ahead of everything, all at once.
+    pub(super) prelude: Option<Vec<Bytes>>,
 }
 
 impl Source {
@@ -119,14 +133,37 @@ impl Source {
         for piece in pieces {
             sender.try_send(Ok(piece)).expect("the queue was made to hold every piece");
         }
-        let silence_after = Duration::ZERO;
-        Self { encoding, duration: Some(duration), pieces: receiver, silence_after }
+        Self {
+            encoding,
+            duration: Some(duration),
+            pieces: receiver,
+            silence_after: Duration::ZERO,
+            prelude: None,
+        }
     }
 
     /// Adds silence at the end.
     pub(super) fn then_silence(self, silence: Duration) -> Self {
         let duration = self.duration.map(|duration| duration + silence);
         Self { duration, silence_after: self.silence_after + silence, ..self }
+    }
+
+    /// Adds a prelude: all of another source, in the same encoding.
+    pub(super) async fn after_prelude(self, mut prelude: Self) -> anyhow::Result<Self> {
+        if prelude.encoding != self.encoding {
+            bail!("it is {}, but the stream is {}; convert it", prelude.encoding, self.encoding);
+        }
+        let bytes_max = self.encoding.format.bytes(PRELUDE_MAX);
+        let (mut pieces, mut bytes) = (Vec::new(), 0);
+        while let Some(piece) = prelude.next().await {
+            let Piece::Audio(audio) = piece? else { continue };
+            bytes += audio.len() as u64;
+            if bytes > bytes_max {
+                bail!("it is longer than 10 s; cut it");
+            }
+            pieces.push(audio);
+        }
+        Ok(Self { prelude: Some(pieces), ..self })
     }
 
     /// The next piece; `None` at the end. Cancel safe.
@@ -160,7 +197,7 @@ impl Source {
                 }
             }
         });
-        Self { encoding, duration, pieces, silence_after: Duration::ZERO }
+        Self { encoding, duration, pieces, silence_after: Duration::ZERO, prelude: None }
     }
 }
 
@@ -225,6 +262,24 @@ mod tests {
         let file = file(b"ID3 and more");
         let error = Source::open(file.path(), None, CHUNK).err().unwrap();
         assert!(error.to_string().contains("--encoding"), "{error}");
+    }
+
+    fn silence(name: &str, seconds: usize) -> Source {
+        let encoding = Encoding::new(name, 8_000, 1).unwrap();
+        let bytes = encoding.format.bytes_per_second() as usize;
+        let second = || Piece::Audio(Bytes::from(vec![0; bytes]));
+        Source::of_pieces(encoding, (0..seconds).map(|_| second()).collect())
+    }
+
+    #[tokio::test]
+    async fn a_prelude_has_at_most_10_seconds_in_the_streams_own_encoding() {
+        let with = |prelude| silence("mulaw", 1).after_prelude(prelude);
+        let source = with(silence("mulaw", 10)).await.unwrap();
+        assert_eq!(source.prelude.map(|it| it.len()), Some(10));
+        let too_long = with(silence("mulaw", 11)).await.err().unwrap();
+        assert!(too_long.to_string().contains("longer than 10 s"), "{too_long}");
+        let other = with(silence("alaw", 1)).await.err().unwrap().to_string();
+        assert!(other.starts_with("it is alaw at 8000 Hz with 1 channel, but"), "{other}");
     }
 
     #[tokio::test]

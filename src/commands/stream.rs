@@ -31,7 +31,12 @@ pub fn main(args: Args) -> anyhow::Result<ExitCode> {
 /// Audio that cannot be read, a daemon that cannot be reached, a session that was refused.
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let source = Source::open(&args.file, args.raw_encoding()?, args.chunk)?;
-    let source = source.then_silence(args.silence_after);
+    let mut source = source.then_silence(args.silence_after);
+    if let Some(file) = &args.prelude {
+        let prelude = Source::open(file, args.raw_encoding()?, args.chunk)?;
+        let refused = || format!("{} cannot be the prelude", file.display());
+        source = source.after_prelude(prelude).await.with_context(refused)?;
+    }
     let mut client = Client::connect(&args.socket).await?;
     client.open(&args.open_request(&source.encoding)).await?;
     let session = if args.json {

@@ -19,15 +19,17 @@ impl Display for Table<'_> {
             let client::Death { reason, trigger, class, detail } = death;
             row(f, "death", format_args!("{reason} ({class}), detected by {trigger}: {detail}"))?;
         }
-        let seconds = Duration::from_millis(self.0.duration_ms).as_secs_f64();
         let connections = quantity::counted(self.0.connections, "connection");
-        row(f, "duration", format_args!("{seconds:.1} s, {connections}"))?;
+        row(f, "duration", format_args!("{}, {connections}", seconds(self.0.duration_ms)))?;
         row(f, "audio", audio_bytes(audio))?;
         if self.0.recoveries > 0 {
             row(f, "recovered", quantity::counted(self.0.recoveries, "time"))?;
         }
         row(f, "lost", time_or_unmeasured(self.0.lost_ms))?;
         row(f, "unknown", time_or_unmeasured(self.0.unknown_ms))?;
+        if let Some(vad) = &self.0.vad {
+            row(f, "vad gate", gate(vad))?;
+        }
         row(f, "keepalives", self.0.keepalives)?;
         row(
             f,
@@ -50,6 +52,28 @@ fn audio_bytes(audio: &client::AudioSummary) -> String {
         audio.bytes_dropped,
         audio.bytes_gated
     )
+}
+
+fn gate(vad: &client::VadSummary) -> String {
+    let client::VadSummary { mode, opens, finalizes, speech_ms, held_ms, would_hold_ms, failed } =
+        vad;
+    let opened = quantity::counted(*opens, "time");
+    let mut text = format!("{mode}, opened {opened}: {} of speech", seconds(*speech_ms));
+    if *held_ms > 0 || mode == "active" {
+        text += &format!(", {} held back", seconds(*held_ms));
+    }
+    if *would_hold_ms > 0 || mode == "shadow" {
+        text += &format!(", {} would have been held back", seconds(*would_hold_ms));
+    }
+    text += &format!(", {}", quantity::counted(*finalizes, "finalize"));
+    if *failed {
+        text += "; its detector failed, so the rest was sent";
+    }
+    text
+}
+
+fn seconds(ms: u64) -> String {
+    format!("{:.1} s", Duration::from_millis(ms).as_secs_f64())
 }
 
 fn row(f: &mut fmt::Formatter<'_>, name: &str, value: impl Display) -> fmt::Result {
@@ -89,6 +113,40 @@ mod tests {
         assert!(!table.contains("death"));
         assert!(table.contains("keepalives  4\n"));
         assert!(!table.contains("recovered"));
+    }
+
+    #[test]
+    fn what_the_gate_held_is_shown_if_there_was_one() {
+        assert!(!Table(&Summary::default()).to_string().contains("vad gate"));
+        let row = |vad| {
+            let summary = Summary { vad: Some(vad), ..Summary::default() };
+            let table = Table(&summary).to_string();
+            table.lines().find(|line| line.starts_with("  vad gate")).unwrap().to_owned()
+        };
+        let vad = client::VadSummary {
+            mode: "active".into(),
+            opens: 1,
+            finalizes: 2,
+            speech_ms: 30_100,
+            held_ms: 42_000,
+            ..client::VadSummary::default()
+        };
+        assert_eq!(
+            row(vad.clone()),
+            "  vad gate    active, opened 1 time: 30.1 s of speech, 42.0 s held back, 2 finalizes"
+        );
+        let failed = client::VadSummary { failed: true, ..vad };
+        assert!(row(failed).ends_with("; its detector failed, so the rest was sent"));
+        let shadow = client::VadSummary {
+            mode: "shadow".into(),
+            would_hold_ms: 9_000,
+            ..client::VadSummary::default()
+        };
+        assert_eq!(
+            row(shadow),
+            "  vad gate    shadow, opened 0 times: 0.0 s of speech, 9.0 s would have been held back, \
+             0 finalizes"
+        );
     }
 
     #[test]

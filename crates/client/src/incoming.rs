@@ -158,7 +158,8 @@ pub struct Summary {
     pub lost_ms: Option<u64>,
     /// Likewise.
     pub unknown_ms: Option<u64>,
-    pub vad: Option<Value>,
+    /// `None` without a VAD gate.
+    pub vad: Option<VadSummary>,
 }
 
 /// The first death of a session's connections.
@@ -210,4 +211,18 @@ pub struct FinalizeSummary {
 pub struct MessageSummary {
     pub received: u64,
     pub finals: u64,
+}
+
+/// What the VAD gate did.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default)]
+#[expect(missing_docs, reason = "each member is the contract's of the same name")]
+pub struct VadSummary {
+    pub mode: String,
+    pub opens: u64,
+    pub finalizes: u64,
+    pub speech_ms: u64,
+    pub held_ms: u64,
+    pub would_hold_ms: u64,
+    pub failed: bool,
 }

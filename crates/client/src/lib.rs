@@ -35,10 +35,11 @@ mod request;
 mod sender;
 
 pub use incoming::{
-    AudioSummary, Death, Event, FinalizeSummary, Incoming, MessageSummary, Opened, Refusal, Summary,
+    AudioSummary, Death, Event, FinalizeSummary, Incoming, MessageSummary, Opened, Refusal,
+    Summary, VadSummary,
 };
 pub use receiver::Receiver;
-pub use request::{OpenRequest, Recovery};
+pub use request::{OpenRequest, Prelude, Recovery, VadMode};
 pub use sender::Sender;
 
 use std::io;
@@ -105,6 +106,16 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Client<R, W> {
     /// Sends a JSON message for Deepgram.
     pub async fn text(&mut self, message: &impl Serialize) -> Result<(), Error> {
         self.sender.text(message).await
+    }
+
+    /// Sends one PRELUDE frame; an empty one ends the prelude. See [`Sender::prelude`].
+    pub async fn prelude(&mut self, audio: &[u8]) -> Result<(), Error> {
+        self.sender.prelude(audio).await
+    }
+
+    /// Changes the VAD gate's mode.
+    pub async fn set_vad(&mut self, mode: VadMode) -> Result<(), Error> {
+        self.sender.set_vad(mode).await
     }
 
     /// Sends an UPDATE.

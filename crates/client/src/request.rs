@@ -14,9 +14,44 @@ pub struct OpenRequest {
     path: Option<String>,
     params: Vec<(String, Value)>,
     keepalive_interval_ms: Option<u64>,
+    vad: Option<VadMode>,
     recovery: Option<Recovery>,
+    prelude: Option<Prelude>,
     traceparent: Option<String>,
     tags: Vec<(String, String)>,
+}
+
+/// What the VAD gate does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VadMode {
+    /// Nothing: all audio is sent.
+    Off,
+    /// All audio is sent; what would have been held back is counted.
+    Shadow,
+    /// Silence is held back.
+    Active,
+}
+
+impl VadMode {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Shadow => "shadow",
+            Self::Active => "active",
+        }
+    }
+}
+
+/// How a prelude is treated: see [`Sender::prelude`](crate::Sender::prelude). Unset members are omitted,
+/// so that the daemon's defaults apply.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Prelude {
+    /// What it is padded to with silence, in milliseconds, up to 60000.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pad_to_ms: Option<u64>,
+    /// How long live audio waits after that, in milliseconds, up to 60000.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stabilize_ms: Option<u64>,
 }
 
 /// What a dead connection means for its session.
@@ -84,6 +119,20 @@ impl OpenRequest {
         self
     }
 
+    /// Chooses what the VAD gate does. An UPDATE can change it later.
+    #[must_use]
+    pub fn vad(mut self, mode: VadMode) -> Self {
+        self.vad = Some(mode);
+        self
+    }
+
+    /// Announces a prelude: speech that goes ahead of the live stream, for diarization to know a voice.
+    #[must_use]
+    pub fn prelude(mut self, prelude: Prelude) -> Self {
+        self.prelude = Some(prelude);
+        self
+    }
+
     /// Chooses what a dead connection means.
     #[must_use]
     pub fn recovery(mut self, recovery: Recovery) -> Self {
@@ -119,6 +168,12 @@ impl Serialize for OpenRequest {
         open.serialize_entry("params", &Members(&self.params))?;
         if let Some(interval_ms) = self.keepalive_interval_ms {
             open.serialize_entry("keepalive", &json!({ "interval_ms": interval_ms }))?;
+        }
+        if let Some(mode) = self.vad {
+            open.serialize_entry("vad", &json!({ "mode": mode.as_str() }))?;
+        }
+        if let Some(prelude) = &self.prelude {
+            open.serialize_entry("prelude", prelude)?;
         }
         if let Some(recovery) = self.recovery {
             open.serialize_entry("recovery", &json!({ "mode": recovery.as_str() }))?;

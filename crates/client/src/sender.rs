@@ -6,7 +6,7 @@ use serde_json::json;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::net::unix::OwnedWriteHalf;
 
-use super::Error;
+use super::{Error, VadMode};
 use protocol::frame::{self, AppFrameType};
 
 /// Sends frames. A send dropped halfway leaves half a frame on the wire, which makes the connection
@@ -51,6 +51,18 @@ impl<W: AsyncWrite + Unpin> Sender<W> {
     /// Sends TEXT: a JSON object that Deepgram gets byte for byte.
     pub async fn text(&mut self, message: &impl Serialize) -> Result<(), Error> {
         self.send_json(AppFrameType::Text, message).await
+    }
+
+    /// Sends one PRELUDE frame, only for a session opened with
+    /// [`OpenRequest::prelude`](crate::OpenRequest::prelude): audio that goes ahead of the live stream, at
+    /// most 10 s in all. An empty one ends the prelude.
+    pub async fn prelude(&mut self, audio: &[u8]) -> Result<(), Error> {
+        self.send_frame(AppFrameType::Prelude as u8, audio).await
+    }
+
+    /// Sends UPDATE with the VAD gate's new mode.
+    pub async fn set_vad(&mut self, mode: VadMode) -> Result<(), Error> {
+        self.update(&json!({ "vad": { "mode": mode.as_str() } })).await
     }
 
     /// Sends UPDATE.

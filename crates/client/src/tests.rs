@@ -37,6 +37,9 @@ async fn frames_go_out_as_the_contract_draws_them() {
     client.finalize(Some(1)).await.unwrap();
     client.text(&json!({"type": "Configure"})).await.unwrap();
     client.update(&json!({})).await.unwrap();
+    client.set_vad(VadMode::Shadow).await.unwrap();
+    client.prelude(&[4, 5]).await.unwrap();
+    client.prelude(&[]).await.unwrap();
     client.finish().await.unwrap();
     drop(client);
     let mut wire = Vec::new();
@@ -48,6 +51,9 @@ async fn frames_go_out_as_the_contract_draws_them() {
         (0x03, r#"{"channel":1}"#),
         (0x05, r#"{"type":"Configure"}"#),
         (0x06, "{}"),
+        (0x06, r#"{"vad":{"mode":"shadow"}}"#),
+        (0x07, "\u{4}\u{5}"),
+        (0x07, ""),
         (0x04, ""),
     ]);
     assert_eq!(wire, expected);
@@ -63,11 +69,13 @@ fn an_open_request_keeps_the_order_of_its_members_and_lists_repeated_names() {
         .param("keyterm", "beta")
         .param("keyterm", "gamma")
         .keepalive_interval_ms(500)
+        .vad(VadMode::Active)
+        .prelude(Prelude { pad_to_ms: Some(12_000), stabilize_ms: None })
         .recovery(Recovery::Reconnect)
         .tag("tenant", "acme");
     assert_eq!(
         serde_json::to_string(&request).unwrap(),
-        r#"{"protocol":1,"session_id":"call-1","path":"/v1/listen","params":{"encoding":"linear16","sample_rate":16000,"channels":1,"keyterm":["alpha","beta","gamma"]},"keepalive":{"interval_ms":500},"recovery":{"mode":"reconnect"},"tags":{"tenant":"acme"}}"#
+        r#"{"protocol":1,"session_id":"call-1","path":"/v1/listen","params":{"encoding":"linear16","sample_rate":16000,"channels":1,"keyterm":["alpha","beta","gamma"]},"keepalive":{"interval_ms":500},"vad":{"mode":"active"},"prelude":{"pad_to_ms":12000},"recovery":{"mode":"reconnect"},"tags":{"tenant":"acme"}}"#
     );
 }
 
@@ -105,7 +113,10 @@ async fn what_a_later_version_adds_is_no_error() {
         (0xC7, "new"),
         (0x81, r#"{"session_id":"a","protocol":1,"color":{"deep":[1.5]}}"#),
         (0x83, r#"{"event":"enlightened","at_ms":1}"#),
-        (0x84, r#"{"outcome":"transcended","vad":{"gated_ms":4},"audio":{"echo":1}}"#),
+        (
+            0x84,
+            r#"{"outcome":"transcended","vad":{"mode":"dreaming","dreams":4},"audio":{"echo":1}}"#,
+        ),
     ])
     .await;
     let unknown = Incoming::Unknown { kind: 0xC7, payload: "new".into() };
@@ -113,12 +124,12 @@ async fn what_a_later_version_adds_is_no_error() {
     assert_eq!(client.opened().await.unwrap().session_id, "a");
     let summary = client.finished().await.unwrap();
     assert_eq!(summary.outcome, "transcended");
-    assert_eq!(summary.vad.unwrap()["gated_ms"], 4);
+    assert_eq!(summary.vad, Some(VadSummary { mode: "dreaming".into(), ..VadSummary::default() }));
 }
 
 #[tokio::test]
 async fn a_summary_reads_every_member_of_the_contract() {
-    let wire = r#"{"session_id":"call-7f3a","outcome":"dead","cut":true,"death":{"reason":"ping_timeout","trigger":"ping","class":"network","detail":"no pong"},"duration_ms":310000,"connections":1,"audio":{"frames":3000,"bytes_received":9,"bytes_sent":4,"frames_dropped":2,"bytes_dropped":3,"bytes_gated":2},"keepalives":11,"finalizes":{"sent":78,"errors":1,"timeouts":2,"skipped_dead":3},"messages":{"received":164,"finals":82},"recoveries":4,"lost_ms":5,"unknown_ms":6,"vad":null}"#;
+    let wire = r#"{"session_id":"call-7f3a","outcome":"dead","cut":true,"death":{"reason":"ping_timeout","trigger":"ping","class":"network","detail":"no pong"},"duration_ms":310000,"connections":1,"audio":{"frames":3000,"bytes_received":9,"bytes_sent":4,"frames_dropped":2,"bytes_dropped":3,"bytes_gated":2},"keepalives":11,"finalizes":{"sent":78,"errors":1,"timeouts":2,"skipped_dead":3},"messages":{"received":164,"finals":82},"recoveries":4,"lost_ms":5,"unknown_ms":6,"vad":{"mode":"active","opens":7,"finalizes":6,"speech_ms":9000,"held_ms":8000,"would_hold_ms":10,"failed":true}}"#;
     let (mut client, _daemon) = hear(&[(0x84, wire)]).await;
     let summary = client.finished().await.unwrap();
     assert_eq!(serde_json::to_string(&summary).unwrap(), wire);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 
 use super::super::source::Encoding;
-use client::{OpenRequest, Recovery};
+use client::{OpenRequest, Prelude, Recovery, VadMode};
 
 /// Sensible defaults for a terminal.
 const DEFAULT_PARAMS: [(&str, &str); 2] = [("model", "nova-3"), ("interim_results", "true")];
@@ -55,6 +55,17 @@ pub struct Args {
     #[arg(long, value_name = "latch|reconnect", value_parser = parse_recovery)]
     pub recovery: Option<Recovery>,
 
+    /// The VAD gate: off sends all audio, shadow too but counts what would be held back, active holds
+    /// silence back. The summary says how much. The daemon's configuration decides if this is not set.
+    #[arg(long, value_name = "off|shadow|active", value_parser = parse_vad)]
+    pub vad: Option<VadMode>,
+
+    /// Up to 10 s of known speech to send ahead of the stream, in the stream's format, so that Deepgram
+    /// knows the speaker from the start; add --param diarize=true. Its words are not shown. The event
+    /// prelude_done says when the stream has moved to the connection that knows the speaker.
+    #[arg(long, value_name = "FILE.wav", value_parser = parse_prelude)]
+    pub prelude: Option<PathBuf>,
+
     /// Speed relative to real time; Deepgram keeps up with about 1.25.
     #[arg(long, value_name = "FACTOR", default_value_t = 1.0, value_parser = parse_speed)]
     pub speed: f64,
@@ -95,6 +106,12 @@ impl Args {
         if let Some(recovery) = self.recovery {
             request = request.recovery(recovery);
         }
+        if let Some(mode) = self.vad {
+            request = request.vad(mode);
+        }
+        if self.prelude.is_some() {
+            request = request.prelude(Prelude::default());
+        }
         match &self.session_id {
             Some(id) => request.session_id(id),
             None => request,
@@ -114,6 +131,20 @@ fn parse_recovery(text: &str) -> anyhow::Result<Recovery> {
         "reconnect" => Ok(Recovery::Reconnect),
         _ => anyhow::bail!("choose latch or reconnect"),
     }
+}
+
+fn parse_vad(text: &str) -> anyhow::Result<VadMode> {
+    match text {
+        "off" => Ok(VadMode::Off),
+        "shadow" => Ok(VadMode::Shadow),
+        "active" => Ok(VadMode::Active),
+        _ => anyhow::bail!("choose off, shadow or active"),
+    }
+}
+
+fn parse_prelude(text: &str) -> anyhow::Result<PathBuf> {
+    anyhow::ensure!(text != "-", "choose a file: standard input is for the stream");
+    Ok(text.into())
 }
 
 fn parse_speed(text: &str) -> anyhow::Result<f64> {
@@ -190,6 +221,20 @@ mod tests {
     }
 
     #[test]
+    fn the_gate_and_a_prelude_are_asked_for_or_left_out() {
+        let encoding = Encoding::new("linear16", 16_000, 1).unwrap();
+        let open = |line: &[&str]| {
+            serde_json::to_value(parse(line).unwrap().open_request(&encoding)).unwrap()
+        };
+        let plain = open(&["a.wav"]);
+        assert!(plain.get("vad").is_none() && plain.get("prelude").is_none());
+        for mode in ["off", "shadow", "active"] {
+            assert_eq!(open(&["a.wav", "--vad", mode])["vad"], json!({"mode": mode}));
+        }
+        assert_eq!(open(&["a.wav", "--prelude=voice.wav"])["prelude"], json!({}));
+    }
+
+    #[test]
     fn nonsense_is_refused() {
         for line in [
             ["a.wav", "--speed=0"],
@@ -198,6 +243,8 @@ mod tests {
             ["a.wav", "--param=model"],
             ["a.wav", "--param==x"],
             ["a.wav", "--recovery=yes"],
+            ["a.wav", "--vad=on"],
+            ["a.wav", "--prelude=-"],
         ] {
             assert!(parse(&line).is_err(), "{line:?}");
         }
