@@ -112,6 +112,11 @@ impl LiveSession {
         let _ = self.trace.set(context);
     }
 
+    /// A count of bytes of audio as time; `None` if the encoding has no known duration.
+    pub fn audio_of(&self, bytes: Count) -> Option<Duration> {
+        self.audio.map(|format| format.duration(self.counters.get(bytes)))
+    }
+
     /// How far Deepgram's latest result is behind the audio sent on the live connection; `None`
     /// without one, or if the encoding has no known duration.
     pub fn transcript_lag(&self) -> Option<Duration> {

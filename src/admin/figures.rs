@@ -17,7 +17,7 @@ use session::millis;
 
 /// The objects that hold counts, in the order of the page. A count that names another is not shown;
 /// a test says so.
-const OBJECTS: [&str; 4] = ["audio", "finalizes", "messages", "queue_bytes"];
+const OBJECTS: [&str; 5] = ["audio", "finalizes", "messages", "vad", "queue_bytes"];
 
 /// The audio's books as times, beside the counts of `audio`.
 const TIMES: [&str; 5] = ["accepted_ms", "finalized_ms", "in_flight_ms", "lost_ms", "unknown_ms"];

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use prometheus::core::{Collector, MetricVec, MetricVecBuilder};
 use prometheus::{
-    Counter, CounterVec, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec,
-    IntGauge, IntGaugeVec, Opts, Registry,
+    Counter, CounterVec, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter,
+    IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
 
 use super::exemplar::{Exemplars, Traced};
@@ -62,6 +62,11 @@ impl<'a> Families<'a> {
     /// A gauge of seconds.
     pub(crate) fn gauge_fraction(&self, name: &str, help: &str) -> Gauge {
         self.register(Gauge::with_opts(opts(name, help)))
+    }
+
+    /// Gauges of seconds.
+    pub(crate) fn gauge_fractions<L: Label>(&self, name: &str, help: &str) -> Children<L, Gauge> {
+        Children::of(&self.register(GaugeVec::new(opts(name, help), &L::names())))
     }
 
     pub(crate) fn gauges<L: Label>(&self, name: &str, help: &str) -> Children<L, IntGauge> {

@@ -7,15 +7,18 @@ use session::death::{Class, Reason};
 use session::dial::{Blocker, DialReason};
 use session::drain::{Flush, LastFrame};
 use session::fact::{
-    EndCause, GapLevel, NotRecoverable, ParkCause, SkipCause, Stage, StallOutcome,
+    EndCause, GapLevel, NotRecoverable, ParkCause, PreludeEnd, SkipCause, Stage, StallOutcome,
 };
+use session::gate::{GateState, VadMode, VadUnavailable};
 use session::summary::Outcome;
 use session::{KeepaliveKind, LossCause, Side, Vocabulary};
 
 mod composite;
 mod message;
 
-pub(crate) use composite::{ConnectResult, DeathLabels, Dropped, ProtocolError};
+pub(crate) use composite::{
+    ConnectResult, DeathLabels, Dropped, Listening, ModeChange, ProtocolError,
+};
 pub(crate) use message::WireMessage;
 
 /// The labels of one child of a family: a closed set, known at compile time.
@@ -73,17 +76,21 @@ labels!(
     EndCause,
     Flush,
     GapLevel,
+    GateState,
     KeepaliveKind,
     LastFrame,
     LossCause,
     NotRecoverable,
     Outcome,
     ParkCause,
+    PreludeEnd,
     Reason,
     Side,
     SkipCause,
     Stage,
     StallOutcome,
+    VadMode,
+    VadUnavailable,
 );
 
 label_enums! {
@@ -145,7 +152,13 @@ label_enums! {
     enum RecoveryOutcome: "outcome" { Recovered = "recovered", Failed = "failed" }
 
     /// An account in the audio accounting.
-    enum Account: "account" { Accepted = "accepted", Finalized = "finalized", Lost = "lost", Unknown = "unknown" }
+    enum Account: "account" {
+        Accepted = "accepted",
+        Finalized = "finalized",
+        Gated = "gated",
+        Lost = "lost",
+        Unknown = "unknown",
+    }
 
     /// Whether Deepgram may still change a result.
     enum ResultKind: "kind" { Interim = "interim", Final = "final" }

@@ -11,6 +11,7 @@ pub(crate) mod recovery;
 pub(crate) mod runtime;
 pub(crate) mod stream;
 pub(crate) mod upstream;
+pub(crate) mod vad;
 
 use prometheus::Registry;
 
@@ -29,6 +30,8 @@ pub(crate) struct Metrics {
     pub(crate) upstream: upstream::UpstreamMetrics,
     pub(crate) death: upstream::DeathMetrics,
     pub(crate) recovery: recovery::RecoveryMetrics,
+    pub(crate) vad: vad::VadMetrics,
+    pub(crate) prelude: vad::PreludeMetrics,
     pub(crate) runtime: runtime::RuntimeMetrics,
     pub(crate) daemon: daemon::DaemonMetrics,
     pub(crate) otlp: otlp::OtlpMetrics,
@@ -49,6 +52,8 @@ impl Metrics {
             upstream: upstream::UpstreamMetrics::register(&families),
             death: upstream::DeathMetrics::register(&families),
             recovery: recovery::RecoveryMetrics::register(&families),
+            vad: vad::VadMetrics::register(&families),
+            prelude: vad::PreludeMetrics::register(&families),
             runtime: runtime::RuntimeMetrics::register(&families),
             daemon: daemon::DaemonMetrics::register(&families),
             otlp: otlp::OtlpMetrics::register(&families),

@@ -146,7 +146,7 @@ pub(super) fn session_ended() -> Fact {
         audio: Some(Duration::from_secs(3)),
         drained: Some(drained()),
         finalizes_requested: 10,
-        drops: Drops { empty_frames: 1, texts: 2, updates: 3, messages: 4 },
+        drops: Drops { empty_frames: 1, texts: 2, updates: 3, preludes: 5, messages: 4 },
     }))
 }
 

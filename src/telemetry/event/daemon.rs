@@ -31,6 +31,8 @@ pub struct ConfigLoaded<'a> {
     pub keepalive_interval: Duration,
     /// `ipc.max_frame_bytes`.
     pub frame_bytes_max: u32,
+    /// `vad.price_per_minute`, in US dollars.
+    pub price_per_minute: Option<f64>,
 }
 
 impl Emit for ConfigLoaded<'_> {
@@ -46,6 +48,7 @@ impl Emit for ConfigLoaded<'_> {
         queues[Queue::ToUpstream].set(to_upstream as i64);
         queues[Queue::Ring].set(ring as i64);
         queues[Queue::ToApp].set(to_app as i64);
+        telemetry.metrics.vad.price.set(self.price_per_minute.unwrap_or_default());
         telemetry.metrics.keepalive.interval.set(self.keepalive_interval.as_secs_f64());
         tracing::info!(
             name: "config_loaded",

@@ -104,6 +104,7 @@ fn count_end(ended: &SessionEnded, telemetry: &Telemetry) {
     audio.dropped[Dropped::EmptyAudio].inc_by(drops.empty_frames);
     audio.dropped[Dropped::Text].inc_by(drops.texts);
     audio.dropped[Dropped::Update].inc_by(drops.updates);
+    audio.dropped[Dropped::Prelude].inc_by(drops.preludes);
     audio.dropped[Dropped::Message].inc_by(drops.messages);
 }
 

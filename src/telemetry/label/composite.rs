@@ -3,6 +3,8 @@
 use super::Label;
 use session::death::{Class, Reason, Trigger};
 use session::dial::DialReason;
+use session::fact::VadModeSource;
+use session::gate::VadMode;
 use session::{ErrorCode, LossCause, Vocabulary};
 
 /// `reason`, `trigger`, `class` of a death: only the pairs in [`Reason::triggers`].
@@ -123,15 +125,21 @@ pub(crate) enum Dropped {
     Text,
     /// UPDATE frames that came too late.
     Update,
+    /// PRELUDE frames that came too late.
+    Prelude,
     /// Messages for an application that had left.
     Message,
+}
+
+impl Dropped {
+    const OTHERS: [Self; 6] =
+        [Self::Binary, Self::EmptyAudio, Self::Text, Self::Update, Self::Prelude, Self::Message];
 }
 
 impl Label for Dropped {
     fn all() -> Vec<Self> {
         let audio = LossCause::ALL.into_iter().map(Self::Audio);
-        let others = [Self::Binary, Self::EmptyAudio, Self::Text, Self::Update, Self::Message];
-        audio.chain(others).collect()
+        audio.chain(Self::OTHERS).collect()
     }
 
     fn names() -> Vec<&'static str> {
@@ -145,7 +153,8 @@ impl Label for Dropped {
             Self::EmptyAudio => LossCause::ALL.len() + 1,
             Self::Text => LossCause::ALL.len() + 2,
             Self::Update => LossCause::ALL.len() + 3,
-            Self::Message => LossCause::ALL.len() + 4,
+            Self::Prelude => LossCause::ALL.len() + 4,
+            Self::Message => LossCause::ALL.len() + 5,
         }
     }
 
@@ -156,7 +165,74 @@ impl Label for Dropped {
             Self::EmptyAudio => vec!["audio", "empty"],
             Self::Text => vec!["text", "session_over"],
             Self::Update => vec!["update", "session_over"],
+            Self::Prelude => vec!["prelude", "session_over"],
             Self::Message => vec!["message", "app_gone"],
         }
+    }
+}
+
+/// The `mode` of a VAD gate that judges audio: every one but off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Listening {
+    Shadow,
+    Active,
+}
+
+impl Listening {
+    pub(crate) const ALL: [Self; 2] = [Self::Shadow, Self::Active];
+
+    pub(crate) fn of(mode: VadMode) -> Option<Self> {
+        match mode {
+            VadMode::Off => None,
+            VadMode::Shadow => Some(Self::Shadow),
+            VadMode::Active => Some(Self::Active),
+        }
+    }
+}
+
+impl Label for Listening {
+    fn all() -> Vec<Self> {
+        Self::ALL.to_vec()
+    }
+
+    fn names() -> Vec<&'static str> {
+        vec![VadMode::KEY]
+    }
+
+    fn index(self) -> usize {
+        self as usize
+    }
+
+    fn values(self) -> Vec<&'static str> {
+        vec![match self {
+            Self::Shadow => VadMode::Shadow.as_str(),
+            Self::Active => VadMode::Active.as_str(),
+        }]
+    }
+}
+
+/// What a VAD gate is set to now, and `by` what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ModeChange {
+    pub(crate) to: VadMode,
+    pub(crate) by: VadModeSource,
+}
+
+impl Label for ModeChange {
+    fn all() -> Vec<Self> {
+        let changes_to = |to| VadModeSource::ALL.map(|by| Self { to, by });
+        VadMode::ALL.into_iter().flat_map(changes_to).collect()
+    }
+
+    fn names() -> Vec<&'static str> {
+        vec!["to", VadModeSource::KEY]
+    }
+
+    fn index(self) -> usize {
+        self.to as usize * VadModeSource::ALL.len() + self.by as usize
+    }
+
+    fn values(self) -> Vec<&'static str> {
+        vec![self.to.as_str(), self.by.as_str()]
     }
 }

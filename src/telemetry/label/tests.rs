@@ -46,6 +46,12 @@ fn every_label_is_found_at_its_place_and_is_like_no_other() {
     assert_sound::<DgCode>();
     assert_sound::<Direction>();
     assert_sound::<GapLevel>();
+    assert_sound::<GateState>();
+    assert_sound::<Listening>();
+    assert_sound::<ModeChange>();
+    assert_sound::<PreludeEnd>();
+    assert_sound::<VadMode>();
+    assert_sound::<VadUnavailable>();
     assert_sound::<Queue>();
     assert_sound::<ResultKind>();
     assert_sound::<Side>();

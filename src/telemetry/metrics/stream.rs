@@ -73,8 +73,10 @@ pub(crate) struct FinalizeMetrics {
 impl FinalizeMetrics {
     pub(crate) fn register(families: &Families<'_>) -> Self {
         Self {
-            requests: families
-                .counter("finalize_requests_total", "Finalizes requested by applications."),
+            requests: families.counter(
+                "finalize_requests_total",
+                "Finalizes requested, by applications or the VAD gate.",
+            ),
             answered: families
                 .counter("finalizes_answered_total", "Finalizes answered by a result."),
             errors: families.counters(
@@ -124,11 +126,11 @@ impl AudioMetrics {
             ),
             ledger: families.fractions(
                 "audio_ledger_seconds_total",
-                "Audio accounting: accepted = finalized + lost + unknown + in flight.",
+                "Audio accounting: accepted = finalized + gated + lost + unknown + in flight.",
             ),
             in_flight: families.gauge_fraction(
                 "audio_in_flight_seconds",
-                "Audio accepted that is neither final nor lost yet.",
+                "Audio accepted that is neither final nor gated nor lost yet.",
             ),
             lost: families.fractions(
                 "audio_lost_seconds_total",

@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 
 use super::Record;
 use crate::live::LiveSession;
-use crate::telemetry::label::{Account, Direction, Queue, WireMessage};
+use crate::telemetry::label::{Account, Direction, Listening, Queue, WireMessage};
 use crate::telemetry::metrics::Metrics;
 use session::State;
 use session::counts::Count;
+use session::gate::{GateSnapshot, GateState, VadMode};
 
 /// The queues, each with its count.
 pub(super) const QUEUES: [(Queue, Count); 3] = [
@@ -20,7 +21,7 @@ pub(super) const QUEUES: [(Queue, Count); 3] = [
 ];
 
 /// The totals, each with the count that feeds it.
-const FEEDS: [(Count, Feed); 15] = [
+const FEEDS: [(Count, Feed); 23] = [
     (Count::FinalizesRequested, |to, it| to.finalize.requests.inc_by(it.count)),
     (Count::Frames, |to, it| to.audio.frames_received.inc_by(it.count)),
     (Count::BytesReceived, |to, it| {
@@ -32,6 +33,7 @@ const FEEDS: [(Count, Feed); 15] = [
         to.audio.seconds_sent.inc_by(it.seconds.unwrap_or_default());
     }),
     (Count::BytesFinalized, |to, it| account(to, Account::Finalized, it)),
+    (Count::BytesGated, |to, it| account(to, Account::Gated, it)),
     (Count::BytesLost, |to, it| account(to, Account::Lost, it)),
     (Count::BytesUnknown, |to, it| account(to, Account::Unknown, it)),
     (Count::WireBytesSent, |to, it| to.upstream.bytes[Direction::Sent].inc_by(it.count)),
@@ -42,6 +44,13 @@ const FEEDS: [(Count, Feed); 15] = [
     (Count::TextsSent, |to, it| messages(to, WireMessage::TextSent, it)),
     (Count::CloseStreamsSent, |to, it| messages(to, WireMessage::CloseStreamSent, it)),
     (Count::PingsSent, |to, it| messages(to, WireMessage::PingSent, it)),
+    (Count::VadOpens, |to, it| to.vad.opens.inc_by(it.count)),
+    (Count::VadFinalizes, |to, it| to.vad.finalizes.inc_by(it.count)),
+    (Count::VadSilenceBytes, |to, it| judged(to, GateState::Silence, it)),
+    (Count::VadSpeechBytes, |to, it| judged(to, GateState::Speech, it)),
+    (Count::VadHangoverBytes, |to, it| judged(to, GateState::Hangover, it)),
+    (Count::BytesWouldGate, |to, it| to.vad.would_gate.inc_by(it.seconds.unwrap_or_default())),
+    (Count::PreludeBytes, |to, it| to.prelude.audio.inc_by(it.seconds.unwrap_or_default())),
 ];
 
 /// Moves a total by what has come.
@@ -57,6 +66,10 @@ struct Fresh {
 
 fn account(metrics: &Metrics, account: Account, fresh: Fresh) {
     metrics.audio.ledger[account].inc_by(fresh.seconds.unwrap_or_default());
+}
+
+fn judged(metrics: &Metrics, state: GateState, fresh: Fresh) {
+    metrics.vad.audio[state].inc_by(fresh.seconds.unwrap_or_default());
 }
 
 fn messages(metrics: &Metrics, message: WireMessage, fresh: Fresh) {
@@ -97,12 +110,33 @@ pub(super) fn set_gauges(records: &[Arc<Record>], now: Instant, metrics: &Metric
     metrics.upstream.write_blocked_max.set(oldest(Count::WriteBlockedMs));
     let in_flight: Duration = live().map(in_flight).sum();
     metrics.audio.in_flight.set(in_flight.as_secs_f64());
+    let gates = live().filter_map(|session| Some((session, session.counters.gate()?)));
+    set_gates(&gates.collect::<Vec<_>>(), metrics);
     let finalizes = live().map(|it| it.counters.get(Count::FinalizesInFlight)).sum::<u64>();
     metrics.finalize.inflight.set(gauge_of(finalizes));
     for (queue, count) in QUEUES {
         let bytes = || live().map(|session| session.counters.get(count));
         metrics.flow.queued[queue].set(gauge_of(bytes().sum()));
         metrics.flow.queued_max[queue].set(gauge_of(bytes().max().unwrap_or(0)));
+    }
+}
+
+/// A gate whose detector has failed judges nothing any more, so it has no maxima.
+fn set_gates(gates: &[(&LiveSession, GateSnapshot)], metrics: &Metrics) {
+    for mode in VadMode::ALL {
+        let sessions = gates.iter().filter(|(_, gate)| gate.mode == mode).count();
+        metrics.vad.sessions[mode].set(gauge_of(sessions as u64));
+    }
+    for mode in Listening::ALL {
+        let listens =
+            |gate: &GateSnapshot| !gate.has_failed && Listening::of(gate.mode) == Some(mode);
+        let longest = |count| {
+            let gates = gates.iter().filter(|(_, gate)| listens(gate));
+            let longest = gates.filter_map(|(session, _)| session.audio_of(count)).max();
+            longest.unwrap_or_default().as_secs_f64()
+        };
+        metrics.vad.open_max[mode].set(longest(Count::VadOpenBytes));
+        metrics.vad.unopened_max[mode].set(longest(Count::VadUnopenedBytes));
     }
 }
 
@@ -124,13 +158,11 @@ pub(super) fn age(moment: Count, session: &LiveSession, now: Instant) -> Option<
     (!moment.is_zero()).then(|| lived.saturating_sub(moment))
 }
 
-/// Audio that is neither final nor lost, nor unknown.
+/// Audio that is neither final, gated nor lost, nor unknown.
 fn in_flight(session: &LiveSession) -> Duration {
     let counters = &session.counters;
-    let settled: u64 = [Count::BytesFinalized, Count::BytesLost, Count::BytesUnknown]
-        .into_iter()
-        .map(|count| counters.get(count))
-        .sum();
+    let settled = [Count::BytesFinalized, Count::BytesGated, Count::BytesLost, Count::BytesUnknown];
+    let settled: u64 = settled.into_iter().map(|count| counters.get(count)).sum();
     let bytes = counters.get(Count::BytesReceived).saturating_sub(settled);
     session.audio.map_or(Duration::ZERO, |format| format.duration(bytes))
 }

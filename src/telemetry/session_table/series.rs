@@ -34,9 +34,10 @@ const AGES: [(&str, &str, Count); 2] = [
 ];
 
 /// The accounts of the books, each with its count.
-const ACCOUNTS: [(Account, Count); 4] = [
+const ACCOUNTS: [(Account, Count); 5] = [
     (Account::Accepted, Count::BytesReceived),
     (Account::Finalized, Count::BytesFinalized),
+    (Account::Gated, Count::BytesGated),
     (Account::Lost, Count::BytesLost),
     (Account::Unknown, Count::BytesUnknown),
 ];
@@ -123,8 +124,8 @@ fn write_ages(page: &mut Page, records: &[Arc<Record>], now: Instant) {
 
 fn write_ledger(page: &mut Page, records: &[Arc<Record>]) {
     let name = format!("{PREFIX}_audio_seconds_total");
-    let help = "The audio's books, where the encoding tells time: accepted = finalized + lost + \
-                unknown + in flight.";
+    let help = "The audio's books, where the encoding tells time: accepted = finalized + gated + \
+                lost + unknown + in flight.";
     page.family(&name, Kind::Counter, help);
     for record in records {
         let Some(format) = record.live.audio else { continue };

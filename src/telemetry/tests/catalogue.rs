@@ -57,6 +57,9 @@ otlp_queue_spans gauge
 otlp_spans_dropped_total counter reason
 otlp_spans_exported_total counter result
 panics_total counter
+prelude_audio_seconds_total counter
+prelude_duration_seconds histogram
+preludes_total counter end
 queue_bytes gauge queue
 queue_limit_bytes gauge queue
 queue_session_max_bytes gauge queue
@@ -111,6 +114,17 @@ upstream_ping_pending_max_seconds gauge
 upstream_ping_rtt_seconds histogram
 upstream_reconnects_total counter
 upstream_write_blocked_max_seconds gauge
+vad_audio_seconds_total counter gate_state
+vad_faults_total counter
+vad_finalizes_total counter
+vad_mode_changes_total counter by,to
+vad_not_available_total counter cause
+vad_open_max_seconds gauge mode
+vad_opens_total counter
+vad_price_usd_per_minute gauge
+vad_sessions gauge mode
+vad_unopened_max_seconds gauge mode
+vad_would_gate_seconds_total counter
 ";
 
 fn family_line(family: &MetricFamily) -> Option<String> {

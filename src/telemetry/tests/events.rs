@@ -80,12 +80,14 @@ fn events_of_the_daemon() {
         sessions_max: 7,
         keepalive_interval: MS(5000),
         frame_bytes_max: 1 << 20,
+        price_per_minute: Some(0.0077),
     };
     assert_event(
         config,
         &[
             ("sessions_limit", 7.0),
             ("keepalive_interval_seconds", 5.0),
+            ("vad_price_usd_per_minute", 0.0077),
             ("queue_limit_bytes{queue=to_upstream}", 2_097_152.0),
             ("queue_limit_bytes{queue=ring}", 10_485_760.0),
             ("queue_limit_bytes{queue=to_app}", 4_259_840.0),

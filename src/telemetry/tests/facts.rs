@@ -8,6 +8,7 @@ use session::close::DgCode;
 use session::death::Trigger;
 use session::dial::{DialFailure, DialReason};
 use session::fact::*;
+use session::gate::{VadMode, VadUnavailable};
 use session::{LossCause, MessageKind, Observation, ReconnectReason, Segment, Side};
 
 const MS: fn(u64) -> Duration = Duration::from_millis;
@@ -79,11 +80,26 @@ pub(in crate::telemetry) fn one_of_each() -> Vec<Fact> {
             lasted: MS(150_000),
             reason: ReconnectReason::Dial(DialReason::Tcp),
         }),
+        Fact::VadNotAvailable(VadNotAvailable { cause: VadUnavailable::SampleRate }),
+        Fact::VadModeChanged(VadModeChanged {
+            from: VadMode::Shadow,
+            to: VadMode::Active,
+            by: VadModeSource::Prelude,
+        }),
+        Fact::VadOpened(VadOpened { held: MS(5_200) }),
+        Fact::VadClosed(VadClosed { passed: MS(7_300) }),
+        Fact::VadFailed(VadFailed { mode: VadMode::Active }),
+        Fact::PreludeSent(PreludeSent { prelude: MS(8_000), padding: MS(500), took: MS(3_100) }),
+        Fact::PreludeEnded(prelude_ended(PreludeEnd::Moved)),
         Fact::AudioLost(lost(LossCause::Dead)),
         Fact::AppStalled(AppStalled),
         Fact::BinaryDropped(BinaryDropped { bytes: 9 }),
         session_ended(),
     ]
+}
+
+fn prelude_ended(end: PreludeEnd) -> PreludeEnded {
+    PreludeEnded { end, prelude: MS(8_000), took: MS(4_500) }
 }
 
 fn lost(cause: LossCause) -> AudioLost {
@@ -136,6 +152,14 @@ fn moves_of(fact: &Fact) -> Moves {
             ("recovery_replayed_seconds_total", 2.5),
         ],
         Fact::RecoveryFailed(_) => vec![("recoveries_total{outcome=failed}", 1.0)],
+        Fact::VadNotAvailable(_) => vec![("vad_not_available_total{cause=sample_rate}", 1.0)],
+        Fact::VadModeChanged(_) => vec![("vad_mode_changes_total{by=prelude,to=active}", 1.0)],
+        Fact::VadFailed(_) => vec![("vad_faults_total", 1.0)],
+        Fact::PreludeEnded(_) => vec![
+            ("preludes_total{end=moved}", 1.0),
+            ("prelude_duration_seconds_count", 1.0),
+            ("prelude_duration_seconds_sum", 4.5),
+        ],
         Fact::AudioLost(_) => vec![
             ("audio_lost_seconds_total{cause=dead}", 0.5),
             ("audio_lost_bytes_total{cause=dead}", 16_000.0),
@@ -146,8 +170,11 @@ fn moves_of(fact: &Fact) -> Moves {
             vec![("dropped_total{cause=unsupported,what=binary_message}", 1.0)]
         }
         Fact::SessionEnded(_) => end_moves(),
+        // A scrape counts how often gates have opened: see `harvest`.
+        Fact::VadOpened(_) | Fact::VadClosed(_) => vec![],
         // They are lines and spans alone; what they count is counted by another fact.
         Fact::UpstreamError(_)
+        | Fact::PreludeSent(_)
         | Fact::ResultsElsewhere(_)
         | Fact::StreamClosing(_)
         | Fact::ConnectionClosed(_)
@@ -210,6 +237,7 @@ fn end_moves() -> Moves {
         ("dropped_total{cause=empty,what=audio}", 1.0),
         ("dropped_total{cause=session_over,what=text}", 2.0),
         ("dropped_total{cause=session_over,what=update}", 3.0),
+        ("dropped_total{cause=session_over,what=prelude}", 5.0),
         ("dropped_total{cause=app_gone,what=message}", 4.0),
     ]
 }
@@ -251,6 +279,27 @@ fn every_word_of_a_vocabulary_has_its_own_series() {
     for cause in SkipCause::ALL {
         let series = format!("finalizes_skipped_total{{cause={}}}", cause.as_str());
         assert_fact(&Fact::FinalizeSkipped(FinalizeSkipped { count: 1, cause }), &[(&series, 1.0)]);
+    }
+    for cause in VadUnavailable::ALL {
+        let series = format!("vad_not_available_total{{cause={}}}", cause.as_str());
+        assert_fact(&Fact::VadNotAvailable(VadNotAvailable { cause }), &[(&series, 1.0)]);
+    }
+    for to in VadMode::ALL {
+        for by in VadModeSource::ALL {
+            let (mode, source) = (to.as_str(), by.as_str());
+            let series = format!("vad_mode_changes_total{{by={source},to={mode}}}");
+            let fact = VadModeChanged { from: VadMode::Off, to, by };
+            assert_fact(&Fact::VadModeChanged(fact), &[(&series, 1.0)]);
+        }
+    }
+    for end in PreludeEnd::ALL {
+        let series = format!("preludes_total{{end={}}}", end.as_str());
+        let expected = [
+            (&*series, 1.0),
+            ("prelude_duration_seconds_count", 1.0),
+            ("prelude_duration_seconds_sum", 4.5),
+        ];
+        assert_fact(&Fact::PreludeEnded(prelude_ended(end)), &expected);
     }
     for level in GapLevel::ALL {
         let series = format!("keepalive_gap_violations_total{{gap_level={}}}", level.as_str());
@@ -324,11 +373,11 @@ fn observations() -> Vec<(Observation, Moves)> {
             vec![("upstream_messages_total{direction=received,type=metadata}", 1.0)],
         ),
         (
-            message(MessageKind::SpeechStarted),
+            message(MessageKind::SpeechStarted { at: Duration::ZERO }),
             vec![("upstream_messages_total{direction=received,type=speech_started}", 1.0)],
         ),
         (
-            message(MessageKind::UtteranceEnd),
+            message(MessageKind::UtteranceEnd { end: Duration::ZERO }),
             vec![("upstream_messages_total{direction=received,type=utterance_end}", 1.0)],
         ),
         (

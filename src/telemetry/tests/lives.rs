@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use super::*;
 use session::counts::Count;
 use session::fact::{ParkCause, SessionParked, TranscriptStalled};
+use session::gate::{GateSnapshot, GateState, VadMode};
 
 /// A second of 16 kHz linear16.
 const SECOND: u64 = 32_000;
@@ -86,7 +87,15 @@ fn a_scrape_brings_totals_up_to_date_and_counts_nothing_twice() {
         ("audio_ledger_seconds_total{account=accepted}", 3.0),
         ("audio_ledger_seconds_total{account=finalized}", 1.0),
         ("audio_ledger_seconds_total{account=lost}", 0.5),
-        ("audio_in_flight_seconds", 1.5),
+        ("audio_ledger_seconds_total{account=gated}", 0.25),
+        ("audio_in_flight_seconds", 1.25),
+        ("vad_opens_total", 3.0),
+        ("vad_finalizes_total", 2.0),
+        ("vad_audio_seconds_total{gate_state=silence}", 0.5),
+        ("vad_audio_seconds_total{gate_state=speech}", 1.5),
+        ("vad_audio_seconds_total{gate_state=hangover}", 1.0),
+        ("vad_would_gate_seconds_total", 0.125),
+        ("prelude_audio_seconds_total", 4.0),
         ("finalize_requests_total", 7.0),
         ("finalize_inflight", 2.0),
         ("upstream_bytes_total{direction=sent}", 70_000.0),
@@ -108,6 +117,14 @@ fn a_scrape_brings_totals_up_to_date_and_counts_nothing_twice() {
         counters.set(Count::BytesSent, 2 * SECOND);
         counters.set(Count::BytesFinalized, SECOND);
         counters.set(Count::BytesLost, SECOND / 2);
+        counters.set(Count::BytesGated, SECOND / 4);
+        counters.set(Count::VadOpens, 3);
+        counters.set(Count::VadFinalizes, 2);
+        counters.set(Count::VadSilenceBytes, SECOND / 2);
+        counters.set(Count::VadSpeechBytes, 3 * SECOND / 2);
+        counters.set(Count::VadHangoverBytes, SECOND);
+        counters.set(Count::BytesWouldGate, SECOND / 8);
+        counters.set(Count::PreludeBytes, 4 * SECOND);
         counters.set(Count::FinalizesRequested, 7);
         counters.set(Count::FinalizesInFlight, 2);
         counters.set(Count::WireBytesSent, 70_000);
@@ -186,4 +203,54 @@ fn what_a_connection_is_waited_for_is_shown_before_it_is_dead() {
         live.counters.set(count, 0);
         assert_eq!(shown(), 0.0);
     }
+}
+
+/// A live session whose gate is set to this, with so many seconds of audio in these counts.
+fn gated(
+    telemetry: &Telemetry,
+    id: &str,
+    mode: VadMode,
+    [open, unopened]: [u64; 2],
+) -> (Arc<LiveSession>, SessionTelemetry) {
+    let session = live(id);
+    let gate = GateSnapshot { mode, state: GateState::Silence, has_failed: false };
+    session.counters.set_gate(Some(gate));
+    session.counters.set(Count::VadOpenBytes, open * SECOND);
+    session.counters.set(Count::VadUnopenedBytes, unopened * SECOND);
+    let handle = telemetry.session(session.clone());
+    (session, handle)
+}
+
+#[test]
+fn gates_are_shown_by_mode_with_the_longest_open_and_never_opened() {
+    let telemetry = Telemetry::default();
+    let _none = telemetry.session(live("no-gate"));
+    let _off = gated(&telemetry, "off", VadMode::Off, [0, 0]);
+    let active = [("a", [20, 0]), ("b", [70, 0]), ("c", [0, 50])]
+        .map(|(id, seconds)| gated(&telemetry, id, VadMode::Active, seconds));
+    let _shadow = gated(&telemetry, "shadow", VadMode::Shadow, [300, 0]);
+    let shown = || {
+        let series = series(&telemetry);
+        ["vad_sessions", "vad_open_max_seconds", "vad_unopened_max_seconds"].map(|name| {
+            let of = |mode| series.get(&format!("{name}{{mode={mode}}}")).copied();
+            ["off", "shadow", "active"].map(of)
+        })
+    };
+    let none = None;
+    let expected = [
+        [Some(1.0), Some(1.0), Some(3.0)],
+        [none, Some(300.0), Some(70.0)],
+        [none, Some(0.0), Some(50.0)],
+    ];
+    assert_eq!(shown(), expected);
+    // What has failed sends everything, and will for ever: there is nothing to look at any more.
+    let failed = active[1].0.counters.gate().map(|it| GateSnapshot { has_failed: true, ..it });
+    active[1].0.counters.set_gate(failed);
+    active[2].0.set_state(State::Ended);
+    let expected = [
+        [Some(1.0), Some(1.0), Some(2.0)],
+        [none, Some(300.0), Some(20.0)],
+        [none, Some(0.0), Some(0.0)],
+    ];
+    assert_eq!(shown(), expected);
 }

@@ -11,13 +11,14 @@ use session::counts::Count;
 use session::trace::TraceContext;
 
 /// Families of a part of the daemon: its heading, and how their names begin.
-const PARTS: [(&str, &[&str]); 11] = [
+const PARTS: [(&str, &[&str]); 12] = [
     ("Deaths", &["connection_deaths", "connection_age", "death_", "timer_lateness"]),
     ("Recovery", &["recoveries_", "recovery_", "session_reconnects", "upstream_reconnects"]),
     ("Sessions", &["session_", "sessions_"]),
     ("Keepalive", &["keepalive", "send_"]),
     ("Finalize", &["finalize"]),
     ("Audio", &["audio_", "dropped_"]),
+    ("The VAD gate and preludes", &["vad_", "prelude"]),
     ("Transcripts", &["transcript_", "first_result", "stalled_"]),
     ("Connections to Deepgram", &["upstream_", "connect_", "api_key"]),
     ("Applications", &["app_"]),

@@ -15,8 +15,10 @@ use session::death::{Class, Trigger};
 use session::dial::{DialFailure, DialReason};
 use session::fact::{
     AudioLost, CloseReceived, DialFailed, FinalizeSkipped, GapLevel, KeepaliveGap, KeepaliveSent,
-    SkipCause, StallEnded, StallOutcome,
+    PreludeEnd, PreludeEnded, SkipCause, StallEnded, StallOutcome, VadModeChanged, VadModeSource,
+    VadNotAvailable,
 };
+use session::gate::{VadMode, VadUnavailable};
 use session::members::{Member, Members, Visitor};
 use session::{KeepaliveKind, LossCause, Vocabulary};
 
@@ -87,6 +89,14 @@ fn of_every_word() -> Vec<Fact> {
     let silent = Duration::from_secs(20);
     let stalls = StallOutcome::ALL.map(|outcome| StallEnded { silent, outcome });
     facts.extend(stalls.map(Fact::StallEnded));
+    facts.extend(VadUnavailable::ALL.map(|cause| Fact::VadNotAvailable(VadNotAvailable { cause })));
+    let (from, to) = (VadMode::Off, VadMode::Active);
+    facts
+        .extend(VadModeSource::ALL.map(|by| Fact::VadModeChanged(VadModeChanged { from, to, by })));
+    facts.extend(PreludeEnd::ALL.map(|end| {
+        let (prelude, took) = (Duration::from_secs(8), Duration::from_secs(4));
+        Fact::PreludeEnded(PreludeEnded { end, prelude, took })
+    }));
     let lateness = Duration::ZERO;
     let kept = Endpoint::ALL.map(|endpoint| KeepaliveSent { endpoint, lateness });
     facts.extend(kept.map(Fact::KeepaliveSent));
@@ -176,11 +186,14 @@ fn every_vocabulary_of_facts_is_walked_and_seen_elsewhere_too() {
     assert_seen::<KeepaliveKind>(&seen);
     assert_seen::<LossCause>(&seen);
     assert_seen::<Outcome>(&seen);
+    assert_seen::<PreludeEnd>(&seen);
     assert_seen::<Reason>(&seen);
     assert_seen::<SkipCause>(&seen);
     assert_seen::<Stage>(&seen);
     assert_seen::<StallOutcome>(&seen);
     assert_seen::<Trigger>(&seen);
+    assert_seen::<VadModeSource>(&seen);
+    assert_seen::<VadUnavailable>(&seen);
 }
 
 #[track_caller]
