@@ -41,7 +41,7 @@ const ROOMS: [Room<'_>; 10] = [
 const FREE: [&str; 1] = ["commands"];
 
 /// What each crate may depend on. Dependencies by feature are not part of the shipped daemon.
-const CRATES: [Rule; 7] = [
+const CRATES: [Rule; 8] = [
     Rule {
         by_feature: &["deepgram-emulator", "deepgram-sidecar-lab"],
         ..rule(
@@ -67,6 +67,7 @@ const CRATES: [Rule; 7] = [
         "deepgram-sidecar-lab",
         &["deepgram-emulator", "deepgram-sidecar-client", "deepgram-sidecar-clock"],
     ),
+    rule("deepgram-sidecar-vad", &["deepgram-sidecar-session"]),
 ];
 
 /// All that the session machine needs from others.

@@ -1,0 +1,5 @@
+mod audio;
+mod cuts;
+mod faults;
+mod noises;
+mod recording;
