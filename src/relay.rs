@@ -3,6 +3,7 @@
 mod alarm;
 pub mod dial_queue;
 pub mod driver;
+mod hearing;
 mod links;
 pub mod listener;
 pub mod reception;

@@ -14,6 +14,7 @@ use std::time::Instant;
 use tokio::time::{Sleep, sleep};
 
 use super::alarm::Alarm;
+use super::hearing::Hearing;
 use super::links::Links;
 use crate::ipc::app::App;
 use crate::live::registry::Slot;
@@ -41,6 +42,7 @@ pub struct Driver<A, D: Dial, O> {
     machine: Session,
     app: A,
     links: Links<D>,
+    hearing: Hearing,
     alarm: Alarm,
     live: Arc<LiveSession>,
     /// Lets go of who waits for an answer, however the task ends.
@@ -111,6 +113,7 @@ where
             machine,
             app,
             links,
+            hearing: Hearing::default(),
             alarm: Alarm::default(),
             _answering: Answering(live.clone()),
             live,
@@ -233,10 +236,25 @@ where
                 AppInput::Audio(audio) => audio.len(),
                 _ => 0,
             };
-            self.machine.handle_app(now, input);
+            self.hand_on(now, input);
             self.perform();
             let more = batch_bytes < BATCH_BYTES_MAX && self.machine.wants_app_input();
             next = if more { self.app.next_buffered() } else { None };
+        }
+    }
+
+    /// Audio is listened to first, if that makes a difference.
+    fn hand_on(&mut self, now: Instant, input: AppInput) {
+        let AppInput::Audio(audio) = input else { return self.machine.handle_app(now, input) };
+        match self.machine.hearing() {
+            Some((format, threshold)) => {
+                let heard = self.hearing.hear(format, threshold, &audio);
+                self.machine.handle_heard(now, audio, heard);
+            }
+            None => {
+                self.hearing.end();
+                self.machine.handle_app(now, AppInput::Audio(audio));
+            }
         }
     }
 

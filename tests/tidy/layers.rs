@@ -32,7 +32,7 @@ const ROOMS: [Room<'_>; 10] = [
     ("ipc", &["json", "live", "protocol", "session"]),
     ("json", &["session"]),
     ("live", &["json", "session"]),
-    ("relay", &["drain", "ipc", "live", "telemetry", "upstream", "clock", "session"]),
+    ("relay", &["drain", "ipc", "live", "telemetry", "upstream", "clock", "session", "vad"]),
     ("telemetry", &["config", "json", "live", "clock", "session"]),
     ("upstream", &["clock", "session"]),
 ];

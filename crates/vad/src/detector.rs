@@ -14,6 +14,12 @@ pub trait Detector {
     fn push(&mut self, mono16k: &[i16; FRAME_SAMPLES]) -> f32;
 }
 
+impl<D: Detector + ?Sized> Detector for Box<D> {
+    fn push(&mut self, mono16k: &[i16; FRAME_SAMPLES]) -> f32 {
+        (**self).push(mono16k)
+    }
+}
+
 /// The neural network that ships. It remembers what it has heard, for minutes: one for each session and
 /// channel, and never reset.
 #[derive(Default)]

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::{Phase, Route, Session};
+use crate::audio::AudioFormat;
 use crate::bound::JOINTS_MAX;
 use crate::counts::Count;
 use crate::fact::{
@@ -47,6 +48,13 @@ impl Session {
     pub fn wants_hearing(&self) -> bool {
         let listens = self.gate.as_ref().is_some_and(|it| it.listens());
         listens && self.intent.is_none() && !matches!(self.phase, Phase::Latched | Phase::Ending)
+    }
+
+    /// What a detector has to know to listen to the application's audio: the format, and from which
+    /// score on it is speech. `None` while it makes no difference what is heard.
+    pub fn hearing(&self) -> Option<(AudioFormat, f32)> {
+        let format = self.config.audio.filter(|_| self.wants_hearing())?;
+        Some((format, self.config.vad.threshold))
     }
 
     /// UPDATE asks for another mode.
