@@ -212,8 +212,8 @@ section! {
         /// How long nobody must have spoken before Deepgram is asked to finalize what it has. At most
         /// `vad.hangover`.
         finalize_after: Duration = millis(300), within(MOMENT..=seconds(60));
-        /// What Deepgram charges you for a minute of audio, in USD. With it the metrics also say what the
-        /// gate has saved in money. Null: no money figures.
+        /// What Deepgram charges you for a minute of audio, in USD. It is exported as a metric, so that
+        /// what the gate has saved can be shown in money. Null: no money figures.
         price_per_minute: Option<f64> = None, within(0.0..=100.0).or_null();
     }
 }
