@@ -138,6 +138,14 @@ def test_without_recovery_it_needs_less_memory():
     assert resources_of({"sessions": 200, **latched}) == ("120m", "22784Ki", "109568Ki")
 
 
+def test_a_gate_needs_more_of_both():
+    for mode in ("shadow", "active"):
+        gated = {"config": {"vad": {"mode": mode}}}
+        assert resources_of({"sessions": 200, **gated}) == ("220m", "48384Ki", "243968Ki")
+    for mode in ("off", False):
+        assert resources_of({"sessions": 200, "config": {"vad": {"mode": mode}}}) == resources_of({"sessions": 200})
+
+
 def test_sessions_recover_unless_the_values_say_otherwise():
     def recovery(values):
         release = Release("", "example-app", "1.37", {"deepgram-sidecar": values})

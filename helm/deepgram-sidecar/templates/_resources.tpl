@@ -6,10 +6,14 @@ Requests and limits, computed from `sessions` unless set. docs/deploy.md has the
 {{- $requests := .Values.resources.requests -}}
 {{- $limits := .Values.resources.limits -}}
 {{- $recovers := eq (dig "recovery" "mode" "latch" .Values.config) "reconnect" -}}
-{{- $usual := ternary 128 32 $recovers -}}
-{{- $most := ternary 1024 384 $recovers -}}
+{{- /* `off` is a boolean to some parsers of YAML. */ -}}
+{{- $gates := not (has (toString (dig "vad" "mode" "off" .Values.config)) (list "off" "false")) -}}
+{{- $gate := ternary 32 0 $gates -}}
+{{- $usual := add $gate (ternary 128 32 $recovers) -}}
+{{- $most := add $gate (ternary 1024 384 $recovers) -}}
+{{- $halfMillicores := mul (ternary 2 1 $gates) $sessions -}}
 requests:
-  cpu: {{ default (printf "%dm" (add 20 (div (add $sessions 1) 2))) $requests.cpu }}
+  cpu: {{ default (printf "%dm" (add 20 (div (add $halfMillicores 1) 2))) $requests.cpu }}
   memory: {{ default (printf "%dKi" (add 16384 (mul $usual $sessions))) $requests.memory }}
   {{- with index $requests "ephemeral-storage" }}
   ephemeral-storage: {{ . }}
