@@ -2,12 +2,12 @@
 
 use clap::ValueEnum;
 
-use super::figures::Figures;
+use super::figures::{Figures, Gate};
 use super::quantity::{bytes, time_or_dash};
 use session::counts::Count;
 
 /// Every column, from left to right.
-pub(crate) const COLUMNS: [Column; 10] = [
+pub(crate) const COLUMNS: [Column; 13] = [
     Column { title: "session", content: Content::Words(|row| row.session_id.into()) },
     Column { title: "state", content: Content::Words(|row| row.condition()) },
     sorted("age", SortKey::Age, time_or_dash, |it| Some(it.age_ms)),
@@ -18,6 +18,9 @@ pub(crate) const COLUMNS: [Column; 10] = [
     sorted("keepalives", SortKey::Keepalives, number, |it| Some(it.count(Count::Keepalives))),
     Column { title: "audio", content: quantity(None, time_or_dash, Figures::accepted_ms) },
     Column { title: "finalizes", content: Content::Words(|row| finalizes(row.figures)) },
+    Column { title: "gate", content: Content::Words(|row| gate(row.figures)) },
+    sorted("open", SortKey::GateOpen, time_or_dash, Figures::gate_open_ms),
+    sorted("saving", SortKey::Saving, time_or_dash, |it| it.gate()?.saving_ms()),
 ];
 
 /// At this send age a connection is close to Deepgram's limit of 10 s.
@@ -39,6 +42,10 @@ pub enum SortKey {
     Queue,
     /// Keepalives sent.
     Keepalives,
+    /// Audio that has passed since the VAD gate opened.
+    GateOpen,
+    /// Audio that the VAD gate has held back; in shadow, would have.
+    Saving,
 }
 
 /// What the columns read of a session.
@@ -120,8 +127,16 @@ impl Column {
 
 impl SortKey {
     /// Every key, in the order of the columns.
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Age, Self::SendAge, Self::ReceiveAge, Self::Lag, Self::Queue, Self::Keepalives];
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Age,
+        Self::SendAge,
+        Self::ReceiveAge,
+        Self::Lag,
+        Self::Queue,
+        Self::Keepalives,
+        Self::GateOpen,
+        Self::Saving,
+    ];
 
     /// As in a query.
     pub(crate) fn as_str(self) -> &'static str {
@@ -132,6 +147,8 @@ impl SortKey {
             Self::Lag => "lag",
             Self::Queue => "queue",
             Self::Keepalives => "keepalives",
+            Self::GateOpen => "gate_open",
+            Self::Saving => "saving",
         }
     }
 
@@ -179,6 +196,10 @@ fn number(value: Option<u64>) -> String {
     value.map_or_else(|| "-".into(), |value| value.to_string())
 }
 
+fn gate(figures: &Figures) -> String {
+    figures.gate().map_or_else(|| "-".into(), Gate::condition)
+}
+
 fn finalizes(figures: &Figures) -> String {
     let sent = figures.count(Count::FinalizesSent);
     let [errors, timeouts] =
@@ -214,7 +235,7 @@ mod tests {
         figures.set(Count::UpstreamQueueBytes, 2);
         figures.set(Count::AppQueueBytes, 1);
         let values = SortKey::ALL.map(|key| key.of(&figures));
-        assert_eq!(values, [Some(5), Some(7), None, None, Some(3), Some(0)]);
+        assert_eq!(values, [Some(5), Some(7), None, None, Some(3), Some(0), None, None]);
     }
 
     #[test]

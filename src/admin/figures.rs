@@ -3,6 +3,7 @@
 //!
 //! A missing or unknown member is no error: command and daemon may be different versions.
 
+use std::borrow::Cow;
 use std::time::Instant;
 
 use serde::de::Deserializer;
@@ -13,14 +14,16 @@ use serde_json::{Map, Value};
 use super::quantity::{bytes, counted, time_or_dash};
 use crate::live::LiveSession;
 use session::counts::{Count, Counts};
+use session::gate::GateSnapshot;
 use session::millis;
 
-/// The objects that hold counts, in the order of the page. A count that names another is not shown;
+/// The objects that hold counts, in the order of the page; `vad` stands behind them. A count that names another is not shown;
 /// a test says so.
-const OBJECTS: [&str; 5] = ["audio", "finalizes", "messages", "vad", "queue_bytes"];
+const OBJECTS: [&str; 4] = ["audio", "finalizes", "messages", "queue_bytes"];
 
 /// The audio's books as times, beside the counts of `audio`.
-const TIMES: [&str; 5] = ["accepted_ms", "finalized_ms", "in_flight_ms", "lost_ms", "unknown_ms"];
+const TIMES: [&str; 6] =
+    ["accepted_ms", "finalized_ms", "in_flight_ms", "gated_ms", "lost_ms", "unknown_ms"];
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -36,12 +39,78 @@ pub(crate) struct Figures {
     books: Books,
 }
 
+/// The VAD gate. Members that FINISHED also has mean the same there; times are null if the encoding
+/// tells none.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Gate {
+    /// What it is set to.
+    mode: Cow<'static, str>,
+    gate_state: Cow<'static, str>,
+    failed: bool,
+    speech_ms: Option<u64>,
+    held_ms: Option<u64>,
+    would_hold_ms: Option<u64>,
+    /// Audio that has passed since it opened; 0 while it is closed.
+    open_ms: Option<u64>,
+    /// Audio that it has judged without ever opening; 0 once it has.
+    unopened_ms: Option<u64>,
+}
+
 /// Every count that has a member, as it is in the list of counts; and the times.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Books {
     counts: Counts,
     /// In the order of [`TIMES`]; `None` if the encoding tells no time.
     times: [Option<u64>; TIMES.len()],
+    gate: Option<Gate>,
+}
+
+impl Gate {
+    fn of(session: &LiveSession, gate: GateSnapshot) -> Self {
+        let time = |bytes| session.audio_of(bytes).map(millis);
+        Self {
+            mode: gate.mode.as_str().into(),
+            gate_state: gate.state.as_str().into(),
+            failed: gate.has_failed,
+            speech_ms: time(Count::VadSpeechBytes),
+            held_ms: time(Count::BytesGated),
+            would_hold_ms: time(Count::BytesWouldGate),
+            open_ms: time(Count::VadOpenBytes),
+            unopened_ms: time(Count::VadUnopenedBytes),
+        }
+    }
+
+    /// What it does, in two or three words.
+    pub(super) fn condition(&self) -> String {
+        let Self { mode, gate_state, .. } = self;
+        match &**mode {
+            "off" => mode.to_string(),
+            _ if self.failed => format!("{mode}: failed"),
+            _ if self.unopened_ms > Some(0) => format!("{mode}: no speech yet"),
+            _ => format!("{mode}: {gate_state}"),
+        }
+    }
+
+    /// Audio that was not sent; in shadow, that would not have been.
+    pub(super) fn saving_ms(&self) -> Option<u64> {
+        if self.mode == "shadow" { self.would_hold_ms } else { self.held_ms }
+    }
+
+    /// What it does, and for how long.
+    fn in_words(&self) -> String {
+        let condition = self.condition();
+        match self {
+            _ if self.failed => format!("{condition}, everything is sent"),
+            Self { unopened_ms: Some(1..), .. } => {
+                format!("{condition} in {}", time_or_dash(self.unopened_ms))
+            }
+            Self { open_ms: Some(1..), .. } => {
+                format!("{condition}, open for {}", time_or_dash(self.open_ms))
+            }
+            _ => condition,
+        }
+    }
 }
 
 impl Figures {
@@ -50,12 +119,13 @@ impl Figures {
         let age_ms = millis(now.saturating_duration_since(session.opened_at));
         // Nothing happens before a dial, so zero means never.
         let age_of = |moment| (counts[moment] > 0).then(|| age_ms.saturating_sub(counts[moment]));
+        let gate = session.counters.gate().map(|gate| Gate::of(session, gate));
         Self {
             age_ms,
             send_age_ms: age_of(Count::LastSendMs),
             receive_age_ms: age_of(Count::LastReceiveMs),
             transcript_lag_ms: session.transcript_lag().map(millis),
-            books: Books { times: times(session, &counts), counts },
+            books: Books { times: times(session, &counts), gate, counts },
         }
     }
 
@@ -69,15 +139,25 @@ impl Figures {
         self.books.times[0]
     }
 
+    /// The VAD gate; `None` without one.
+    pub(crate) fn gate(&self) -> Option<&Gate> {
+        self.books.gate.as_ref()
+    }
+
+    /// Audio that has passed since the gate opened.
+    pub(crate) fn gate_open_ms(&self) -> Option<u64> {
+        self.gate()?.open_ms
+    }
+
     /// Bytes that wait, on both sides.
     pub(crate) fn queued_bytes(&self) -> u64 {
         self.count(Count::UpstreamQueueBytes).saturating_add(self.count(Count::AppQueueBytes))
     }
 
     /// Names and values, as the sheet of one session has them.
-    pub(crate) fn rows(&self) -> [(&'static str, String); 8] {
+    pub(crate) fn rows(&self) -> Vec<(&'static str, String)> {
         let number = |count| self.count(count).to_string();
-        [
+        let mut rows = vec![
             ("audio", self.audio_times()),
             ("", self.audio_bytes()),
             ("lag", time_or_dash(self.transcript_lag_ms)),
@@ -86,20 +166,36 @@ impl Figures {
             ("keepalives", number(Count::Keepalives)),
             ("finalizes", self.finalizes()),
             ("messages", format!("{}, {} final", number(Count::Messages), number(Count::Finals))),
-        ]
+        ];
+        if let Some(gate) = self.gate() {
+            rows.extend([("gate", gate.in_words()), ("", self.gate_so_far(gate))]);
+        }
+        rows
+    }
+
+    fn gate_so_far(&self, gate: &Gate) -> String {
+        let times = [gate.held_ms, gate.would_hold_ms, gate.speech_ms].map(time_or_dash);
+        let [held, would_hold, speech] = times;
+        let opens = self.count(Count::VadOpens);
+        let asked = counted(self.count(Count::VadFinalizes), "Finalize");
+        format!(
+            "{held} held back, {would_hold} in shadow; {speech} of speech; opened {opens} times, {asked}"
+        )
     }
 
     fn audio_times(&self) -> String {
-        let [accepted, finalized, in_flight, lost, unknown] = self.books.times.map(time_or_dash);
-        let known = format!("{finalized} final, {in_flight} in flight, {lost} lost");
+        let times = self.books.times.map(time_or_dash);
+        let [accepted, finalized, in_flight, gated, lost, unknown] = times;
+        let known = format!("{finalized} final, {in_flight} in flight, {gated} gated, {lost} lost");
         format!("{accepted} accepted: {known}, {unknown} unknown")
     }
 
     fn audio_bytes(&self) -> String {
-        let counts = [Count::BytesReceived, Count::BytesSent, Count::BytesDropped];
-        let [received, sent, dropped] = counts.map(|count| bytes(self.count(count)));
+        let counts =
+            [Count::BytesReceived, Count::BytesSent, Count::BytesDropped, Count::BytesGated];
+        let [received, sent, dropped, gated] = counts.map(|count| bytes(self.count(count)));
         let frames = counted(self.count(Count::Frames), "frame");
-        format!("{frames}, {received}: {sent} sent, {dropped} dropped")
+        format!("{frames}, {received}: {sent} sent, {dropped} dropped, {gated} gated")
     }
 
     fn waiting(&self) -> String {
@@ -128,11 +224,11 @@ impl Figures {
 
 /// The audio's books as times. The counters are stored one by one, so they may not balance.
 fn times(session: &LiveSession, counts: &Counts) -> [Option<u64>; TIMES.len()] {
-    let of = [Count::BytesReceived, Count::BytesFinalized, Count::BytesLost, Count::BytesUnknown];
-    let [received, finalized, lost, unknown] = of.map(|count| counts[count]);
-    let settled = finalized.saturating_add(lost).saturating_add(unknown);
-    let in_flight = received.saturating_sub(settled);
-    [received, finalized, in_flight, lost, unknown]
+    let settled = [Count::BytesFinalized, Count::BytesGated, Count::BytesLost, Count::BytesUnknown];
+    let settled @ [finalized, gated, lost, unknown] = settled.map(|count| counts[count]);
+    let received = counts[Count::BytesReceived];
+    let in_flight = settled.into_iter().fold(received, u64::saturating_sub);
+    [received, finalized, in_flight, gated, lost, unknown]
         .map(|bytes| session.audio.map(|format| millis(format.duration(bytes))))
 }
 
@@ -147,8 +243,19 @@ impl Serialize for Books {
         for name in OBJECTS {
             map.serialize_entry(name, &Object { name, books: self })?;
         }
+        let counts = Object { name: "vad", books: self };
+        map.serialize_entry("vad", &self.gate.as_ref().map(|gate| Vad { gate, counts }))?;
         map.end()
     }
+}
+
+/// The gate's own members, and its counts.
+#[derive(Serialize)]
+struct Vad<'a> {
+    #[serde(flatten)]
+    gate: &'a Gate,
+    #[serde(flatten)]
+    counts: Object<'a>,
 }
 
 /// One of the objects that hold counts.
@@ -188,7 +295,8 @@ impl<'de> Deserialize<'de> for Books {
             counts[count] = count.member().and_then(number).unwrap_or_default();
         }
         let times = TIMES.map(|name| map.get("audio")?.get(name)?.as_u64());
-        Ok(Self { counts, times })
+        let gate = map.get("vad").and_then(|gate| Gate::deserialize(gate).ok());
+        Ok(Self { counts, times, gate })
     }
 }
 
@@ -202,6 +310,7 @@ mod tests {
         for (count, number) in Count::ALL.into_iter().zip(1..) {
             figures.set(count, number);
         }
+        figures.books.gate = Some(Gate::default());
         figures
     }
 
@@ -222,10 +331,50 @@ mod tests {
         let mut figures = numbered();
         let json = serde_json::to_value(&figures).unwrap();
         assert_eq!(json["audio"]["lost_ms"], Value::Null);
-        figures.books.times = [Some(5), Some(3), Some(2), Some(1), Some(4)];
+        figures.books.times = [5, 3, 2, 6, 1, 4].map(Some);
         let json = serde_json::to_value(&figures).unwrap();
         assert_eq!(json["audio"]["lost_ms"], 1);
         let read: Figures = serde_json::from_value(json).unwrap();
         assert_eq!((read.accepted_ms(), read.books.times), (Some(5), figures.books.times));
+    }
+
+    /// A gate that is set to this, with so much audio in each of its times.
+    fn gate(mode: &'static str, gate_state: &'static str, times: [u64; 5]) -> Gate {
+        let [speech_ms, held_ms, would_hold_ms, open_ms, unopened_ms] = times.map(Some);
+        let (mode, gate_state, failed) = (mode.into(), gate_state.into(), false);
+        Gate { mode, gate_state, failed, speech_ms, held_ms, would_hold_ms, open_ms, unopened_ms }
+    }
+
+    #[test]
+    fn a_gate_is_told_with_what_it_does_and_what_it_has_saved() {
+        let silent = gate("active", "silence", [9_000, 61_000, 5_000, 0, 0]);
+        let open = gate("shadow", "speech", [9_000, 61_000, 5_000, 7_500, 0]);
+        let never = gate("active", "silence", [0, 9_000, 0, 0, 660_000]);
+        let failed = Gate { failed: true, ..open.clone() };
+        let off = gate("off", "silence", [9_000, 61_000, 0, 0, 0]);
+        let told =
+            [&silent, &open, &never, &failed, &off].map(|it| (it.in_words(), it.saving_ms()));
+        let expected = [
+            ("active: silence", 61_000),
+            ("shadow: speech, open for 7.5s", 5_000),
+            ("active: no speech yet in 11m00s", 9_000),
+            ("shadow: failed, everything is sent", 5_000),
+            ("off", 61_000),
+        ];
+        assert_eq!(told, expected.map(|(words, saving)| (words.to_owned(), Some(saving))));
+        let mut figures = Figures::default();
+        assert!(figures.rows().iter().all(|(name, _)| *name != "gate"), "there is none");
+        figures.set(Count::VadOpens, 3);
+        figures.set(Count::VadFinalizes, 1);
+        figures.books.gate = Some(silent);
+        let so_far = "1m01s held back, 5.0s in shadow; 9.0s of speech; opened 3 times, 1 Finalize";
+        assert_eq!(figures.rows().last(), Some(&("", so_far.to_owned())));
+    }
+
+    #[test]
+    fn a_session_without_a_gate_has_null_as_in_finished() {
+        let json = serde_json::to_value(Figures::default()).unwrap();
+        assert_eq!(json["vad"], Value::Null);
+        assert_eq!(serde_json::from_value::<Figures>(json).unwrap(), Figures::default());
     }
 }

@@ -50,6 +50,8 @@ pub(super) struct Session {
     pub(super) connection: Option<ConnectionView>,
     pub(super) timers: Vec<Timer>,
     pub(super) events: Vec<Event>,
+    /// The latest turns of its VAD gate.
+    pub(super) vad_events: Vec<Event>,
     pub(super) responsive: Option<bool>,
 }
 
@@ -134,6 +136,7 @@ pub(super) mod tests {
             "audio": {"frames": 400, "bytes_received": 1_280_000, "accepted_ms": 40_000},
             "keepalives": 128, "finalizes": {"sent": 12, "errors": 1, "timeouts": 2},
             "queue_bytes": {"to_upstream": 3_200, "to_app": 0}, "stalled": false, "death": null,
+            "vad": {"mode": "active", "gate_state": "speech", "held_ms": 9_000, "open_ms": 2_500},
         });
         let dead = json!({
             "session_id": "call-8", "state": "dead", "age_ms": 31_000, "send_age_ms": 12_000,
@@ -168,8 +171,8 @@ pub(super) mod tests {
         let row = |index: usize| COLUMNS.each_ref().map(|it| sessions.sessions[index].cell(it));
         let well = ["call-7", "open", "12m34s", "1.2s", "0.3s", "0.8s", "3.12 KiB", "128", "40.0s"];
         assert_eq!(row(0)[..9], well);
-        assert_eq!(row(0)[9], "12, 3 failed");
+        assert_eq!(row(0)[9..], ["12, 3 failed", "active: speech", "2.5s", "9.0s"]);
         assert_eq!(row(1)[1..4], ["dead: net_0001_idle", "31.0s", "12.0s"]);
-        assert_eq!(row(1)[4..], ["-", "-", "0 B", "2", "-", "0"]);
+        assert_eq!(row(1)[4..], ["-", "-", "0 B", "2", "-", "0", "-", "-", "-"]);
     }
 }

@@ -125,7 +125,7 @@ mod tests {
         );
         assert_eq!(
             refusal("sort=size"),
-            "sort cannot be \"size\": use age, send_age, receive_age, lag, queue, keepalives"
+            "sort cannot be \"size\": use age, send_age, receive_age, lag, queue, keepalives, gate_open, saving"
         );
         assert_eq!(refusal("order=up"), "order cannot be \"up\": use desc, asc");
         assert_eq!(refusal("limit=-1"), "limit must be a whole number");

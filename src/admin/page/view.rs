@@ -78,6 +78,8 @@ pub(super) struct Detail<'a> {
     pub(super) timers: Vec<TimerView>,
     /// The flight recorder, oldest first.
     pub(super) events: Vec<Entry>,
+    /// The latest turns of its VAD gate, likewise.
+    pub(super) vad_events: Vec<Entry>,
 }
 
 /// The connection that is up.
@@ -111,6 +113,7 @@ impl<'a> Detail<'a> {
             connection: inspection.and_then(|it| ConnectionView::of(session, it)),
             timers: inspection.map(timers).unwrap_or_default(),
             events: session.events(),
+            vad_events: session.vad_events(),
         }
     }
 

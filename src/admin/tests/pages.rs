@@ -3,9 +3,11 @@
 use super::*;
 
 use crate::live::registry::Slot;
+use session::audio::AudioFormat;
 use session::counts::Count;
 use session::death::{Death, Reason, Trigger};
-use session::fact::{ConnectionDied, Fact, Observer, Stage};
+use session::fact::{ConnectionDied, Fact, Observer, Stage, VadOpened};
+use session::gate::{GateSnapshot, GateState, VadMode};
 
 const HOSTILE: &str = "<script>alert(1)</script>\"'&\u{0}\r\n";
 
@@ -101,6 +103,50 @@ async fn a_session_whose_task_does_not_answer_is_shown_all_the_same() {
     assert_eq!((&page["keepalives"], &page["state"]), (&json!(3), &json!("dead")));
     assert_eq!(page["death"]["reason"], "closed_other");
     assert_eq!(page["events"][0]["event"], "upstream_lost");
+}
+
+/// A live session behind an active gate that has held a second back and is open for another.
+fn gated(served: &Served) -> Slot {
+    let id = SessionId::parse("call-7").unwrap();
+    let format = AudioFormat::new("linear16", 16_000, 1);
+    let session = LiveSession::new(id, Endpoint::V1Listen, format, clock::now(), Vec::new());
+    let (mode, state) = (VadMode::Active, GateState::Speech);
+    session.counters.set_gate(Some(GateSnapshot { mode, state, has_failed: false }));
+    session.counters.set(Count::VadOpens, 1);
+    session.counters.set(Count::BytesReceived, 64_000);
+    session.counters.set(Count::BytesGated, 32_000);
+    session.counters.set(Count::VadOpenBytes, 32_000);
+    let held = Duration::from_millis(1_000);
+    session.remember(clock::now(), Fact::VadOpened(VadOpened { held }));
+    served.registry.claim(session).unwrap()
+}
+
+#[tokio::test]
+async fn a_session_shows_its_gate_and_the_gates_recent_past() {
+    let mut served = Served::new().await;
+    let none = live(&served, "no-gate", Duration::from_secs(9), 0, "");
+    let _slot = gated(&served);
+    let page = json(&mut served, "/sessions/call-7").await;
+    assert_eq!(
+        page["vad"],
+        json!({
+            "mode": "active", "gate_state": "speech", "failed": false, "speech_ms": 0,
+            "held_ms": 1_000, "would_hold_ms": 0, "open_ms": 1_000, "unopened_ms": 0,
+            "opens": 1, "finalizes": 0,
+        })
+    );
+    assert_eq!(page["audio"]["gated_ms"], 1_000);
+    assert_eq!(page["audio"]["in_flight_ms"], 1_000, "what is held back is not in flight");
+    assert_eq!(page["vad_events"][0]["held_ms"], 1_000);
+    assert_eq!(page["events"], json!([]));
+    let page = served.browse("/sessions/call-7").await;
+    assert!(page.contains("<td>active: speech, open for 1.0s</td>"), "{page}");
+    assert!(page.contains("<h2>VAD gate</h2>") && page.contains("vad_opened"), "{page}");
+    let page = json(&mut served, "/sessions?sort=saving").await;
+    assert_eq!(ids(&page), ["call-7", "no-gate"], "what has no gate saves nothing");
+    assert_eq!(page["sessions"][1]["vad"], Value::Null);
+    let page = served.browse(&format!("/sessions/{}", none.session().id)).await;
+    assert!(!page.contains("VAD gate"), "{page}");
 }
 
 #[tokio::test]

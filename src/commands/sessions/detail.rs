@@ -10,7 +10,7 @@ use crate::commands::live::{ConnectionView, Event, FirstDeath, Session, Timer};
 use crate::commands::plain;
 use session::counts::Count;
 
-/// Names and values, then the timers, then the events.
+/// Names and values, then the timers, then the events, then the turns of the VAD gate.
 pub(super) fn of(session: &Session) -> String {
     Sheet(session).to_string().trim_end().to_owned()
 }
@@ -28,7 +28,8 @@ impl Display for Sheet<'_> {
             writeln!(f, "\nIts task did not respond in time, so its timers are unknown.")?;
         }
         timers(f, &self.0.timers)?;
-        events(f, &self.0.events)
+        events(f, "EVENT", &self.0.events)?;
+        events(f, "GATE", &self.0.vad_events)
     }
 }
 
@@ -79,11 +80,11 @@ fn timers(f: &mut fmt::Formatter<'_>, timers: &[Timer]) -> fmt::Result {
     writeln!(f, "\n{}", table.trim_fmt())
 }
 
-fn events(f: &mut fmt::Formatter<'_>, events: &[Event]) -> fmt::Result {
+fn events(f: &mut fmt::Formatter<'_>, title: &str, events: &[Event]) -> fmt::Result {
     if events.is_empty() {
         return Ok(());
     }
-    let mut table = bare(["AT", "EVENT", "COUNT", ""]);
+    let mut table = bare(["AT", title, "COUNT", ""]);
     for event in events {
         table.add_row([
             period(event),
@@ -137,6 +138,9 @@ mod tests {
             "events": [{"at_ms": 900, "event": "upstream_up", "count": 1, "attempt": 1,
                         "detail": "two words"},
                        {"at_ms": 5_900, "until_ms": 55_900, "event": "keepalive_sent", "count": 11}],
+            "vad": {"mode": "active", "gate_state": "silence", "held_ms": 3_000, "speech_ms": 2_500,
+                    "opens": 1, "finalizes": 1},
+            "vad_events": [{"at_ms": 1_200, "event": "vad_opened", "held_ms": 800}],
         });
         let sheet = of(&serde_json::from_value(session).unwrap());
         let expected = "\
@@ -149,14 +153,16 @@ tags        tenant=ac\\u{1b}me
 connection  number 1, up for 1m00s
 request     abc
 traffic     last sent 1.2s ago, last received - ago
-audio       0.2s accepted: 0.1s final, 0.1s in flight, - lost, - unknown
-            2 frames, 6.25 KiB: 6.25 KiB sent, 0 B dropped
+audio       0.2s accepted: 0.1s final, 0.1s in flight, - gated, - lost, - unknown
+            2 frames, 6.25 KiB: 6.25 KiB sent, 0 B dropped, 0 B gated
 lag         -
 waiting     0 B for Deepgram, 0 B for the application, 0 B kept for recovery
 recoveries  0
 keepalives  0
 finalizes   0 requested: 0 sent, 0 in flight, 0 timed out, 0 failed, 0 skipped
 messages    0, 0 final
+gate        active: silence
+            3.0s held back, - in shadow; 2.5s of speech; opened 1 times, 1 Finalize
 
 TIMER      DUE IN
 keepalive  3.8s
@@ -164,7 +170,10 @@ ping       4.0s
 
 AT             EVENT           COUNT
 0.9s           upstream_up     1      attempt=1 detail=\"two words\"
-5.9s to 55.9s  keepalive_sent  11";
+5.9s to 55.9s  keepalive_sent  11
+
+AT    GATE        COUNT
+1.2s  vad_opened  1      held_ms=800";
         assert_eq!(sheet, expected, "\n{sheet}\n");
     }
 

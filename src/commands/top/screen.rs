@@ -190,7 +190,7 @@ mod tests {
                 "call-7   open                 12m34s   1.2s       0.3s  0.8s  3.12 KiB          128  40.0s  12, 3 failed",
                 "call-8   dead: net_0001_idle   31.0s  12.0s          -     -       0 B            2      -  0",
                 "",
-                "sort by a age s send_age r receive_age l lag u queue k keepalives  o reverse  q quit",
+                "sort by a age s send_age r receive_age l lag u queue k keepalives g gate_open v saving  o reverse  q quit",
             ],
             "\n{}",
             lines.join("\n")

@@ -99,6 +99,8 @@ pub(super) fn letter(key: SortKey) -> char {
         SortKey::Lag => 'l',
         SortKey::Queue => 'u',
         SortKey::Keepalives => 'k',
+        SortKey::GateOpen => 'g',
+        SortKey::Saving => 'v',
     }
 }
 

@@ -33,6 +33,10 @@ pub(in super::super) fn session(detail: &Detail<'_>) -> String {
         }
         h2 { "Events" }
         (events(&detail.events))
+        @if !detail.vad_events.is_empty() {
+            h2 { "VAD gate" }
+            (events(&detail.vad_events))
+        }
     };
     page(view.session_id.as_str(), Some(REFRESH), body)
 }
