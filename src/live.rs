@@ -141,6 +141,11 @@ impl LiveSession {
         self.history().recorder.entries()
     }
 
+    /// The latest turns of its VAD gate, oldest first.
+    pub fn vad_events(&self) -> Vec<Entry> {
+        self.history().recorder.turns()
+    }
+
     /// Records an event. Only for the driver.
     pub fn remember(&self, now: Instant, fact: Fact) {
         let mut history = self.history();

@@ -23,8 +23,9 @@ use session::fact::{
     Connected, ConnectionClosed, ConnectionDied, ConnectionEnd, Drops, EndCause, Fact, Observer,
     SessionEnded, Stage,
 };
+use session::gate::VadMode;
 use session::summary::{
-    AudioSummary, DeathSummary, FinalizeSummary, MessageSummary, Outcome, Summary,
+    AudioSummary, DeathSummary, FinalizeSummary, MessageSummary, Outcome, Summary, VadSummary,
 };
 use session::{Endpoint, SessionId};
 
@@ -115,10 +116,10 @@ pub(super) fn summary() -> Summary {
         audio: AudioSummary {
             frames: 30,
             bytes_received: 96_000,
-            bytes_sent: 64_000,
+            bytes_sent: 48_000,
             frames_dropped: 10,
             bytes_dropped: 32_000,
-            bytes_gated: 0,
+            bytes_gated: 16_000,
         },
         keepalives: 11,
         finalizes: FinalizeSummary { sent: 7, errors: 1, timeouts: 2, skipped_dead: 0 },
@@ -126,7 +127,15 @@ pub(super) fn summary() -> Summary {
         recoveries: 0,
         lost_ms: Some(1000),
         unknown_ms: Some(0),
-        vad: None,
+        vad: Some(VadSummary {
+            mode: VadMode::Active,
+            opens: 3,
+            finalizes: 2,
+            speech_ms: 1_200,
+            held_ms: 500,
+            would_hold_ms: 0,
+            failed: false,
+        }),
     }
 }
 

@@ -11,6 +11,7 @@ use crate::telemetry::exposition::{Kind, Page};
 use crate::telemetry::label::Account;
 use session::Vocabulary;
 use session::counts::Count;
+use session::gate::VadMode;
 
 const PREFIX: &str = "deepgram_sidecar_live_session";
 
@@ -54,6 +55,7 @@ pub(super) fn write(page: &mut Page, records: &[Arc<Record>], now: Instant) {
         write_family(page, name, Kind::Counter, help, records, value);
     }
     write_ledger(page, records);
+    write_gates(page, records);
     write_queues(page, records);
     let help = "How far the latest result is behind the audio sent, while connected.";
     write_family(page, "transcript_lag_seconds", Kind::Gauge, help, records, |record| {
@@ -135,6 +137,25 @@ fn write_ledger(page: &mut Page, records: &[Arc<Record>]) {
             page.sample(&name, labels, format.duration(bytes).as_secs_f64());
         }
     }
+}
+
+/// Only of gates that listen: the others have no state.
+fn write_gates(page: &mut Page, records: &[Arc<Record>]) {
+    let gate_of = |record: &Record| {
+        let gate = record.live.counters.gate()?;
+        (gate.mode != VadMode::Off && !gate.has_failed).then_some(gate)
+    };
+    let name = format!("{PREFIX}_vad_state");
+    page.family(&name, Kind::Gauge, "What the session's VAD gate is set to, and its state: 1.");
+    for record in records {
+        let Some(gate) = gate_of(record) else { continue };
+        page.sample(&name, [id_of(record), label(gate.mode), label(gate.state)], 1.0);
+    }
+    let help = "Audio that has passed since the VAD gate opened; 0 while it is closed.";
+    write_family(page, "vad_open_seconds", Kind::Gauge, help, records, |record| {
+        let open = gate_of(record).and_then(|_| record.live.audio_of(Count::VadOpenBytes));
+        open.map(|open| open.as_secs_f64())
+    });
 }
 
 fn write_queues(page: &mut Page, records: &[Arc<Record>]) {

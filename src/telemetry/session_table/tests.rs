@@ -11,11 +11,12 @@ use session::audio::AudioFormat;
 use session::counts::Count;
 use session::death::Reason;
 use session::fact::{Fact, Observer};
+use session::gate::{GateSnapshot, GateState, VadMode};
 use session::trace::TraceContext;
 use session::{Endpoint, SessionId};
 
 /// What `docs/metrics.md` promises.
-const SERIES_PER_SESSION_MAX: usize = 21;
+const SERIES_PER_SESSION_MAX: usize = 23;
 
 fn telemetry(sessions_max: usize, linger: Duration) -> Telemetry {
     Telemetry::new(SeriesLimits { sessions_max, linger })
@@ -156,6 +157,10 @@ fn every_series_of_a_live_session_says_what_its_counter_says() {
     counters.set(Count::BytesReceived, 96_000);
     counters.set(Count::BytesFinalized, 32_000);
     counters.set(Count::BytesLost, 16_000);
+    counters.set(Count::BytesGated, 8_000);
+    counters.set(Count::VadOpenBytes, 40_000);
+    let (mode, state) = (VadMode::Active, GateState::Speech);
+    counters.set_gate(Some(GateSnapshot { mode, state, has_failed: false }));
     counters.set(Count::Messages, 7);
     counters.set(Count::Finals, 3);
     counters.set(Count::Recoveries, 1);
@@ -177,7 +182,10 @@ fn every_series_of_a_live_session_says_what_its_counter_says() {
         ("state{session_id=s,state=finalizing}", 1.0),
         ("audio_seconds_total{session_id=s,account=accepted}", 3.0),
         ("audio_seconds_total{session_id=s,account=finalized}", 1.0),
+        ("audio_seconds_total{session_id=s,account=gated}", 0.25),
         ("audio_seconds_total{session_id=s,account=lost}", 0.5),
+        ("vad_state{session_id=s,mode=active,gate_state=speech}", 1.0),
+        ("vad_open_seconds{session_id=s}", 1.25),
         ("messages_total{session_id=s}", 7.0),
         ("finals_total{session_id=s}", 3.0),
         ("finalize_errors_total{session_id=s}", 3.0),

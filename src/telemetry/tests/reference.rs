@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use super::*;
 use crate::telemetry::label::{Dropped, Label};
 use session::counts::Count;
+use session::gate::{GateSnapshot, GateState, VadMode};
 use session::trace::TraceContext;
 
 /// Families of a part of the daemon: its heading, and how their names begin.
@@ -170,6 +171,10 @@ fn everything() -> Telemetry {
         let context = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
         live.set_trace(TraceContext::parse(context).unwrap());
         live.set_state(state);
+        // Each state of a gate, and both modes in which it listens.
+        let gate = GateState::ALL[state as usize % GateState::ALL.len()];
+        let mode = VadMode::ALL[1 + state as usize % 2];
+        live.counters.set_gate(Some(GateSnapshot { mode, state: gate, has_failed: false }));
         let handle = telemetry.session(live);
         handle.record(&session_ended());
     }

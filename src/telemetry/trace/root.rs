@@ -30,6 +30,7 @@ pub(super) fn totals(ended: &SessionEnded) -> (Vec<KeyValue>, Option<Failure>) {
         KeyValue::new("stt.audio.received_bytes", count(summary.audio.bytes_received)),
         KeyValue::new("stt.audio.sent_bytes", count(summary.audio.bytes_sent)),
         KeyValue::new("stt.audio.dropped_bytes", count(summary.audio.bytes_dropped)),
+        KeyValue::new("stt.audio.gated_bytes", count(summary.audio.bytes_gated)),
         KeyValue::new("stt.messages", count(summary.messages.received)),
         KeyValue::new("stt.finals", count(summary.messages.finals)),
         KeyValue::new("stt.finalizes", count(ended.finalizes_requested)),
@@ -43,6 +44,14 @@ pub(super) fn totals(ended: &SessionEnded) -> (Vec<KeyValue>, Option<Failure>) {
     add("stt.audio.lost_ms", summary.lost_ms.map(count));
     add("stt.audio.unknown_ms", summary.unknown_ms.map(count));
     attributes.extend(ended.cause.map(|cause| word_under("stt", cause)));
+    if let Some(vad) = &summary.vad {
+        attributes.push(word_under("stt.vad", vad.mode));
+        attributes.push(KeyValue::new("stt.vad.opens", count(vad.opens)));
+        attributes.push(KeyValue::new("stt.vad.finalizes", count(vad.finalizes)));
+        attributes.push(KeyValue::new("stt.vad.speech_ms", count(vad.speech_ms)));
+        attributes.push(KeyValue::new("stt.vad.held_ms", count(vad.held_ms)));
+        attributes.push(KeyValue::new("stt.vad.would_hold_ms", count(vad.would_hold_ms)));
+    }
     if let Some(death) = &summary.death {
         attributes.push(word_under("deepgram.death", death.reason));
         attributes.push(word_under("deepgram.death", death.trigger));

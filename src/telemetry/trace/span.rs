@@ -13,7 +13,8 @@ use session::dial::DialPhases;
 use session::drain::Drained;
 use session::fact::{
     AudioLost, Connected, ConnectionClosed, ConnectionDied, DialFailed, Fact, FinalizeAnswered,
-    FinalizeTimedOut, GapLevel, KeepaliveGap, LateEvidence, Recovered, RecoveryFailed, StallEnded,
+    FinalizeTimedOut, GapLevel, KeepaliveGap, LateEvidence, PreludeEnd, PreludeEnded, Recovered,
+    RecoveryFailed, StallEnded, VadFailed,
 };
 use session::{Segment, Vocabulary, millis};
 
@@ -70,6 +71,8 @@ pub(super) fn of(fact: &Fact, at: Duration) -> Option<Described> {
         Fact::StallEnded(fact) => Some(stall_ended(fact, at)),
         Fact::Recovered(fact) => Some(recovered(fact, at)),
         Fact::RecoveryFailed(fact) => Some(recovery_failed(fact, at)),
+        Fact::VadFailed(fact) => Some(vad_failed(fact, at)),
+        Fact::PreludeEnded(fact) => Some(prelude_ended(fact, at)),
         Fact::AudioLost(fact) => Some(audio_lost(fact, at)),
         Fact::AppStalled(_) => Some(Described::internal("stt.app_stalled", at, Duration::ZERO)),
         Fact::KeepaliveSent(_)
@@ -87,9 +90,7 @@ pub(super) fn of(fact: &Fact, at: Duration) -> Option<Described> {
         | Fact::VadModeChanged(_)
         | Fact::VadOpened(_)
         | Fact::VadClosed(_)
-        | Fact::VadFailed(_)
         | Fact::PreludeSent(_)
-        | Fact::PreludeEnded(_)
         | Fact::BinaryDropped(_)
         | Fact::SessionEnded(_) => None,
     }
@@ -248,6 +249,23 @@ fn recovery_failed(fact: &RecoveryFailed, at: Duration) -> Described {
     Described::internal("deepgram.reconnect", at, fact.lasted)
         .with("deepgram.reconnect.attempts", count(fact.attempts.into()))
         .failed(fact.reason.as_str(), "no other connection could be opened")
+}
+
+fn vad_failed(fact: &VadFailed, at: Duration) -> Described {
+    Described::internal("stt.vad_failed", at, Duration::ZERO)
+        .with_word("stt.vad", fact.mode)
+        .failed("stt.vad_failed", "the speech detector has failed")
+}
+
+/// From OPEN until live audio goes to the connection that knows the prelude, or never will.
+fn prelude_ended(fact: &PreludeEnded, at: Duration) -> Described {
+    let span = Described::internal("stt.prelude", at, fact.took)
+        .with_word("stt.prelude", fact.end)
+        .with("stt.prelude.audio_ms", millis_value(fact.prelude));
+    match fact.end {
+        PreludeEnd::Moved | PreludeEnd::MovedEarly | PreludeEnd::SessionEnded => span,
+        PreludeEnd::Lost => span.failed("lost", "the connection that knows the prelude was lost"),
+    }
 }
 
 fn audio_lost(fact: &AudioLost, at: Duration) -> Described {
