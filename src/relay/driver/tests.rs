@@ -1,6 +1,8 @@
 //! Whole sessions over the real codecs, application, sidecar and emulator in one runtime whose
 //! clock is virtual.
 
+mod gate;
+
 use std::sync::Mutex;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -29,10 +31,12 @@ use crate::upstream::meter::{Meter, Metered};
 use crate::upstream::upgrade::{Ask, upgrade};
 use client::{Client, Incoming, OpenRequest, Summary};
 use emulator::{Emulator, Script, Settings, position};
+use session::audio::AudioFormat;
 use session::counts::Count;
 use session::dial::{DialFailure, DialPhases};
 use session::drain::{DrainTimes, Flush, LastFrame};
-use session::{Endpoint, SessionId, State};
+use session::gate::VadConfig;
+use session::{Endpoint, SessionConfig, SessionId, State};
 
 /// 100 ms of 16 kHz linear16.
 const FRAME_SAMPLES: usize = 1_600;
@@ -353,14 +357,22 @@ fn driven<D: Dial>(
 type PipeDriver<D> = Driver<AppSocket<DuplexStream>, D, SessionTelemetry>;
 
 fn driver<D: Dial>(app: DuplexStream, dialer: D) -> (Arc<LiveSession>, Box<PipeDriver<D>>) {
+    driver_of(app, Arc::new(dialer), session_defaults(&Config::default()))
+}
+
+fn driver_of<D: Dial>(
+    app: DuplexStream,
+    dialer: Arc<D>,
+    config: SessionConfig,
+) -> (Arc<LiveSession>, Box<PipeDriver<D>>) {
     let (id, now) = (SessionId::parse("s").unwrap(), clock::now());
     let live = LiveSession::new(id.clone(), Endpoint::V1Listen, None, now, Vec::new());
     let slot = Registry::new(1, None).claim(live.clone()).unwrap();
     let mut socket = AppSocket::new(app, 1 << 20);
     socket.opened(Endpoint::V1Listen, false);
-    let machine = Session::new(id, session_defaults(&Config::default()), now, 7);
+    let machine = Session::new(id, config, now, 7);
     let observer = Telemetry::default().session(live.clone());
-    let driver = Driver::new(machine, socket, Arc::new(dialer), "".into(), slot, observer);
+    let driver = Driver::new(machine, socket, dialer, "".into(), slot, observer);
     (live, Box::new(driver))
 }
 
