@@ -23,10 +23,10 @@ BENCHES := $(basename $(notdir $(wildcard benches/*.rs)))
 
 .PHONY: help demo test format lint rules unit docs scenarios bench load fuzz tools
 .PHONY: dashboards check-dashboards pictures
-.PHONY: chart image supply
+.PHONY: chart image supply vad-figures
 
 help: ## List the tasks
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
 demo: ## A real recording through app, sidecar and emulated Deepgram: 45 seconds
 	$(CARGO) run --locked --release -- demo
@@ -104,8 +104,12 @@ check-dashboards: $(TOOLS)/dashboards/requirements.txt
 pictures: $(TOOLS)/pictures/requirements.txt ## Draw the dashboards for the docs: PROMETHEUS=http://127.0.0.1:9090
 	$(TOOLS)/pictures/bin/python -m dashboards.src.pictures $(PROMETHEUS) $(PICTURES)
 
-bench: ## Cost of a frame in the codec and the session machine
+bench: ## Cost of a frame in the codec and the session machine, and of a second of audio in the speech detector
 	$(CARGO) bench --locked $(BENCHES:%=--bench %)
+	$(CARGO) bench --locked --package deepgram-sidecar-vad --bench vad
+
+vad-figures: $(TOOLS)/speech/complete ## How well speech is heard in an hour of recordings, in seven conditions: a minute, and two to fetch them
+	$(CARGO) test --locked --release --package deepgram-sidecar-vad --test figures -- --ignored --nocapture --test-threads=1
 
 load: ## Cost of sessions in the real binary, compared with no sidecar: four minutes
 	$(CARGO) bench --locked --bench load
@@ -165,6 +169,11 @@ endef
 
 $(TOOLS)/prometheus/$(PROMETHEUS_VERSION):
 	$(call unpack,prometheus,$(PROMETHEUS_VERSION),prometheus)
+
+# Recordings from Debian, decoded by the machine's ffmpeg.
+$(TOOLS)/speech/complete: crates/vad/tests/figures/fetch
+	mkdir -p $(TOOLS)/apt
+	APT='$(APT)' crates/vad/tests/figures/fetch $(CURDIR)/$(TOOLS)/speech
 
 $(TOOLS)/bin/otelcol: tests/collector/main.go tests/collector/go.mod tests/collector/go.sum
 	cd tests/collector && CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags='-s -w' -o $(CURDIR)/$@ .
