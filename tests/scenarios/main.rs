@@ -10,7 +10,7 @@ mod stage;
 
 use std::time::Duration;
 
-use client::{Event, Incoming, OpenRequest, Receiver, Sender, Summary};
+use client::{Event, Incoming, OpenRequest, Receiver, Sender, Summary, VadMode};
 
 use futures_util::{SinkExt, StreamExt};
 use session::close::reason_of_close;
@@ -133,11 +133,69 @@ async fn priming_saves_a_socket_that_never_gets_audio() {
     assert_eq!(record.keepalives, heard.summary.keepalives);
 }
 
+/// (d) Five minutes of silence that the application sends, and the gate holds back: all but what
+/// brings the first answer.
+#[tokio::test]
+#[ignore = "real time: five minutes"]
+async fn silence_that_is_held_back_for_five_minutes_is_lived_through_on_keepalives() {
+    let stage = Stage::set("").await;
+    let (mut app, heard) = open_with(&stage, VadMode::Active).await;
+    let session = async {
+        app.say(&recording()).await;
+        for _ in 0..300 {
+            app.say(&vec![0; BYTES_PER_SECOND as usize]).await;
+        }
+        app.finish().await;
+    };
+    let ((), heard) = tokio::join!(session, heard);
+    heard.assert_alive();
+    let vad = heard.summary.vad.as_ref().unwrap();
+    assert!((294_000..297_000).contains(&vad.held_ms), "{vad:?}");
+    assert_eq!((vad.opens, heard.summary.finalizes.errors), (1, 0));
+    let record = stage.strike().await;
+    assert_eq!(record.keepalives, heard.summary.keepalives);
+    assert!((58..=59).contains(&record.keepalives), "{}", record.keepalives);
+    for pair in record.keepalive_ms.windows(2) {
+        assert!((4_900..5_250).contains(&(pair[1] - pair[0])), "{pair:?}");
+    }
+}
+
+/// (e) Five minutes of a voice that hardly pauses: the same words as without a gate.
+#[tokio::test]
+#[ignore = "real time: five minutes"]
+async fn five_minutes_of_speech_have_the_same_words_with_a_gate() {
+    let stages = [Stage::set("").await, Stage::set("").await];
+    let session = async |stage: &Stage, mode| {
+        let (mut app, heard) = open_with(stage, mode).await;
+        let speaking = async {
+            for _ in 0..100 {
+                app.say(&recording()).await;
+            }
+            app.finish().await;
+        };
+        tokio::join!(speaking, heard).1
+    };
+    let (gated, ungated) =
+        tokio::join!(session(&stages[0], VadMode::Active), session(&stages[1], VadMode::Off));
+    gated.assert_alive();
+    assert_eq!((gated.summary.finalizes.errors, gated.summary.finalizes.timeouts), (0, 0));
+    assert!(gated.summary.finalizes.sent > 20, "{:?}", gated.summary.finalizes);
+    assert_eq!(gated.summary.audio.bytes_gated, 0, "no pause is as long as the hangover");
+    assert!(gated.words.len() > 500, "{}", gated.words.len());
+    assert_eq!(gated.words, ungated.words);
+}
+
 /// Opens a session; what it is told is heard while the application speaks.
 async fn open(stage: &Stage) -> (App, impl Future<Output = Heard>) {
+    open_with(stage, VadMode::Off).await
+}
+
+async fn open_with(stage: &Stage, mode: VadMode) -> (App, impl Future<Output = Heard>) {
     let mut client = stage.client().await;
-    let request =
-        OpenRequest::new().audio("linear16", SAMPLE_RATE, 1).param("interim_results", true);
+    let request = OpenRequest::new()
+        .audio("linear16", SAMPLE_RATE, 1)
+        .param("interim_results", true)
+        .vad(mode);
     client.open(&request).await.unwrap();
     client.opened().await.unwrap();
     let (sender, receiver) = client.split();
@@ -151,6 +209,14 @@ struct App {
 }
 
 impl App {
+    /// Audio in frames of 100 ms.
+    async fn say(&mut self, audio: &[u8]) {
+        for frame in audio.chunks(BYTES_PER_SECOND as usize / 10) {
+            self.sender.send_audio(frame).await.unwrap();
+            self.pause(FRAME * frame.len() as u32 / (BYTES_PER_SECOND as u32 / 10)).await;
+        }
+    }
+
     async fn speak(&mut self, duration: Duration) {
         let frame = speech(FRAME);
         for _ in 0..duration.as_millis() / FRAME.as_millis() {
@@ -172,6 +238,8 @@ impl App {
 /// What the application was told, messages apart.
 struct Heard {
     events: Vec<Event>,
+    /// Of final results.
+    words: Vec<String>,
     summary: Summary,
 }
 
@@ -186,15 +254,35 @@ impl Heard {
 }
 
 async fn hear(mut receiver: Receiver) -> Heard {
-    let mut events = Vec::new();
+    let (mut events, mut words) = (Vec::new(), Vec::new());
     loop {
         match receiver.next().await.unwrap().expect("FINISHED comes last") {
             Incoming::Event(event) => events.push(event),
-            Incoming::Finished(summary) => return Heard { events, summary: *summary },
+            Incoming::Finished(summary) => {
+                return Heard { events, words, summary: *summary };
+            }
             Incoming::Error(refusal) => panic!("{refusal}"),
-            Incoming::Opened(_) | Incoming::Message(_) | Incoming::Unknown { .. } => {}
+            Incoming::Message(text) => words.extend(final_words(&text)),
+            Incoming::Opened(_) | Incoming::Unknown { .. } => {}
         }
     }
+}
+
+fn final_words(text: &[u8]) -> Vec<String> {
+    let message: serde_json::Value = serde_json::from_slice(text).unwrap();
+    let words = message["channel"]["alternatives"][0]["words"].as_array();
+    let words = words.filter(|_| message["is_final"] == true).into_iter().flatten();
+    words.map(|word| word["word"].as_str().unwrap().to_owned()).collect()
+}
+
+/// Three seconds, of which two and a half are spoken.
+fn recording() -> Vec<u8> {
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/recordings/sense_and_sensibility_01_austen_64kb-0880.wav"
+    );
+    let mut recording = hound::WavReader::open(path).unwrap();
+    recording.samples::<i16>().flat_map(|sample| sample.unwrap().to_le_bytes()).collect()
 }
 
 /// A tone that the emulator takes for speech.

@@ -126,6 +126,11 @@ impl App {
 }
 
 impl Reader {
+    /// The session has a prelude, and two connections.
+    pub(crate) fn has_prelude(&mut self) {
+        self.order.has_prelude = true;
+    }
+
     /// Waits for the close; whether nothing came before it.
     pub(crate) async fn closed(&mut self) -> bool {
         // What we sent and it had not read makes its close a reset.

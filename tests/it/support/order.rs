@@ -10,8 +10,10 @@ pub(super) struct Order {
     finished: bool,
     /// Its connection died and no other has answered since.
     dead: bool,
-    /// The last connection that died.
-    last_death: u64,
+    /// The connections that died.
+    deaths: Vec<u64>,
+    /// The session has a prelude: one of its two connections may die, and the other speaks on.
+    pub(super) has_prelude: bool,
     at_ms: u64,
 }
 
@@ -47,12 +49,13 @@ impl Order {
         match event.name() {
             "dead" => {
                 let connection = event.number("connection").unwrap();
-                assert!(connection > self.last_death, "a connection died twice");
-                self.last_death = connection;
-                self.dead = true;
+                assert!(!self.deaths.contains(&connection), "a connection died twice");
+                self.dead = !self.has_prelude || !self.deaths.is_empty();
+                self.deaths.push(connection);
             }
             "reconnecting" => assert!(self.dead, "it reconnects although nothing died"),
             "resumed" | "recovered" => self.dead = false,
+            "prelude_done" => assert!(self.has_prelude, "there was no prelude"),
             "draining" | "stalled" | "audio_dropped" | "parked" => {}
             name => panic!("no event of this version is called {name}"),
         }
