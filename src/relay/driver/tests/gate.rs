@@ -16,14 +16,16 @@ const RECORDING: &[u8] =
 /// A word, and from when to when it was spoken, in seconds of the session.
 type Word = (String, f64, f64);
 
+fn sentence() -> Vec<u8> {
+    let mut recording = hound::WavReader::new(Cursor::new(RECORDING)).unwrap();
+    recording.samples::<i16>().flat_map(|sample| sample.unwrap().to_le_bytes()).collect()
+}
+
 /// The sentence three times, with pauses in which the gate closes.
 fn sentences() -> Vec<u8> {
-    let mut recording = hound::WavReader::new(Cursor::new(RECORDING)).unwrap();
-    let spoken: Vec<u8> =
-        recording.samples::<i16>().flat_map(|sample| sample.unwrap().to_le_bytes()).collect();
     let silence = |seconds: usize| vec![0; seconds * 32_000];
-    [silence(1), spoken.clone(), silence(12), spoken.clone(), silence(9), spoken, silence(6)]
-        .concat()
+    let (first, second, third) = (sentence(), sentence(), sentence());
+    [silence(1), first, silence(12), second, silence(9), third, silence(6)].concat()
 }
 
 /// What of a message is final.
@@ -39,7 +41,7 @@ fn words(text: &[u8], into: &mut Vec<Word>) {
 }
 
 /// Sends the audio at its own pace, in frames of so many bytes, and reads until the end.
-async fn transcribed(mode: VadMode, frame_bytes: usize) -> (Vec<Word>, Summary) {
+async fn transcribed(audio: Vec<u8>, mode: VadMode, frame_bytes: usize) -> (Vec<Word>, Summary) {
     let mut rig = Rig::new(&Config::default(), Settings::default(), "connections: []");
     let client = rig.connect();
     let request = OpenRequest::new().audio("linear16", 16_000, 1).vad(mode);
@@ -47,7 +49,7 @@ async fn transcribed(mode: VadMode, frame_bytes: usize) -> (Vec<Word>, Summary) 
     sender.open(&request).await.unwrap();
     let mut speaking = JoinSet::new();
     speaking.spawn(async move {
-        for frame in sentences().chunks(frame_bytes) {
+        for frame in audio.chunks(frame_bytes) {
             sender.send_audio(frame).await.unwrap();
             sleep(Duration::from_secs_f64(frame.len() as f64 / 32_000.0)).await;
         }
@@ -67,10 +69,10 @@ async fn transcribed(mode: VadMode, frame_bytes: usize) -> (Vec<Word>, Summary) 
 
 #[tokio::test(start_paused = true)]
 async fn the_application_cannot_tell_that_silence_was_held_back() {
-    let (all, ungated) = transcribed(VadMode::Off, 640).await;
+    let (all, ungated) = transcribed(sentences(), VadMode::Off, 640).await;
     assert!(all.len() > 15 && ungated.vad.is_none(), "{all:?}");
     for frame_bytes in [640, 8_000, 999] {
-        let (words, summary) = transcribed(VadMode::Active, frame_bytes).await;
+        let (words, summary) = transcribed(sentences(), VadMode::Active, frame_bytes).await;
         assert_eq!(words.len(), all.len(), "frames of {frame_bytes} bytes");
         for (word, expected) in words.iter().zip(&all) {
             assert_eq!(word.0, expected.0);
@@ -87,6 +89,20 @@ async fn the_application_cannot_tell_that_silence_was_held_back() {
         assert_eq!((summary.finalizes.errors, summary.finalizes.timeouts), (0, 0));
         assert!(summary.audio.balances());
     }
+}
+
+/// A voice that hardly pauses: five sixths of it are spoken.
+#[tokio::test(start_paused = true)]
+async fn five_minutes_of_speech_have_the_same_words_and_no_finalize_fails() {
+    let audio = sentence().repeat(100);
+    let (all, _) = transcribed(audio.clone(), VadMode::Off, 3_200).await;
+    let (words, summary) = transcribed(audio, VadMode::Active, 3_200).await;
+    let texts = |words: &[Word]| words.iter().map(|it| it.0.clone()).collect::<Vec<_>>();
+    assert!(all.len() > 500, "{}", all.len());
+    assert_eq!(texts(&words), texts(&all));
+    assert!(summary.finalizes.sent > 50, "{:?}", summary.finalizes);
+    assert_eq!((summary.finalizes.errors, summary.finalizes.timeouts), (0, 0));
+    assert_eq!((summary.audio.bytes_gated, summary.lost_ms), (0, Some(0)));
 }
 
 /// A detector that fails after a while, in one of the ways in which one can.
