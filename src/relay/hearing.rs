@@ -4,16 +4,13 @@ use session::audio::AudioFormat;
 use session::gate::Heard;
 use vad::{Detector, Earshot, Vad};
 
-/// A detector, whichever it is.
-pub(super) type AnyDetector = Box<dyn Detector + Send>;
-
 /// The ears of one session: none until its gate first wants to know, and none when it no longer does.
 #[derive(Default)]
 pub(super) struct Hearing {
-    vad: Option<Box<Vad<AnyDetector>>>,
+    vad: Option<Box<Vad<Box<dyn Detector + Send>>>>,
     /// Makes the detector of a channel, where it is not the usual one.
     #[cfg(test)]
-    pub(super) detector: Option<fn() -> AnyDetector>,
+    pub(super) detector: Option<fn() -> Box<dyn Detector + Send>>,
 }
 
 impl Hearing {
@@ -32,7 +29,7 @@ impl Hearing {
         self.vad = None;
     }
 
-    fn detector(&self) -> fn() -> AnyDetector {
+    fn detector(&self) -> fn() -> Box<dyn Detector + Send> {
         #[cfg(test)]
         if let Some(detector) = self.detector {
             return detector;

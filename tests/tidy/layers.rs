@@ -51,6 +51,7 @@ const CRATES: [Rule; 8] = [
                 "deepgram-sidecar-clock",
                 "deepgram-sidecar-protocol",
                 "deepgram-sidecar-session",
+                "deepgram-sidecar-vad",
             ],
         )
     },

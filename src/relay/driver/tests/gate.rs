@@ -6,7 +6,6 @@ use serde_json::Value;
 use vad::{Detector, FRAME_SAMPLES as DETECTOR_SAMPLES};
 
 use super::*;
-use crate::relay::hearing::AnyDetector;
 use client::VadMode;
 
 /// A sentence of three seconds, 16 kHz linear16 in mono.
@@ -120,7 +119,8 @@ impl Detector for Failing {
 
 #[tokio::test(start_paused = true)]
 async fn a_detector_that_fails_harms_nothing() {
-    let ways: [fn() -> AnyDetector; 2] = [
+    type Way = fn() -> Box<dyn Detector + Send>;
+    let ways: [Way; 2] = [
         || Box::new(Failing { frames: 0, fail: || panic!("a test's detector") }),
         || Box::new(Failing { frames: 0, fail: || f32::NAN }),
     ];
