@@ -252,7 +252,7 @@ impl<D: Dial> Reception<D> {
             live.begin_drain(times);
         }
         let span = observer.span().clone();
-        let config = self.config_of(&open);
+        let config = config_of(&open, &self.defaults, self.recovery);
         let machine = Session::new(live.id.clone(), config, live.opened_at, seed());
         let query = Arc::from(open.query);
         let driver = Driver::new(machine, socket, self.dialer.clone(), query, slot, observer);
@@ -268,27 +268,6 @@ impl<D: Dial> Reception<D> {
             let receipt = Receipt { outcome, drained, last_frame };
             self.drain.file(&receipt);
             span.in_scope(|| SessionReceipt { receipt: &receipt }.emit(&self.telemetry));
-        }
-    }
-
-    fn config_of(&self, open: &Open) -> SessionConfig {
-        SessionConfig {
-            endpoint: open.endpoint,
-            audio: open.audio,
-            recovery: match open.recovers {
-                Some(recovers) => recovers.then_some(self.recovery),
-                None => self.defaults.recovery,
-            },
-            vad: VadConfig {
-                mode: open.vad.unwrap_or(self.defaults.vad.mode),
-                hangover: self.defaults.vad.hangover.max(open.hangover_min),
-                ..self.defaults.vad
-            },
-            prelude: open.prelude,
-            results_elsewhere: open.results_elsewhere,
-            names_speakers: open.names_speakers,
-            keepalive_interval: open.keepalive_interval.unwrap_or(self.defaults.keepalive_interval),
-            ..self.defaults.clone()
         }
     }
 
@@ -320,6 +299,28 @@ impl<D: Dial> Reception<D> {
         };
         let written = timeout(REFUSAL_TIMEOUT, stream.write_all(&answer)).await;
         matches!(written, Ok(Ok(()))).then_some(stream)
+    }
+}
+
+/// A session's settings: what its OPEN says, and the defaults.
+fn config_of(open: &Open, defaults: &SessionConfig, recovery: RecoveryConfig) -> SessionConfig {
+    SessionConfig {
+        endpoint: open.endpoint,
+        audio: open.audio,
+        recovery: match open.recovers {
+            Some(recovers) => recovers.then_some(recovery),
+            None => defaults.recovery,
+        },
+        vad: VadConfig {
+            mode: open.vad.unwrap_or(defaults.vad.mode),
+            hangover: defaults.vad.hangover.max(open.hangover_min),
+            ..defaults.vad
+        },
+        prelude: open.prelude,
+        results_elsewhere: open.results_elsewhere,
+        names_speakers: open.names_speakers,
+        keepalive_interval: open.keepalive_interval.unwrap_or(defaults.keepalive_interval),
+        ..defaults.clone()
     }
 }
 
@@ -361,62 +362,4 @@ fn seed() -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use tokio::net::UnixStream;
-
-    use super::*;
-
-    #[test]
-    fn the_http_answer_is_as_long_as_it_says() {
-        let text = std::str::from_utf8(HTTP_ANSWER).unwrap();
-        let (head, body) = text.split_once("\r\n\r\n").unwrap();
-        assert!(head.contains(&format!("content-length: {}", body.len())), "{}", body.len());
-    }
-
-    #[tokio::test]
-    async fn a_socket_that_is_closed_says_whether_all_was_read() {
-        const LAST: &[u8] = b"the last frame";
-        for (reads, expected) in [(LAST.len(), LastFrame::Read), (5, LastFrame::Unread)] {
-            let (mut ours, mut theirs) = UnixStream::pair().unwrap();
-            ours.write_all(LAST).await.unwrap();
-            // It is in the middle of a write itself.
-            theirs.write_all(b"audio").await.unwrap();
-            theirs.read_exact(&mut vec![0; reads]).await.unwrap();
-            drop(theirs);
-            assert_eq!(linger(ours).await, expected);
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn one_that_stays_open_or_never_stops_says_nothing() {
-        let (ours, _theirs) = tokio::io::duplex(64);
-        assert_eq!(linger(ours).await, LastFrame::Unknown);
-        let (ours, mut theirs) = tokio::io::duplex(4 << 20);
-        theirs.write_all(&vec![0; 2 << 20]).await.unwrap();
-        drop(theirs);
-        assert_eq!(linger(ours).await, LastFrame::Unknown);
-    }
-
-    #[test]
-    fn lists_admit_by_user_or_group() {
-        let peer = Some(Peer { uid: 7, gid: 8 });
-        assert!(Peers::default().admit(None));
-        assert!(Peers { uids: vec![7], gids: vec![] }.admit(peer));
-        assert!(Peers { uids: vec![1], gids: vec![8] }.admit(peer));
-        assert!(!Peers { uids: vec![8], gids: vec![7] }.admit(peer));
-        assert!(!Peers { uids: vec![7], gids: vec![] }.admit(None));
-    }
-
-    #[test]
-    fn at_the_bound_the_oldest_silent_connection_goes() {
-        let unopened = Unopened { connections_max: 2, waiting: Mutex::default() };
-        let first = unopened.enter();
-        let second = unopened.enter();
-        assert!(!first.evicted.is_cancelled());
-        let _third = unopened.enter();
-        assert!(first.evicted.is_cancelled() && !second.evicted.is_cancelled());
-        drop(second);
-        let _fourth = unopened.enter();
-        assert_eq!(unopened.lock().1.len(), 2);
-    }
-}
+mod tests;
