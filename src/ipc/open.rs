@@ -163,10 +163,9 @@ fn check_vad(mode: Option<VadMode>, endpoint: Endpoint, params: &Params) -> Resu
         VadUnavailable::Encoding => {
             "name one of them and its sample_rate in params, or use \"off\""
         }
-        VadUnavailable::SampleRate
-        | VadUnavailable::Channels
-        | VadUnavailable::Endpoint
-        | VadUnavailable::Callback => "use \"off\"",
+        VadUnavailable::Endpoint => "use \"off\", or /v1/listen",
+        VadUnavailable::Callback => "remove it, or use \"off\"",
+        VadUnavailable::SampleRate | VadUnavailable::Channels => "use \"off\"",
     };
     let message = format!("the VAD gate is not available: {}; {remedy}", cause.in_words());
     Err(invalid("vad.mode", &message))

@@ -1,135 +1,103 @@
-//! A prelude between real processes: two connections, and what the application hears of them.
+//! A prelude over real sockets: two connections, one move, and what breaks it.
 
-use client::{Incoming, Prelude};
-use serde_json::{Value, json};
+use client::{Incoming, OpenRequest, Prelude};
+use serde_json::json;
 
-use crate::support::{App, Emulator, Sidecar, listen, speech};
+use crate::support::{App, Emulator, SAMPLES_PER_FRAME, Sidecar, frame_bytes, listen, speech};
 
-/// A second of prelude, half a second to settle.
-fn short() -> Prelude {
-    Prelude { pad_to_ms: Some(1_000), stabilize_ms: Some(500) }
-}
-
-/// One that takes audio as fast as it comes, and counts which samples became text.
-async fn counting(plans: &[&str]) -> Emulator {
-    Emulator::with(json!({"pacing": null, "position_code": true}), plans).await
-}
-
-/// Half a second of something loud that is no position code.
-fn enrolment() -> Vec<u8> {
-    [0x2000_i16, -0x2000].map(i16::to_le_bytes).concat().repeat(4_000)
-}
-
-async fn enrolling(sidecar: &Sidecar, session: &str) -> App {
-    let request = listen(session).prelude(short()).param("interim_results", true);
-    let mut app = App::dial(sidecar, &request).await;
-    app.reader.has_prelude();
-    app.opened().await;
-    app.sender.prelude(&enrolment()).await.unwrap();
-    app.sender.prelude(b"").await.unwrap();
-    app
-}
-
-/// Where words of final results begin, in seconds.
-fn starts(frames: &[Incoming]) -> Vec<f64> {
-    let mut starts = Vec::new();
-    for frame in frames {
-        let Incoming::Message(text) = frame else { continue };
-        let message: Value = serde_json::from_slice(text).unwrap();
-        if message["is_final"] == true {
-            let words = message["channel"]["alternatives"][0]["words"].as_array().unwrap();
-            starts.extend(words.iter().map(|word| word["start"].as_f64().unwrap()));
-        }
-    }
-    starts
+/// A prelude that is over in a good second.
+fn enrolling(session_id: &str) -> OpenRequest {
+    listen(session_id)
+        .param("diarize", true)
+        .prelude(Prelude { pad_to_ms: Some(1_500), stabilize_ms: Some(300) })
 }
 
 #[tokio::test]
-async fn live_audio_moves_and_every_sample_becomes_text_once() {
-    let emulator = counting(&[]).await;
+async fn live_audio_moves_to_the_connection_that_got_the_prelude_and_nothing_is_lost() {
+    let emulator = Emulator::start().await;
     let sidecar = Sidecar::start(&emulator).await;
-    let mut app = enrolling(&sidecar, "moves").await;
-    let mut place = 0;
-    for _ in 0..10 {
-        app.sender.send_audio(&speech(place)).await.unwrap();
-        place += 1;
+    let mut app = App::dial(&sidecar, &enrolling("moves")).await;
+    // The whole of it before OPENED, and live audio at once.
+    for frame in 0..8 {
+        app.sender.prelude(&speech(frame)).await.unwrap();
     }
+    app.sender.prelude(b"").await.unwrap();
+    app.speak(4).await;
+    app.opened().await;
     let done = app.event("prelude_done").await;
-    assert_eq!(done.number("prelude_ms"), Some(500));
-    for _ in 0..10 {
-        app.sender.send_audio(&speech(place)).await.unwrap();
-        place += 1;
+    assert_eq!(done.number("prelude_ms"), Some(800));
+    for frame in 4..10 {
+        app.sender.send_audio(&speech(frame)).await.unwrap();
     }
-    app.sender.finish().await.unwrap();
-    let frames = app.rest().await;
-    let Some(Incoming::Finished(summary)) = frames.last() else { panic!("{frames:?}") };
-    assert_eq!((summary.outcome.as_str(), summary.lost_ms), ("finished", Some(0)));
-    assert_eq!((summary.connections, &summary.death), (2, &None));
-    assert!(summary.audio.balances());
-    let starts = starts(&frames);
-    assert!(starts.iter().all(|start| (0.0..2.0).contains(start)), "{starts:?}");
-    let connections = emulator.connections().await;
-    let (mut main, second): (Vec<_>, Vec<_>) = connections
-        .iter()
-        .map(|it| it["audio_bytes"].as_u64().unwrap())
-        .partition(|it| *it != 32_000);
-    assert_eq!(
-        (second, main.pop()),
-        (vec![32_000], Some(2 * 32_000)),
-        "a second each, and the prelude"
-    );
-    assert!(connections.iter().all(|it| it["close_stream"] == true), "both ended cleanly");
+    let summary = app.finish().await;
+    assert_eq!((&*summary.outcome, summary.lost_ms), ("finished", Some(0)));
+    assert_eq!((summary.connections, summary.audio.bytes_sent), (2, frame_bytes(10)));
+    let mut bytes = Vec::new();
+    for connection in emulator.connections().await {
+        assert_eq!(connection["close_stream"], true, "{connection}");
+        bytes.push(connection["audio_bytes"].as_u64().unwrap());
+    }
+    bytes.sort_unstable();
+    // 1.5 s of prelude and padding and 0.6 s of live audio on the one, 0.4 s on the other.
+    assert_eq!(bytes, [frame_bytes(4), frame_bytes(21)]);
     let metrics = sidecar.metrics().await;
     assert_eq!(metrics.sum("preludes_total", &[("end", "moved")]), 1.0);
-    assert_eq!(metrics.sum("prelude_audio_seconds_total", &[]), 0.5);
-}
-
-/// Whichever of the two it is that Deepgram kills: the session goes on with the other.
-#[tokio::test]
-async fn one_connection_that_dies_is_survived() {
-    let emulator =
-        counting(&["{then: [{at: 300ms, do: {close: {code: 1011, reason: 'restart'}}}]}", "{}"])
-            .await;
-    let sidecar = Sidecar::start(&emulator).await;
-    let mut app = enrolling(&sidecar, "survives").await;
-    let dead = app.event("dead").await;
-    assert!(!dead.is_final_death(), "the session goes on");
-    app.speak(10).await;
-    let summary = app.finish().await;
-    assert_eq!((summary.outcome.as_str(), summary.lost_ms), ("finished", Some(0)));
-    assert_eq!(summary.death.unwrap().reason, "provider_error");
-    assert_eq!(summary.connections, 2);
 }
 
 #[tokio::test]
-async fn finish_meanwhile_delivers_the_live_audio_alone() {
-    let emulator = counting(&[]).await;
+async fn too_much_prelude_and_prelude_that_has_ended_break_the_contract() {
+    let emulator = Emulator::start().await;
     let sidecar = Sidecar::start(&emulator).await;
-    let mut app = enrolling(&sidecar, "finishes").await;
-    app.speak(10).await;
-    let summary = app.finish().await;
-    assert_eq!((summary.outcome.as_str(), summary.lost_ms), ("finished", Some(0)));
+    let second = vec![0; SAMPLES_PER_FRAME * 2 * 10];
+    for (session_id, seconds, code) in
+        [("long", 11, "frame_too_large"), ("late", 1, "unexpected_frame")]
+    {
+        let mut app = App::open(&sidecar, &enrolling(session_id)).await;
+        for _ in 0..seconds {
+            app.sender.prelude(&second).await.unwrap();
+        }
+        app.sender.prelude(b"").await.unwrap();
+        // Another end is none.
+        app.sender.prelude(b"").await.unwrap();
+        app.sender.prelude(&second).await.unwrap();
+        let frames = app.rest().await;
+        let [Incoming::Error(refusal), Incoming::Finished(summary)] = frames.as_slice() else {
+            panic!("{frames:?} came and not ERROR and FINISHED")
+        };
+        assert_eq!((&*refusal.code, &*summary.outcome), (code, "aborted"), "{refusal:?}");
+    }
+}
+
+#[tokio::test]
+async fn prelude_after_finish_is_dropped_and_counted() {
+    let emulator = Emulator::start().await;
+    let sidecar = Sidecar::start(&emulator).await;
+    let mut app = App::open(&sidecar, &enrolling("after")).await;
+    app.speak(2).await;
+    app.sender.finish().await.unwrap();
+    app.sender.prelude(&speech(0)).await.unwrap();
+    let summary = app.finished().await;
+    assert_eq!((&*summary.outcome, summary.lost_ms), ("finished", Some(0)));
     let metrics = sidecar.metrics().await;
+    assert_eq!(metrics.sum("dropped_total", &[("what", "prelude")]), 1.0);
     assert_eq!(metrics.sum("preludes_total", &[("end", "session_ended")]), 1.0);
 }
 
 #[tokio::test]
-async fn a_prelude_that_nobody_announced_or_that_is_too_long_is_refused() {
-    let emulator = Emulator::start().await;
+async fn if_the_preludes_connection_dies_the_session_goes_on_without() {
+    // Either may be accepted first. Only the one with the prelude gets so much.
+    let script = "{then: [{after_audio: 500ms, do: {close: {code: 1011, reason: oops}}}]}";
+    let emulator = Emulator::scripted(&[script, script]).await;
     let sidecar = Sidecar::start(&emulator).await;
-    let mut app = App::open(&sidecar, &listen("unannounced")).await;
-    app.sender.prelude(&enrolment()).await.unwrap();
-    let frames = app.rest().await;
-    let [Incoming::Error(refusal), Incoming::Finished(_)] = &frames[..] else {
-        panic!("{frames:?}")
-    };
-    assert_eq!(refusal.code, "unexpected_frame");
-
-    let mut app = App::open(&sidecar, &listen("long").prelude(short())).await;
-    app.sender.prelude(&vec![1; 320_002]).await.unwrap();
-    let frames = app.rest().await;
-    let [Incoming::Error(refusal), Incoming::Finished(_)] = &frames[..] else {
-        panic!("{frames:?}")
-    };
-    assert_eq!(refusal.code, "frame_too_large");
+    let mut app = App::open(&sidecar, &enrolling("goes-on")).await;
+    for frame in 0..8 {
+        app.sender.prelude(&speech(frame)).await.unwrap();
+    }
+    let dead = app.event("dead").await;
+    assert_eq!((dead.number("connection"), &dead.members["recovering"]), (Some(1), &json!(true)));
+    app.sender.prelude(b"").await.unwrap();
+    app.speak(3).await;
+    let summary = app.finish().await;
+    assert_eq!((&*summary.outcome, summary.lost_ms), ("finished", Some(0)));
+    assert_eq!(summary.death.unwrap().reason, "provider_error");
 }

@@ -56,6 +56,8 @@ impl App {
     /// Connects and asks for a session.
     pub(crate) async fn dial(sidecar: &Sidecar, request: &OpenRequest) -> Self {
         let mut app = Self::connect(sidecar).await;
+        let members = serde_json::to_value(request).unwrap();
+        app.reader.order.has_two = members.get("prelude").is_some();
         app.sender.open(request).await.unwrap();
         app
     }
@@ -126,11 +128,6 @@ impl App {
 }
 
 impl Reader {
-    /// The session has a prelude, and two connections.
-    pub(crate) fn has_prelude(&mut self) {
-        self.order.has_prelude = true;
-    }
-
     /// Waits for the close; whether nothing came before it.
     pub(crate) async fn closed(&mut self) -> bool {
         // What we sent and it had not read makes its close a reset.

@@ -10,10 +10,10 @@ pub(super) struct Order {
     finished: bool,
     /// Its connection died and no other has answered since.
     dead: bool,
-    /// The connections that died.
+    /// A prelude has a connection of its own, so that one may die and the other go on.
+    pub(super) has_two: bool,
+    /// Connections that died.
     deaths: Vec<u64>,
-    /// The session has a prelude: one of its two connections may die, and the other speaks on.
-    pub(super) has_prelude: bool,
     at_ms: u64,
 }
 
@@ -50,12 +50,12 @@ impl Order {
             "dead" => {
                 let connection = event.number("connection").unwrap();
                 assert!(!self.deaths.contains(&connection), "a connection died twice");
-                self.dead = !self.has_prelude || !self.deaths.is_empty();
                 self.deaths.push(connection);
+                self.dead = !std::mem::take(&mut self.has_two);
             }
+            "prelude_done" => self.has_two = false,
             "reconnecting" => assert!(self.dead, "it reconnects although nothing died"),
             "resumed" | "recovered" => self.dead = false,
-            "prelude_done" => assert!(self.has_prelude, "there was no prelude"),
             "draining" | "stalled" | "audio_dropped" | "parked" => {}
             name => panic!("no event of this version is called {name}"),
         }
