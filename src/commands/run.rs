@@ -53,7 +53,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         sessions_max: daemon::sessions_max(&config),
         keepalive_interval: config.keepalive.interval,
         frame_bytes_max: config.ipc.max_frame_bytes,
-        price_per_minute: None,
+        price_per_minute: config.vad.price_per_minute,
     };
     loaded.emit(&telemetry);
     for (destination, proxy) in [("upstream.url", &proxy), ("telemetry.otlp", &collector_proxy)] {

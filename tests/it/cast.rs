@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use client::{Event, Summary};
+use client::{Event, Summary, VadMode};
 use futures_util::future::join_all;
 use rustix::process::Signal;
 use serde_json::Value;
@@ -22,20 +22,23 @@ enum Part {
     Stall,
     /// Asks for a stream and is refused.
     BeRefused,
+    /// Speaks, finalizes, reads the answer, and goes on; its gate takes all but the beginning for silence.
+    Hum,
     /// Speaks and leaves without a word.
     Leave,
     /// Speaks, and is there when shutdown comes.
     Stay,
 }
 
-use Part::{BeRefused, Die, Leave, Rest, Speak, Stall, Stay};
+use Part::{BeRefused, Die, Hum, Leave, Rest, Speak, Stall, Stay};
 
 /// The sessions in the order in which they ask for a stream: name, what the emulator does with it,
 /// what its application does, and how it ends.
-const CAST: [(&str, &str, Part, &str); 15] = [
+const CAST: [(&str, &str, Part, &str); 16] = [
     ("speaks", "{}", Speak, "finished"),
     ("speaks-too", "{settings: {finalize_latency: 60ms}}", Speak, "finished"),
     ("rests", "{}", Rest, "finished"),
+    ("hums", "{}", Hum, "finished"),
     ("net0001", "{settings: {idle_timeout: 300ms}}", Die, "dead"),
     ("net0000", "{settings: {response_timeout: 300ms}}", Die, "dead"),
     ("data0000", "{settings: {undecodable: close}}", Die, "dead"),
@@ -127,7 +130,8 @@ impl Stage {
         for (name, _, part, _) in CAST {
             let id = format!("{name}-{take}");
             let interval_ms = if part == Rest { 100 } else { 9_900 };
-            let request = listen(&id).keepalive_interval_ms(interval_ms);
+            let mode = if part == Hum { VadMode::Active } else { VadMode::Off };
+            let request = listen(&id).keepalive_interval_ms(interval_ms).vad(mode);
             let mut app = App::dial(&self.sidecar, &request.param("interim_results", true)).await;
             if part == BeRefused {
                 app.refusal().await;
@@ -168,6 +172,13 @@ async fn act(sidecar: &Sidecar, id: String, part: Part, mut app: App) -> Option<
             app.speak(20).await;
             app.sender.finalize(None).await.unwrap();
             app.message().await;
+        }
+        Hum => {
+            app.speak(5).await;
+            app.sender.finalize(None).await.unwrap();
+            app.message().await;
+            // Longer than the hangover.
+            app.speak(60).await;
         }
         Rest => {
             let rested = |session: &Value| session["keepalives"].as_u64() >= Some(3);

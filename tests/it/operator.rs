@@ -58,7 +58,9 @@ async fn every_sort_key_and_state_of_the_command_is_known_to_the_daemon() {
     let emulator = Emulator::start().await;
     let sidecar = Sidecar::start(&emulator).await;
     let mut app = App::open(&sidecar, &listen("call-7")).await;
-    for key in ["age", "send_age", "receive_age", "lag", "queue", "keepalives"] {
+    for key in
+        ["age", "send_age", "receive_age", "lag", "queue", "keepalives", "gate_open", "saving"]
+    {
         let page = see(&sidecar, &["sessions", "--json", "--sort", key, "--limit", "9"]).await;
         let page: Value = serde_json::from_str(&page).unwrap();
         assert_eq!((&page["total"], &page["summary"]["states"]["open"]), (&json!(1), &json!(1)));

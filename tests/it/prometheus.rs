@@ -23,6 +23,7 @@ async fn it_reads_the_whole_catalogue_and_to_the_unit_what_the_sessions_say_of_t
     }
     assert_sessions_were_told_the_same(&played);
     assert_totals(&prometheus, &played.ends).await;
+    assert_gates(&prometheus, &played.ends).await;
     assert_counts(&prometheus, &played.ends).await;
     assert_single_sessions(&prometheus, &played.ends).await;
     assert_exemplars(&prometheus, &collector, &played.ends).await;
@@ -42,13 +43,14 @@ fn assert_sessions_were_told_the_same(played: &Played) {
 }
 
 /// Queries, each with the member of which it is the sum over all sessions.
-const TOTALS: [(&str, &str); 22] = [
+const TOTALS: [(&str, &str); 23] = [
     ("$audio_frames_received_total", "/audio/frames"),
     ("$audio_received_bytes_total", "/audio/bytes_received"),
     ("$audio_sent_bytes_total", "/audio/bytes_sent"),
     ("round($audio_seconds_total * 32000)", "/audio/bytes_sent"),
     ("round($session_audio_seconds_sum * 32000)", "/audio/bytes_received"),
     ("round($audio_ledger_seconds_total{account='accepted'} * 32000)", "/audio/bytes_received"),
+    ("round($audio_ledger_seconds_total{account='gated'} * 32000)", "/audio/bytes_gated"),
     ("round($audio_ledger_seconds_total{account='lost'} * 1000)", "/lost_ms"),
     ("round(sum($audio_lost_seconds_total) * 1000)", "/lost_ms"),
     ("sum($dropped_total{what='audio'})", "/audio/frames_dropped"),
@@ -77,6 +79,27 @@ async fn assert_totals(prometheus: &Prometheus, ends: &[Value]) {
     assert_eq!(prometheus.number("$sessions_opened_total").await, opened as f64);
     assert_eq!(prometheus.number("sum($sessions_active)").await, HOLDING as f64);
     assert_eq!(prometheus.number("$sessions_cancelled_total + $panics_total").await, 0.0);
+}
+
+/// Queries, each with the member of `vad` of which it is the sum over all sessions that have a gate.
+const OF_GATES: [(&str, &str); 4] = [
+    ("$vad_opens_total", "opens"),
+    ("$vad_finalizes_total", "finalizes"),
+    ("round($vad_audio_seconds_total{gate_state='speech'} * 1000)", "speech_ms"),
+    ("round($audio_ledger_seconds_total{account='gated'} * 1000)", "held_ms"),
+];
+
+async fn assert_gates(prometheus: &Prometheus, ends: &[Value]) {
+    let gated: Vec<_> = ends.iter().filter(|end| end["vad"]["mode"] == "active").collect();
+    let total =
+        |member: &str| gated.iter().map(|end| end["vad"][member].as_u64().unwrap()).sum::<u64>();
+    for (query, member) in OF_GATES {
+        assert_eq!(prometheus.number(query).await, total(member) as f64, "{query} and {member}");
+    }
+    assert!(total("opens") > 0 && total("held_ms") > 0, "{gated:?}");
+    let received: u64 = gated.iter().map(|end| end["audio_ms"].as_u64().unwrap()).sum();
+    let judged = prometheus.number("round(sum($vad_audio_seconds_total) * 1000)").await;
+    assert_eq!(judged, received as f64, "a gate judges all that it is sent");
 }
 
 /// Counters, each with the labels and the members whose values they are.
