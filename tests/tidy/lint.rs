@@ -23,12 +23,13 @@ const CHECKS: [(&str, Check); 6] = [
 ];
 
 /// What a rule may do all the same, and why.
-const EXCEPTIONS: [(&str, &str, &str); 9] = [
+const EXCEPTIONS: [(&str, &str, &str); 10] = [
     ("DeepgramSidecarPanicked", "counter", BEFORE_THE_FIRST_SCRAPE),
     ("DeepgramSidecarKeepaliveTimeoutDeaths", "counter", BEFORE_THE_FIRST_SCRAPE),
     ("DeepgramSidecarKeepaliveGap", "counter", BEFORE_THE_FIRST_SCRAPE),
     ("DeepgramSidecarUpstreamRefusing", "counter", BEFORE_THE_FIRST_SCRAPE),
     ("DeepgramSidecarAudioLost", "counter", BEFORE_THE_FIRST_SCRAPE),
+    ("DeepgramSidecarVadDetectorFailed", "counter", BEFORE_THE_FIRST_SCRAPE),
     ("DeepgramSidecarUpstreamRefusing", "sides", DIALLED_OR_NOT),
     ("DeepgramSidecarUpstreamRateLimited", "sides", DIALLED_OR_NOT),
     ("DeepgramSidecarConnectFailures", "sides", DIALLED_OR_NOT),

@@ -30,6 +30,7 @@ pub(super) const RULES: &[Asset] = assets!("alerts":
     "telemetry.yaml",
     "transcripts.yaml",
     "upstream.yaml",
+    "vad.yaml",
     "words.yaml",
 );
 

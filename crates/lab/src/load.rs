@@ -27,6 +27,8 @@ pub(super) struct Profile {
     pub(super) flooders: usize,
     /// How many bytes each of them sends in a session.
     pub(super) flood: usize,
+    /// Applications that stream a ringing tone, which a speech detector takes for speech.
+    pub(super) ringers: usize,
     /// Applications that read nothing.
     pub(super) deaf: usize,
     /// Applications that send invalid frames.
@@ -53,6 +55,7 @@ impl Default for Profile {
             idlers: 2,
             flooders: 0,
             flood: 24 << 20,
+            ringers: 0,
             deaf: 0,
             vandals: 0,
             utterance: Duration::from_millis(1500),
@@ -70,6 +73,7 @@ impl Profile {
             (Kind::Talker, self.talkers),
             (Kind::Idler, self.idlers),
             (Kind::Flooder, self.flooders),
+            (Kind::Ringer, self.ringers),
             (Kind::Deaf, self.deaf),
             (Kind::Vandal, self.vandals),
         ]

@@ -21,6 +21,7 @@ pub(super) enum Kind {
     Talker,
     Idler,
     Flooder,
+    Ringer,
     Deaf,
     Vandal,
 }
@@ -66,6 +67,7 @@ impl Caller {
         match self.kind {
             Kind::Talker => Conversation::new(client, &self.stop).talk(profile).await,
             Kind::Idler => Conversation::new(client, &self.stop).idle(profile).await,
+            Kind::Ringer => Conversation::new(client, &self.stop).ring().await,
             Kind::Deaf | Kind::Flooder | Kind::Vandal => {
                 self.rest(DEAFNESS).await;
                 drop(client);

@@ -1,5 +1,7 @@
 //! What an application says in one session, while it listens.
 
+use std::f64::consts::TAU;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -16,8 +18,26 @@ const FRAME: Duration = Duration::from_millis(100);
 /// Of 16 kHz linear16.
 const FRAME_BYTES: usize = 3_200;
 
-/// Every sample is 0x2020: loud enough to be taken for speech.
+/// Every sample is 0x2020: loud enough to be taken for speech, by Deepgram. A detector of speech is not
+/// fooled.
 static LOUD: [u8; 64 << 10] = [0x20; 64 << 10];
+
+/// A second of the tone that a caller hears while it rings: 440 and 480 Hz.
+static RINGING: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let sample = |index: u32| {
+        let wave = |hertz: f64| (TAU * hertz * f64::from(index) / 16_000.0).sin();
+        (8_000.0 * (wave(440.0) + wave(480.0)) / 2.0) as i16
+    };
+    (0..16_000).flat_map(|index| sample(index).to_le_bytes()).collect()
+});
+
+static SILENCE: [u8; FRAME_BYTES] = [0; FRAME_BYTES];
+
+/// How long it rings.
+const RINGS_FOR: Duration = Duration::from_secs(60);
+
+/// A detector judges the first sound that it ever hears differently.
+const BEFORE_THE_RINGING: Duration = Duration::from_secs(1);
 
 /// What an idler says.
 const A_WORD: Duration = Duration::from_millis(600);
@@ -80,6 +100,16 @@ impl Conversation {
             voice.finalize(profile.finalize_wait).await?;
             voice.pause(LONG_SILENCE).await;
             Ok(())
+        })
+        .await
+    }
+
+    /// Streams a ringing tone.
+    pub(super) async fn ring(self) -> Result<(), Error> {
+        self.hold(async |voice| {
+            voice.stream(BEFORE_THE_RINGING, |_| &SILENCE).await?;
+            let rings = RINGING.as_chunks::<FRAME_BYTES>().0;
+            voice.stream(RINGS_FOR, |frame| &rings[frame % rings.len()]).await
         })
         .await
     }
@@ -164,13 +194,22 @@ impl Voice {
 
     /// Streams speech for this long, in real time.
     async fn speak(&mut self, length: Duration) -> Result<(), Error> {
+        self.stream(length, |_| &LOUD[..FRAME_BYTES]).await
+    }
+
+    /// Streams these frames for this long, in real time.
+    async fn stream(
+        &mut self,
+        length: Duration,
+        frame: impl Fn(usize) -> &'static [u8],
+    ) -> Result<(), Error> {
         let mut pace = frames();
-        for _ in 0..length.as_millis() / FRAME.as_millis() {
+        for number in 0..(length.as_millis() / FRAME.as_millis()) as usize {
             pace.tick().await;
             if self.stop.is_cancelled() || self.hears.borrow().is_over {
                 return Ok(());
             }
-            self.send(&LOUD[..FRAME_BYTES]).await?;
+            self.send(frame(number)).await?;
         }
         Ok(())
     }
