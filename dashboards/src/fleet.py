@@ -2,7 +2,7 @@
 
 from grafana_foundation_sdk.models import units
 
-from . import limits
+from . import gate, limits
 from . import links as to
 from .page import Page
 from .panels import Query, State, bars, series, stat, table, timeline
@@ -31,6 +31,7 @@ def page() -> Page:
             ("Now", [*_words(), *_presence()]),
             ("Is anyone losing words?", _lost()),
             ("Why do connections die?", _deaths()),
+            ("What does silence cost?", gate.savings(NAME)),
             ("Sessions", _sessions()),
             ("Rollout", _rollout()),
         ],
@@ -200,10 +201,10 @@ def _lost() -> list:
             none="no audio was lost",
         ),
         series(
-            "Audio accepted, final, lost and unknown",
-            "Seconds of audio per second: accepted from applications, turned into final text, lost; and unknown, of "
-            "which Deepgram did not say whether it was processed. Final lags accepted a little; if it stays lower, "
-            "something is stuck.",
+            "Audio accepted, final, gated, lost and unknown",
+            "Seconds of audio per second: accepted from applications, turned into final text, held back by VAD gates, "
+            "lost; and unknown, of which Deepgram did not say whether it was processed. Final and gated lag accepted a "
+            "little; if they stay lower, something is stuck.",
             units.Short,
             Query(total(rate("audio_ledger_seconds_total"), "account"), "{{account}}"),
             links=[to.to_page("deepgram", NAME)],

@@ -51,6 +51,7 @@ SESSIONS_REJECTED = Limit("SessionsRejected", 1, rule=0)
 QUEUE_NEAR_LIMIT = Limit("QueueNearLimit", 0.8, YELLOW)
 RUNTIME_LAG = Limit("RuntimeLag", 0.25, YELLOW)
 FILE_DESCRIPTORS = Limit("FileDescriptorsLow", 0.8, YELLOW)
+VAD_FAILED = Limit("VadDetectorFailed", 1, YELLOW, rule=0)
 PANICKED = Limit("Panicked", 1, rule=0)
 VERSION_SKEW = Limit("VersionSkew", 2, YELLOW, rule=1)
 

@@ -2,7 +2,7 @@
 
 from grafana_foundation_sdk.models import units
 
-from . import limits, process
+from . import gate, limits, process
 from . import links as to
 from .page import Page
 from .panels import Query, bars, heatmap, series, stat
@@ -33,6 +33,8 @@ def page() -> Page:
             ("Applications", _applications()),
             ("Sessions", _sessions()),
             ("KeepAlive", _keepalive()),
+            ("VAD gate", gate.workings(NAME)),
+            ("Preludes", gate.preludes(NAME)),
             ("Queues and back-pressure", _queues()),
             ("Process", process.resources()),
             ("Telemetry", process.telemetry()),
@@ -161,8 +163,8 @@ def _sessions() -> list:
         ),
         series(
             "Audio in and out",
-            "Bytes of audio per second from applications and to Deepgram. The lines overlap, except while connecting "
-            "or after a death.",
+            "Bytes of audio per second from applications and to Deepgram. The lines overlap, except while connecting, "
+            "after a death, or where a VAD gate holds silence back.",
             units.BytesPerSecondIEC,
             Query(total(rate("audio_received_bytes_total")), "from applications"),
             Query(total(rate("audio_sent_bytes_total")), "to Deepgram"),

@@ -128,7 +128,7 @@ def _totals() -> list:
         ),
         _total(
             "Audio made final text",
-            "Part of the accepted audio; the rest is in flight, lost or unknown.",
+            "Part of the accepted audio; the rest is in flight, gated, lost or unknown.",
             units.Seconds,
             _last("audio_seconds_total", account="finalized"),
         ),
@@ -229,9 +229,10 @@ def _life() -> list:
             none="no results",
         ),
         series(
-            "Audio accepted, final, lost and unknown",
-            "Seconds of audio per second. A live stream is accepted at 1; final follows in steps; lost stays at 0. "
-            "Unknown is what Deepgram did not say whether it had processed when it ended the stream.",
+            "Audio accepted, final, gated, lost and unknown",
+            "Seconds of audio per second. A live stream is accepted at 1; final follows in steps; gated is silence "
+            "that the VAD gate held back; lost stays at 0. Unknown is what Deepgram did not say whether it had "
+            "processed when it ended the stream.",
             units.Short,
             Query(f"sum by (account) ({_rate('audio_seconds_total')})", "{{account}}"),
             links=[to.to_page("fleet", NAME)],
@@ -282,6 +283,26 @@ def _life() -> list:
             Query(f"max by (queue) ({_of_session('queue_bytes')})", "{{queue}}"),
             links=[to.to_page("pod", NAME)],
             width=6,
+        ),
+        timeline(
+            "VAD gate",
+            "What the VAD gate is set to and its state, one band per state. Only an active one holds silence back. "
+            "Empty without a gate that listens.",
+            Query(f"max by (mode, gate_state) ({_of_session('vad_state')})", "{{mode}}: {{gate_state}}"),
+            states={1: State("in this state", "blue")},
+            links=[to.to_page("pod", NAME)],
+            none="no gate in this time",
+            width=12,
+        ),
+        series(
+            "How long the gate is open",
+            "Audio that has passed since the VAD gate opened. It falls to 0 in each pause that is longer than "
+            "`vad.hangover`; if it only rises, the gate hears speech in what is none.",
+            units.Seconds,
+            Query(f"max({_of_session('vad_open_seconds')})", "open"),
+            links=[to.to_page("pod", NAME), to.to_runbook("DeepgramSidecarVadNeverCloses")],
+            none="no gate in this time",
+            width=12,
         ),
     ]
 

@@ -208,4 +208,4 @@ def _takes_counters_as_rates(query: str) -> Iterator[str]:
 
 
 # Those of Grafana's units that the pages use.
-UNITS = {"short", "percentunit", "s", "bytes", "binBps", "cps", "reqps", "dateTimeFromNow"}
+UNITS = {"short", "percentunit", "s", "bytes", "binBps", "cps", "reqps", "dateTimeFromNow", "currencyUSD"}

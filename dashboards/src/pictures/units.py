@@ -12,6 +12,8 @@ def text(value: float, unit: str, decimals: int | None = None) -> str:
         return _duration(value)
     if unit in ("bytes", "binBps"):
         return _bytes(value) + ("/s" if unit == "binBps" else "")
+    if unit == "currencyUSD":
+        return f"${value:.{2 if decimals is None else decimals}f}"
     if unit == "dateTimeFromNow":
         return f"{_duration(time.time() - value / 1000)} ago"
     suffix = {"cps": " c/s", "reqps": " req/s"}.get(unit, "")
