@@ -14,6 +14,7 @@ use bytes::Bytes;
 use criterion::{Criterion, Throughput};
 
 use deepgram_sidecar::upstream::message::kind_of;
+use session::gate::Heard;
 use session::machine::Session;
 use session::{AppInput, ConnectionId, MessageKind, UpstreamInput, Written};
 
@@ -42,6 +43,28 @@ fn audio_frame(criterion: &mut Criterion) {
                 });
             });
         }
+    }
+    group.finish();
+}
+
+/// What the gate holds back: it goes no further than the pre-roll.
+fn held_frame(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("machine: audio frame");
+    for length in PAYLOADS {
+        let audio = Bytes::from(vec![0; length]);
+        let mut now = clock::now();
+        let mut session = fixture::connected(now, fixture::gated());
+        let (text, kind) = (Bytes::from_static(b"{}"), MessageKind::Other);
+        let answer = UpstreamInput::Message { text, kind };
+        session.handle_upstream(now, ConnectionId::FIRST, answer);
+        carry_out(&mut session);
+        group.bench_function(format!("{length} B, held back"), |bencher| {
+            bencher.iter(|| {
+                now += Duration::from_millis(1);
+                session.handle_heard(now, black_box(&audio).clone(), Heard::Silence);
+                carry_out(&mut session)
+            });
+        });
     }
     group.finish();
 }
@@ -91,6 +114,7 @@ fn carry_out(session: &mut Session) -> Option<Instant> {
 fn main() {
     let mut criterion = Criterion::default().configure_from_args();
     audio_frame(&mut criterion);
+    held_frame(&mut criterion);
     message(&mut criterion);
     criterion.final_summary();
 }
