@@ -4,184 +4,19 @@
 //! frame, and says what becomes of the frame. Its time is the audio's, not the clock's. It never sends
 //! keepalives; that nothing is sent is the session machine's to make up for.
 
+mod config;
+mod passage;
 mod preroll;
 #[cfg(test)]
 mod tests;
 
-use std::time::Duration;
-
-use bytes::Bytes;
-
-use crate::Endpoint;
-use crate::audio::{AudioFormat, Encoding};
+use crate::audio::AudioFormat;
 use crate::ring::Fresh;
 
 use preroll::Preroll;
 
-crate::vocabulary! {
-    /// What the gate does.
-    pub enum VadMode: "mode" {
-        /// Nothing: no detector runs.
-        Off = "off",
-        /// Everything is sent, and counted as if it were not.
-        Shadow = "shadow",
-        /// Silence is held back.
-        Active = "active",
-    }
-}
-
-crate::vocabulary! {
-    /// Why a session cannot have a gate.
-    pub enum VadUnavailable: "cause" {
-        /// The detector cannot decode it sample by sample.
-        Encoding = "encoding",
-        /// The detector knows nothing of less than 8 kHz or more than 48 kHz.
-        SampleRate = "sample_rate",
-        /// More than 8.
-        Channels = "channels",
-        /// Flux has no KeepAlive to live through silence by, and ends turns by the silence itself.
-        Endpoint = "endpoint",
-        /// Results go to a callback: nobody could move their times.
-        Callback = "callback",
-    }
-}
-
-crate::vocabulary! {
-    /// Where the gate is.
-    pub enum GateState: "gate_state" {
-        /// Nobody speaks: frames are held back.
-        Silence = "silence",
-        Speech = "speech",
-        /// Nobody speaks any more: frames are still sent for a while.
-        Hangover = "hangover",
-    }
-}
-
-/// Sample rates that the detector's audio is converted from, in Hz.
-const SAMPLE_RATES: std::ops::RangeInclusive<u32> = 8_000..=48_000;
-
-/// Most channels that are listened to.
-pub const CHANNELS_MAX: u32 = 8;
-
-/// What the detector judges at a time.
-pub const FRAME: Duration = Duration::from_millis(16);
-
-/// How the gate is set.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct VadConfig {
-    pub mode: VadMode,
-    /// Speech when the detector's score is over this: over 0, under 1.
-    pub threshold: f32,
-    /// How much is sent of what came before speech was heard.
-    pub preroll: Duration,
-    /// How long frames are still sent once nobody speaks any more.
-    pub hangover: Duration,
-    /// How long nobody must have spoken before Deepgram is asked to finalize.
-    pub finalize_after: Duration,
-}
-
-impl Default for VadConfig {
-    fn default() -> Self {
-        Self {
-            mode: VadMode::Off,
-            threshold: 0.55,
-            preroll: Duration::from_millis(300),
-            hangover: Duration::from_millis(4_000),
-            finalize_after: Duration::from_millis(300),
-        }
-    }
-}
-
-impl VadUnavailable {
-    /// Why a session like this cannot have a gate; `None` if it can.
-    pub fn of(endpoint: Endpoint, audio: Option<AudioFormat>, callback: bool) -> Option<Self> {
-        if endpoint == Endpoint::V2Listen {
-            return Some(Self::Endpoint);
-        }
-        if callback {
-            return Some(Self::Callback);
-        }
-        match audio {
-            None => Some(Self::Encoding),
-            Some(it) if it.encoding == Encoding::Linear32 => Some(Self::Encoding),
-            Some(it) if !SAMPLE_RATES.contains(&it.sample_rate) => Some(Self::SampleRate),
-            Some(it) if it.channels > CHANNELS_MAX => Some(Self::Channels),
-            Some(_) => None,
-        }
-    }
-
-    /// In words, behind "the VAD gate is not available: ".
-    pub fn in_words(self) -> &'static str {
-        match self {
-            Self::Encoding => "it can hear only linear16, mulaw and alaw",
-            Self::SampleRate => "it can hear only sample rates from 8000 to 48000",
-            Self::Channels => "it can hear at most 8 channels",
-            Self::Endpoint => "/v2/listen needs the silence to end its turns",
-            Self::Callback => "with a callback nobody could move the times of the results",
-        }
-    }
-}
-
-/// What a detector heard in a frame of the application's.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Heard {
-    /// Too little audio to tell, or nobody listens.
-    #[default]
-    Nothing,
-    /// No speech.
-    Silence,
-    /// Speech, which ended so many samples before the frame did, as far as is known.
-    Speech { since: u64 },
-    /// The detector has failed.
-    Fault,
-}
-
-/// What becomes of a frame.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Passage {
-    /// What came before it and is sent first: the audio, and how many frames end in it.
-    pub preroll: Option<(Bytes, u64)>,
-    /// How many of its bytes are sent: all, none, or what is left of a sample that was begun.
-    pub sent: usize,
-    /// Behind it Deepgram is to finalize what it has.
-    pub finalize: bool,
-    /// What will never be sent: bytes, and how many frames end in them.
-    pub gated_bytes: u64,
-    pub gated_frames: u64,
-    /// Where the gate has gone with it.
-    pub turn: Option<Turn>,
-}
-
-/// The gate has opened or closed: told in shadow as well.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Turn {
-    /// Someone speaks. So much was held back before.
-    Opened { held_bytes: u64 },
-    /// Nobody has spoken for the hangover. So much passed since it opened.
-    Closed { passed_bytes: u64 },
-}
-
-/// Bytes of audio by what became of it, since the gate came to be.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct GateBytes {
-    /// Received in each state.
-    pub silence: u64,
-    pub speech: u64,
-    pub hangover: u64,
-    /// Held back for good.
-    pub held: u64,
-    /// What would have been, in shadow.
-    pub would_hold: u64,
-}
-
-/// The gate as operators may see it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct GateSnapshot {
-    pub mode: VadMode,
-    pub state: GateState,
-    /// Its detector has failed: everything is sent.
-    pub has_failed: bool,
-}
+pub use config::{CHANNELS_MAX, VadConfig, VadMode, VadUnavailable};
+pub use passage::{FRAME, GateBytes, GateSnapshot, GateState, Heard, Passage, Turn};
 
 /// The gate of one session.
 #[derive(Debug)]

@@ -1,8 +1,11 @@
 //! The gate alone: what becomes of each frame, in the audio's own time.
 
+use std::time::Duration;
+
 use proptest::prelude::*;
 
 use super::*;
+use crate::Endpoint;
 
 /// 16 kHz linear16 in mono: 32 bytes a millisecond.
 const MS: usize = 32;
