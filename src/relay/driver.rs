@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
+use bytes::Bytes;
 use tokio::time::{Sleep, sleep};
 
 use super::alarm::Alarm;
@@ -25,6 +26,7 @@ use session::bound::APP_UNWRITTEN_BYTES_MAX;
 use session::counts::Count;
 use session::drain::{Drained, LastFrame};
 use session::fact::{Fact, Observer};
+use session::gate::Heard;
 use session::machine::{Output, Session};
 use session::summary::Outcome;
 use session::{AppFrame, AppInput, ConnectionId, TimeMap, UpstreamInput};
@@ -90,6 +92,8 @@ enum Input {
     Upstream(ConnectionId, UpstreamInput),
     Timeout,
     App(AppInput),
+    /// A long frame of audio has been listened to.
+    Heard(Bytes, Heard),
 }
 
 impl<A, D, O> Driver<A, D, O>
@@ -161,7 +165,10 @@ where
         if let Poll::Ready(input) = self.poll_upstream(cx) {
             return Poll::Ready(input);
         }
-        let wants_input = self.machine.wants_app_input();
+        if let Some((audio, heard)) = self.hear_on(cx) {
+            return Poll::Ready(Input::Heard(audio, heard));
+        }
+        let wants_input = self.machine.wants_app_input() && !self.hearing.is_busy();
         if let Poll::Ready(input) = self.app.poll_input(cx, wants_input) {
             return Poll::Ready(Input::App(input));
         }
@@ -171,6 +178,15 @@ where
         // Both sockets are empty: there is no flood.
         self.streak = 0;
         self.poll_alarm(cx).map(|()| Input::Timeout)
+    }
+
+    /// Listens to the next piece of a long frame. Whoever else is ready goes first then.
+    fn hear_on(&mut self, cx: &mut Context<'_>) -> Option<(Bytes, Heard)> {
+        let heard = self.hearing.go_on();
+        if self.hearing.is_busy() {
+            cx.waker().wake_by_ref();
+        }
+        heard
     }
 
     fn poll_upstream(&mut self, cx: &mut Context<'_>) -> Poll<Input> {
@@ -224,6 +240,7 @@ where
             Input::Upstream(id, input) => self.machine.handle_upstream(now, id, input),
             Input::Timeout => self.machine.handle_timeout(now),
             Input::App(input) => self.handle_app(now, input),
+            Input::Heard(audio, heard) => self.machine.handle_heard(now, audio, heard),
         }
     }
 
@@ -238,7 +255,8 @@ where
             };
             self.hand_on(now, input);
             self.perform();
-            let more = batch_bytes < BATCH_BYTES_MAX && self.machine.wants_app_input();
+            let is_free = self.machine.wants_app_input() && !self.hearing.is_busy();
+            let more = batch_bytes < BATCH_BYTES_MAX && is_free;
             next = if more { self.app.next_buffered() } else { None };
         }
     }
@@ -248,8 +266,10 @@ where
         let AppInput::Audio(audio) = input else { return self.machine.handle_app(now, input) };
         match self.machine.hearing() {
             Some((format, threshold)) => {
-                let heard = self.hearing.hear(format, threshold, &audio);
-                self.machine.handle_heard(now, audio, heard);
+                self.hearing.begin(format, threshold, audio);
+                if let Some((audio, heard)) = self.hearing.go_on() {
+                    self.machine.handle_heard(now, audio, heard);
+                }
             }
             None => {
                 self.hearing.end();

@@ -259,6 +259,20 @@ fn what_waits_at_the_end_is_held_for_good() {
 }
 
 #[test]
+fn a_frame_heard_in_pieces_is_one() {
+    let (nothing, silence, fault) = (Heard::Nothing, Heard::Silence, Heard::Fault);
+    let speech = |since| Heard::Speech { since };
+    assert_eq!(nothing.followed_by(nothing, 9), nothing);
+    assert_eq!(nothing.followed_by(silence, 9), silence);
+    assert_eq!(silence.followed_by(nothing, 9), silence);
+    assert_eq!(silence.followed_by(speech(4), 9), speech(4));
+    assert_eq!(speech(4).followed_by(silence, 9), speech(13));
+    assert_eq!(speech(4).followed_by(nothing, 9), speech(13));
+    assert_eq!(speech(4).followed_by(speech(1), 9), speech(1));
+    assert_eq!(speech(4).followed_by(fault, 9), fault);
+}
+
+#[test]
 fn what_cannot_be_heard_is_said_in_time() {
     let of = |encoding, rate, channels| {
         VadUnavailable::of(Endpoint::V1Listen, AudioFormat::new(encoding, rate, channels), false)
