@@ -40,8 +40,11 @@ impl Remainder {
     }
 }
 
-/// Decodes one channel of whole blocks.
-pub(crate) fn decode(blocks: &[u8], format: AudioFormat, channel: usize, samples: &mut [i16]) {
+/// Decodes one channel of whole blocks, as many as there is room for.
+///
+/// # Panics
+/// If the encoding is one that cannot be heard.
+pub fn decode(blocks: &[u8], format: AudioFormat, channel: usize, samples: &mut [i16]) {
     let at = channel * format.encoding.sample_bytes() as usize;
     let blocks = blocks.chunks_exact(format.block_bytes as usize);
     let pairs = samples.iter_mut().zip(blocks);

@@ -25,6 +25,7 @@ use session::gate::{Heard, VadUnavailable};
 use blocks::Remainder;
 use frames::Frames;
 
+pub use blocks::decode;
 pub use detector::{Detector, Earshot, FRAME_SAMPLES};
 
 /// Voice activity detection on one session's audio.
@@ -52,10 +53,38 @@ pub struct Score {
 }
 
 /// The speech in one message, as far as is known.
-#[derive(Default)]
-struct Hearing {
+///
+/// [`Vad`] keeps one for its own threshold. Whoever wants to know what other thresholds would make of
+/// the same scores keeps one for each.
+#[derive(Clone, Copy, Debug)]
+pub struct Hearing {
+    threshold: f32,
     frame_ended: bool,
     speech_end: Option<u64>,
+}
+
+impl Hearing {
+    /// Nothing yet: speech is what scores over `threshold`.
+    pub fn new(threshold: f32) -> Self {
+        Self { threshold, frame_ended: false, speech_end: None }
+    }
+
+    /// A frame that ends in the message.
+    pub fn add(&mut self, Score { end, score }: Score) {
+        self.frame_ended = true;
+        if score > self.threshold {
+            self.speech_end = Some(end);
+        }
+    }
+
+    /// What was heard in the message, which ends after so many blocks of the session.
+    pub fn heard(self, received: u64) -> Heard {
+        match self {
+            Self { speech_end: Some(end), .. } => Heard::Speech { since: received - end },
+            Self { frame_ended: true, .. } => Heard::Silence,
+            Self { .. } => Heard::Nothing,
+        }
+    }
 }
 
 impl Vad {
@@ -104,7 +133,7 @@ impl<D: Detector> Vad<D> {
         if self.has_failed {
             return Heard::Fault;
         }
-        let mut hearing = Hearing::default();
+        let mut hearing = Hearing::new(self.threshold);
         let (begun, blocks) = self.remainder.split(audio, self.block_bytes());
         for blocks in [begun.as_slice(), blocks] {
             if !self.take(blocks, &mut hearing, &mut each) {
@@ -112,11 +141,7 @@ impl<D: Detector> Vad<D> {
                 return Heard::Fault;
             }
         }
-        match hearing {
-            Hearing { speech_end: Some(end), .. } => Heard::Speech { since: self.received - end },
-            Hearing { frame_ended: true, .. } => Heard::Silence,
-            Hearing { .. } => Heard::Nothing,
-        }
+        hearing.heard(self.received)
     }
 
     fn block_bytes(&self) -> usize {
@@ -137,12 +162,9 @@ impl<D: Detector> Vad<D> {
                 break;
             }
             let Some(score) = self.judge() else { return false };
-            let end = self.frames.end();
-            hearing.frame_ended = true;
-            if score > self.threshold {
-                hearing.speech_end = Some(end);
-            }
-            each(Score { end, score });
+            let score = Score { end: self.frames.end(), score };
+            hearing.add(score);
+            each(score);
         }
         true
     }
