@@ -26,4 +26,5 @@ mod streaming;
 mod summary;
 pub mod top;
 mod transcript;
+pub mod vad;
 mod wav;

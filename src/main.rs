@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::builder::Resettable;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use deepgram_sidecar::commands::{
-    configuration, doctor, log_level, output, run, sessions, stream, top,
+    configuration, doctor, log_level, output, run, sessions, stream, top, vad,
 };
 
 /// Manages an application's streaming connections to Deepgram: keeps idle ones alive, detects dead
@@ -35,6 +35,7 @@ enum Command {
     #[command(subcommand)]
     Lab(deepgram_sidecar::commands::lab::Command),
     Stream(stream::Args),
+    Vad(vad::Args),
     Sessions(sessions::Args),
     Top(top::Args),
     LogLevel(log_level::Args),
@@ -53,6 +54,7 @@ fn main() -> ExitCode {
         #[cfg(feature = "lab")]
         Command::Lab(command) => deepgram_sidecar::commands::lab::main(command),
         Command::Stream(args) => stream::main(args),
+        Command::Vad(args) => vad::main(&args),
         Command::Sessions(args) => sessions::main(&args),
         Command::Top(args) => top::main(args),
         Command::LogLevel(args) => log_level::main(&args),

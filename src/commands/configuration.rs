@@ -34,11 +34,16 @@ fn misplaced(file: &str) -> Result<Infallible, String> {
 impl Args {
     /// The sources, with the process's environment.
     pub fn sources(&self) -> Sources {
-        let environment = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-            .collect();
-        Sources { file: self.config.clone(), environment, overrides: self.overrides.clone() }
+        sources(self.config.clone(), self.overrides.clone())
     }
+}
+
+/// A file and overrides, each as `key.path=value`, with the process's environment.
+pub(super) fn sources(file: Option<PathBuf>, overrides: Vec<String>) -> Sources {
+    let environment = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    Sources { file, environment, overrides }
 }
 
 /// Reports whether the configuration is valid, with all problems at once.

@@ -15,6 +15,8 @@ use super::output::print_line;
 use crate::admin::column::SortKey;
 use session::State;
 
+pub(super) use table::bare;
+
 /// Show the live sessions of a running daemon, or one of them in full.
 ///
 /// SENT and RECEIVED are the time since the last send to Deepgram and the last receive from it, LAG

@@ -28,7 +28,7 @@ pub(super) fn of(sessions: &Sessions) -> String {
 }
 
 /// A table without borders, so that other programs can parse it.
-pub(super) fn bare(titles: impl IntoIterator<Item = impl Into<Cell>>) -> Table {
+pub(in crate::commands) fn bare(titles: impl IntoIterator<Item = impl Into<Cell>>) -> Table {
     let mut table = Table::new();
     let style = TableStyle::new().header_lines(ContentLineStyle::none());
     table.load_style(style).set_header(titles);
