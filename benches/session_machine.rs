@@ -61,7 +61,7 @@ fn held_frame(criterion: &mut Criterion) {
         group.bench_function(format!("{length} B, held back"), |bencher| {
             bencher.iter(|| {
                 now += Duration::from_millis(1);
-                session.handle_heard(now, black_box(&audio).clone(), Heard::Silence);
+                session.handle_heard(now, black_box(&audio).clone(), Heard::Silence, true);
                 carry_out(&mut session)
             });
         });

@@ -11,11 +11,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use bytes::Bytes;
 use tokio::time::{Sleep, sleep};
 
 use super::alarm::Alarm;
-use super::hearing::Hearing;
+use super::hearing::{Hearing, Piece};
 use super::links::Links;
 use crate::ipc::app::App;
 use crate::live::registry::Slot;
@@ -26,7 +25,6 @@ use session::bound::APP_UNWRITTEN_BYTES_MAX;
 use session::counts::Count;
 use session::drain::{Drained, LastFrame};
 use session::fact::{Fact, Observer};
-use session::gate::Heard;
 use session::machine::{Output, Session};
 use session::summary::Outcome;
 use session::{AppFrame, AppInput, ConnectionId, TimeMap, UpstreamInput};
@@ -45,6 +43,8 @@ pub struct Driver<A, D: Dial, O> {
     app: A,
     links: Links<D>,
     hearing: Hearing,
+    /// Between two pieces of a long frame others have had their turn.
+    has_yielded: bool,
     alarm: Alarm,
     live: Arc<LiveSession>,
     /// Lets go of who waits for an answer, however the task ends.
@@ -92,8 +92,8 @@ enum Input {
     Upstream(ConnectionId, UpstreamInput),
     Timeout,
     App(AppInput),
-    /// A long frame of audio has been listened to.
-    Heard(Bytes, Heard),
+    /// A piece of a long frame has been listened to.
+    Heard(Piece),
 }
 
 impl<A, D, O> Driver<A, D, O>
@@ -118,6 +118,7 @@ where
             app,
             links,
             hearing: Hearing::default(),
+            has_yielded: false,
             alarm: Alarm::default(),
             _answering: Answering(live.clone()),
             live,
@@ -165,8 +166,10 @@ where
         if let Poll::Ready(input) = self.poll_upstream(cx) {
             return Poll::Ready(input);
         }
-        if let Some((audio, heard)) = self.hear_on(cx) {
-            return Poll::Ready(Input::Heard(audio, heard));
+        if self.machine.wants_app_input()
+            && let Some(piece) = self.hear_on(cx)
+        {
+            return Poll::Ready(Input::Heard(piece));
         }
         let wants_input = self.machine.wants_app_input() && !self.hearing.is_busy();
         if let Poll::Ready(input) = self.app.poll_input(cx, wants_input) {
@@ -180,13 +183,17 @@ where
         self.poll_alarm(cx).map(|()| Input::Timeout)
     }
 
-    /// Listens to the next piece of a long frame. Whoever else is ready goes first then.
-    fn hear_on(&mut self, cx: &mut Context<'_>) -> Option<(Bytes, Heard)> {
-        let heard = self.hearing.go_on();
-        if self.hearing.is_busy() {
-            cx.waker().wake_by_ref();
+    /// Listens to the next piece of a frame; every other time, whoever else is ready goes first.
+    fn hear_on(&mut self, cx: &mut Context<'_>) -> Option<Piece> {
+        if !self.hearing.is_busy() {
+            return None;
         }
-        heard
+        self.has_yielded = !self.has_yielded;
+        if self.has_yielded {
+            cx.waker().wake_by_ref();
+            return None;
+        }
+        self.hearing.go_on()
     }
 
     fn poll_upstream(&mut self, cx: &mut Context<'_>) -> Poll<Input> {
@@ -240,7 +247,9 @@ where
             Input::Upstream(id, input) => self.machine.handle_upstream(now, id, input),
             Input::Timeout => self.machine.handle_timeout(now),
             Input::App(input) => self.handle_app(now, input),
-            Input::Heard(audio, heard) => self.machine.handle_heard(now, audio, heard),
+            Input::Heard(Piece { audio, heard, is_end }) => {
+                self.machine.handle_heard(now, audio, heard, is_end);
+            }
         }
     }
 
@@ -266,9 +275,9 @@ where
         let AppInput::Audio(audio) = input else { return self.machine.handle_app(now, input) };
         match self.machine.hearing() {
             Some((format, threshold)) => {
-                self.hearing.begin(format, threshold, audio);
-                if let Some((audio, heard)) = self.hearing.go_on() {
-                    self.machine.handle_heard(now, audio, heard);
+                if let Some(piece) = self.hearing.hear(format, threshold, audio) {
+                    let Piece { audio, heard, is_end } = piece;
+                    self.machine.handle_heard(now, audio, heard, is_end);
                 }
             }
             None => {

@@ -1,42 +1,63 @@
 //! Whether someone speaks in the application's audio, for sessions whose gate wants to know.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use session::audio::AudioFormat;
 use session::gate::Heard;
 use vad::{Detector, Earshot, Vad};
 
-/// What is heard at a time: half a second of 16 kHz linear16, in a fifth of a millisecond. A frame may be
-/// 1 MiB, two minutes of telephone audio, and other sessions are not to wait for that.
-const PIECE_BYTES: usize = 16 << 10;
+/// What is heard at a time: the longest chunk that Deepgram advises. The gate follows speech as closely
+/// as that, however long an application's frames are; and since one may be 1 MiB, two minutes of
+/// telephone audio, other sessions are not to wait for the whole of it.
+const PIECE: Duration = Duration::from_millis(250);
+
+/// A frame, or a piece of one.
+pub(super) struct Piece {
+    pub(super) audio: Bytes,
+    pub(super) heard: Heard,
+    /// Whether its frame ends with it.
+    pub(super) is_end: bool,
+}
 
 /// The ears of one session: none until its gate first wants to know, and none when it no longer does.
 #[derive(Default)]
 pub(super) struct Hearing {
     vad: Option<Box<Vad<Box<dyn Detector + Send>>>>,
-    /// A long frame of which some is heard.
-    begun: Option<Begun>,
+    /// A frame that is not heard to its end.
+    begun: Option<Box<Begun>>,
     /// Makes the detector of a channel, where it is not the usual one.
     #[cfg(test)]
     pub(super) detector: Option<fn() -> Box<dyn Detector + Send>>,
 }
 
-/// A frame of audio that is being listened to.
+/// What is left of a frame of audio, and how much of that is heard at a time.
 struct Begun {
-    format: AudioFormat,
-    audio: Bytes,
-    at: usize,
-    heard: Heard,
+    rest: Bytes,
+    piece_bytes: usize,
 }
 
 impl Hearing {
-    /// Begins to listen to a frame of audio of this format; speech is what scores over the threshold.
-    pub(super) fn begin(&mut self, format: AudioFormat, threshold: f32, audio: Bytes) {
+    /// Listens to a frame of audio of this format, or to the first piece of a long one; speech is what
+    /// scores over the threshold.
+    pub(super) fn hear(
+        &mut self,
+        format: AudioFormat,
+        threshold: f32,
+        audio: Bytes,
+    ) -> Option<Piece> {
         if self.vad.is_none() {
             let detector = self.detector();
             let vad = Vad::with_detectors(format, threshold, |_channel| detector());
             self.vad = Some(Box::new(vad));
         }
-        self.begun = Some(Begun { format, audio, at: 0, heard: Heard::Nothing });
+        let piece_bytes = format.bytes(PIECE).max(u64::from(format.block_bytes)) as usize;
+        if audio.len() > piece_bytes {
+            self.begun = Some(Box::new(Begun { rest: audio, piece_bytes }));
+            return self.go_on();
+        }
+        let heard = self.vad.as_mut()?.hear(&audio);
+        Some(Piece { audio, heard, is_end: true })
     }
 
     /// Whether a frame has not been heard to its end.
@@ -44,16 +65,13 @@ impl Hearing {
         self.begun.is_some()
     }
 
-    /// Listens to the next piece of it: gives the frame, and what was heard in it, when that is all.
-    pub(super) fn go_on(&mut self) -> Option<(Bytes, Heard)> {
+    /// Listens to the next piece of it.
+    pub(super) fn go_on(&mut self) -> Option<Piece> {
         let (vad, begun) = (self.vad.as_mut()?, self.begun.as_mut()?);
-        let rest = &begun.audio[begun.at..];
-        let piece = &rest[..rest.len().min(PIECE_BYTES)];
-        let samples = begun.format.samples(piece.len() as u64);
-        begun.heard = begun.heard.followed_by(vad.hear(piece), samples);
-        begun.at += piece.len();
-        let is_over = begun.at == begun.audio.len();
-        self.begun.take_if(|_| is_over).map(|it| (it.audio, it.heard))
+        let audio = begun.rest.split_to(begun.piece_bytes.min(begun.rest.len()));
+        let (heard, is_end) = (vad.hear(&audio), begun.rest.is_empty());
+        self.begun.take_if(|_| is_end);
+        Some(Piece { audio, heard, is_end })
     }
 
     /// Nobody wants to know any more: memory is given back.

@@ -131,8 +131,9 @@ impl Gate {
         self.preroll.memory()
     }
 
-    /// A frame of audio, not empty, and what was heard in it. It is sent in any case while `is_open`.
-    pub fn pass(&mut self, audio: &[u8], heard: Heard, is_open: bool) -> Passage {
+    /// Audio, not empty, in which so many frames end, and what was heard in it. It is sent in any case
+    /// while `is_open`. A frame may come in pieces: the shorter, the closer the gate follows.
+    pub fn pass(&mut self, audio: &[u8], frames: u64, heard: Heard, is_open: bool) -> Passage {
         let mut passage = Passage { sent: audio.len(), ..Passage::default() };
         if self.listens() {
             passage.turn = self.hear(audio.len() as u64, heard, &mut passage.finalize);
@@ -141,7 +142,7 @@ impl Gate {
         let is_held = self.listens() && self.state == GateState::Silence && !is_open;
         passage.finalize &= self.is_active();
         if is_held && self.is_active() {
-            self.hold(audio, &mut passage);
+            self.hold(audio, frames, &mut passage);
         } else {
             passage.preroll = self.preroll.release();
             self.count_shadow(audio.len() as u64, is_held);
@@ -151,13 +152,13 @@ impl Gate {
     }
 
     /// A sample that was begun is sent whole.
-    fn hold(&mut self, audio: &[u8], passage: &mut Passage) {
+    fn hold(&mut self, audio: &[u8], frames: u64, passage: &mut Passage) {
         let block = u64::from(self.format.block_bytes);
         let begun = self.received.next_multiple_of(block) - self.received;
         passage.sent = if self.preroll.is_empty() { audio.len().min(begun as usize) } else { 0 };
         let rest = &audio[passage.sent..];
         if !rest.is_empty() {
-            let gated = self.preroll.hold(rest);
+            let gated = self.preroll.hold(rest, frames);
             self.gate(gated, passage);
         }
     }

@@ -81,7 +81,7 @@ impl Trial {
         self.received += message.len() as u64;
         let end = self.format.samples(self.received);
         let heard = self.heard(end);
-        let passage = self.gate.pass(message, heard, false);
+        let passage = self.gate.pass(message, 1, heard, false);
         if let Some((preroll, _)) = &passage.preroll {
             self.take_back(begin - self.format.samples(preroll.len() as u64));
         }

@@ -34,20 +34,6 @@ pub enum Heard {
     Fault,
 }
 
-impl Heard {
-    /// What is heard in a frame of which this came first, and so many samples with `later` behind it.
-    #[must_use]
-    pub fn followed_by(self, later: Self, samples: u64) -> Self {
-        match (self, later) {
-            (Self::Fault, _) | (_, Self::Fault) => Self::Fault,
-            (_, Self::Speech { .. }) => later,
-            (Self::Speech { since }, _) => Self::Speech { since: since + samples },
-            (Self::Silence, _) | (_, Self::Silence) => Self::Silence,
-            (Self::Nothing, Self::Nothing) => Self::Nothing,
-        }
-    }
-}
-
 /// What becomes of a frame.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Passage {

@@ -35,11 +35,11 @@ impl Preroll {
         self.ring.memory()
     }
 
-    /// A frame, or the rest of one. Tells what had to make room, and so is held back for good.
-    pub(super) fn hold(&mut self, audio: &[u8]) -> Fresh {
+    /// Audio in which so many frames end. Tells what had to make room, and so is held back for good.
+    pub(super) fn hold(&mut self, audio: &[u8], frames: u64) -> Fresh {
         let bytes = audio.len() as u64;
         if bytes <= self.bytes_max {
-            let Forgotten { fresh, .. } = self.ring.push(audio, Some(1), u64::MAX);
+            let Forgotten { fresh, .. } = self.ring.push(audio, Some(frames), u64::MAX);
             return fresh;
         }
         let total = self.ring.len() + bytes;
@@ -49,9 +49,9 @@ impl Preroll {
         let mut gated = Fresh { bytes: excess, frames: self.ring.fresh().frames };
         self.ring.clear();
         if rest.is_empty() {
-            gated.frames += 1;
+            gated.frames += frames;
         } else {
-            self.ring.push(rest, Some(1), u64::MAX);
+            self.ring.push(rest, Some(frames), u64::MAX);
         }
         gated
     }

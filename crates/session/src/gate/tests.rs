@@ -54,7 +54,7 @@ impl World {
         let audio: Vec<u8> = (at..at + bytes).map(byte_at).collect();
         self.audio.extend_from_slice(&audio);
         self.frames += 1;
-        let passage = self.gate.pass(&audio, heard, is_open);
+        let passage = self.gate.pass(&audio, 1, heard, is_open);
         if let Some((preroll, frames)) = &passage.preroll {
             self.sent.extend_from_slice(preroll);
             self.frames_sent += frames;
@@ -256,20 +256,6 @@ fn what_waits_at_the_end_is_held_for_good() {
     world.take(&passage);
     assert_eq!((world.gated as usize, world.gate.waiting()), (1_000 * MS, (0, 0)));
     assert_eq!(world.gate.memory(), 0);
-}
-
-#[test]
-fn a_frame_heard_in_pieces_is_one() {
-    let (nothing, silence, fault) = (Heard::Nothing, Heard::Silence, Heard::Fault);
-    let speech = |since| Heard::Speech { since };
-    assert_eq!(nothing.followed_by(nothing, 9), nothing);
-    assert_eq!(nothing.followed_by(silence, 9), silence);
-    assert_eq!(silence.followed_by(nothing, 9), silence);
-    assert_eq!(silence.followed_by(speech(4), 9), speech(4));
-    assert_eq!(speech(4).followed_by(silence, 9), speech(13));
-    assert_eq!(speech(4).followed_by(nothing, 9), speech(13));
-    assert_eq!(speech(4).followed_by(speech(1), 9), speech(1));
-    assert_eq!(speech(4).followed_by(fault, 9), fault);
 }
 
 #[test]

@@ -21,16 +21,17 @@ impl Session {
     }
 
     /// The application sent audio, and a detector has listened to it: while
-    /// [`Session::wants_hearing`], audio comes this way.
-    pub fn handle_heard(&mut self, now: Instant, audio: Bytes, heard: Heard) {
+    /// [`Session::wants_hearing`], audio comes this way. A frame may come in pieces, each with what was
+    /// heard in it; `is_end` says that it is complete.
+    pub fn handle_heard(&mut self, now: Instant, audio: Bytes, heard: Heard, is_end: bool) {
         let bytes = drain::size_of_audio(&audio);
-        self.app_audio(now, audio, heard);
+        self.app_audio(now, audio, heard, is_end);
         self.count_read_out(now, bytes);
     }
 
     fn take_app(&mut self, now: Instant, input: AppInput) {
         match input {
-            AppInput::Audio(audio) => self.app_audio(now, audio, Heard::Nothing),
+            AppInput::Audio(audio) => self.app_audio(now, audio, Heard::Nothing, true),
             AppInput::Text(text) => self.app_text(now, text),
             AppInput::Finalize { channel } => self.finalize(now, channel),
             AppInput::Finish => self.app_finish(now),
@@ -46,16 +47,16 @@ impl Session {
         }
     }
 
-    fn app_audio(&mut self, now: Instant, audio: Bytes, heard: Heard) {
-        self.books.ledger.receive(audio.len() as u64);
+    fn app_audio(&mut self, now: Instant, audio: Bytes, heard: Heard, is_end: bool) {
+        self.books.ledger.receive(u64::from(is_end), audio.len() as u64);
         if audio.is_empty() {
             self.books.drops.empty_frames += 1;
             return self.books.ledger.drop_empty();
         }
         match self.route() {
-            _ if self.intent.is_some() => self.drop_audio(&audio, self.late_cause()),
-            Route::Latched | Route::Ending => self.drop_audio(&audio, LossCause::Dead),
-            _ => self.gate_audio(now, audio, heard),
+            _ if self.intent.is_some() => self.drop_audio(&audio, is_end, self.late_cause()),
+            Route::Latched | Route::Ending => self.drop_audio(&audio, is_end, LossCause::Dead),
+            _ => self.gate_audio(now, audio, heard, is_end),
         }
     }
 
@@ -84,8 +85,8 @@ impl Session {
         }
     }
 
-    fn drop_audio(&mut self, audio: &Bytes, cause: LossCause) {
-        self.books.ledger.drop_frames(1, audio.len() as u64, cause);
+    fn drop_audio(&mut self, audio: &Bytes, is_end: bool, cause: LossCause) {
+        self.books.ledger.drop_frames(u64::from(is_end), audio.len() as u64, cause);
     }
 
     fn app_text(&mut self, now: Instant, text: Bytes) {

@@ -84,13 +84,14 @@ impl Session {
         self.record(Fact::VadModeChanged(VadModeChanged { from, to, by }));
     }
 
-    /// Audio that the application has sent, and what was heard in it.
-    pub(super) fn gate_audio(&mut self, now: Instant, audio: Bytes, heard: Heard) {
+    /// Audio that the application has sent, a frame or a piece of one, and what was heard in it.
+    pub(super) fn gate_audio(&mut self, now: Instant, audio: Bytes, heard: Heard, is_end: bool) {
         let is_open = self.is_gate_open();
+        let frames = u64::from(is_end);
         let Some(gate) = &mut self.gate else {
-            return self.pass_audio(now, Outgoing::Audio(audio));
+            return self.pass_audio(now, part_of(audio, usize::MAX, frames));
         };
-        let passage = gate.pass(&audio, heard, is_open);
+        let passage = gate.pass(&audio, frames, heard, is_open);
         let position = self.books.ledger.received_bytes() - audio.len() as u64;
         self.count_passage(&passage);
         let Passage { preroll, sent, finalize, .. } = passage;
@@ -101,7 +102,7 @@ impl Session {
         }
         if sent > 0 {
             self.go_on_at(position);
-            self.pass_audio(now, part_of(audio, sent));
+            self.pass_audio(now, part_of(audio, sent, frames));
         }
         if finalize {
             self.books.counts[Count::VadFinalizes] += 1;
@@ -187,10 +188,13 @@ impl Session {
     }
 }
 
-/// The first bytes of a frame; all of it, mostly.
-fn part_of(audio: Bytes, bytes: usize) -> Outgoing {
-    if bytes == audio.len() {
+/// The first bytes of audio, mostly all of it, in which so many frames end.
+fn part_of(audio: Bytes, bytes: usize, frames: u64) -> Outgoing {
+    let is_all = bytes >= audio.len();
+    if is_all && frames == 1 {
         return Outgoing::Audio(audio);
     }
-    Outgoing::Replay { audio: audio.slice(..bytes), fresh_bytes: bytes as u64, fresh_frames: 0 }
+    let audio = audio.slice(..bytes.min(audio.len()));
+    let fresh_frames = if is_all { frames } else { 0 };
+    Outgoing::Replay { fresh_bytes: audio.len() as u64, audio, fresh_frames }
 }

@@ -59,9 +59,9 @@ impl Ledger {
         }
     }
 
-    /// A frame was read.
-    pub(super) fn receive(&mut self, bytes: u64) {
-        self.frames_received += 1;
+    /// Audio was read, in which so many frames end.
+    pub(super) fn receive(&mut self, frames: u64, bytes: u64) {
+        self.frames_received += frames;
         self.bytes_received += bytes;
     }
 

@@ -366,7 +366,7 @@ impl World {
     fn hear(&mut self, duration: Duration, heard: Heard) {
         for _ in 0..duration.as_millis() / FRAME.as_millis() {
             if self.session.wants_hearing() {
-                self.session.handle_heard(self.now, frame(), heard);
+                self.session.handle_heard(self.now, frame(), heard, true);
                 self.settle();
             } else {
                 self.app(AppInput::Audio(frame()));

@@ -79,7 +79,7 @@ fn gated(audio: &[u8], format: AudioFormat, mut hear: impl FnMut(&[u8]) -> Heard
     let unit = format.bytes(Duration::from_millis(10)) as usize;
     let mut sent = Vec::new();
     for message in audio.chunks(MESSAGE * unit) {
-        let passage = gate.pass(message, hear(message), false);
+        let passage = gate.pass(message, 1, hear(message), false);
         if let Some((preroll, _)) = passage.preroll {
             let first = sent.len() - preroll.len() / unit;
             sent[first..].fill(true);

@@ -93,7 +93,7 @@ impl Stage {
         let is_speech = self.plan.is_speech(at);
         if self.session.wants_hearing() {
             let heard = if is_speech { Heard::Speech { since: 0 } } else { Heard::Silence };
-            self.session.handle_heard(self.now, audio, heard);
+            self.session.handle_heard(self.now, audio, heard, true);
             self.perform();
         } else {
             self.app(AppInput::Audio(audio));
