@@ -20,6 +20,9 @@ const SILENCE_SLICE: Duration = Duration::from_millis(100);
 /// The longest prelude: the contract's bound.
 const PRELUDE_MAX: Duration = Duration::from_secs(10);
 
+const NOT_PCM: &str =
+    "its samples are not PCM; convert it, as in `sox IN.wav -e signed -b 16 OUT.wav`";
+
 /// How many chunks are read ahead; beyond it the reader waits.
 const PIECES_AHEAD_MAX: usize = 4;
 
@@ -92,7 +95,7 @@ impl Source {
         let input = Cursor::new(magic).chain(input);
         if is_wav {
             return Self::of_wav(input, chunk)
-                .with_context(|| format!("cannot stream {}", path.display()));
+                .with_context(|| format!("cannot read {}", path.display()));
         }
         match raw {
             Some(encoding) => Ok(Self::of_raw(input, encoding, chunk)),
@@ -108,7 +111,10 @@ impl Source {
         input: impl Read + Send + 'static,
         chunk: Duration,
     ) -> anyhow::Result<Self> {
-        let mut wav = Wav::open(input)?;
+        let mut wav = match Wav::open(input) {
+            Err(hound::Error::Unsupported) => bail!(NOT_PCM),
+            opened => opened?,
+        };
         let spec = wav.spec();
         let encoding = Encoding::new("linear16", spec.sample_rate, spec.channels.into())?;
         let samples = chunk_bytes(encoding.format, chunk) / 2;
@@ -262,6 +268,15 @@ mod tests {
         let file = file(b"ID3 and more");
         let error = Source::open(file.path(), None, CHUNK).err().unwrap();
         assert!(error.to_string().contains("--encoding"), "{error}");
+    }
+
+    #[test]
+    fn a_wav_of_mulaw_says_how_to_convert_it() {
+        let head =
+            b"RIFF\x2c\0\0\0WAVEfmt \x10\0\0\0\x07\0\x01\0\x40\x1f\0\0\x40\x1f\0\0\x01\0\x08\0";
+        let file = file(&[&head[..], b"data\x08\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff"].concat());
+        let error = format!("{:#}", Source::open(file.path(), None, CHUNK).err().unwrap());
+        assert!(error.contains("its samples are not PCM; convert it"), "{error}");
     }
 
     fn silence(name: &str, seconds: usize) -> Source {
