@@ -3,12 +3,17 @@
 mod args;
 mod axis;
 mod columns;
+mod drawing;
 mod envelope;
 mod figures;
 mod json;
+mod layout;
+mod output;
 mod picture;
+mod pixels;
 mod recording;
 mod report;
+mod svg;
 #[cfg(test)]
 mod tests;
 mod trial;
@@ -70,15 +75,20 @@ async fn shown(args: &Args, section: &config::Vad, canvas: Canvas) -> anyhow::Re
     let price = section.price_per_minute;
     let figures: Vec<_> =
         recording.trials.iter().map(|it| Figures::of(&recording, it, price)).collect();
+    let title = format!("{}: {}", name(&args.file), source.encoding);
+    let trial = &recording.trials[0];
+    if let Some(picture) = &args.output {
+        picture.write(&layout::of(&title, &recording, trial, &figures[0], &view))?;
+    }
     if args.json {
         return Ok(json::of(&recording, &figures, args.scores));
     }
-    let picture = picture::of(&recording, &recording.trials[0], &view, canvas);
+    let picture = picture::of(&recording, trial, &view, canvas);
     let report = Report {
-        title: &format!("{}: {}", name(&args.file), source.encoding),
+        title: &title,
         message: args.frame,
         recording: &recording,
-        trial: &recording.trials[0],
+        trial,
         figures: &figures[0],
     };
     let mut text = format!("{picture}\n{report}");

@@ -260,11 +260,27 @@ async fn an_empty_variable_counts_as_not_set() {
         (&["top"], "DEEPGRAM_SIDECAR_ADMIN_LISTEN"),
         (&["log-level"], "DEEPGRAM_SIDECAR_ADMIN_LISTEN"),
         (&["stream", "-", "--encoding", "linear16"], "DEEPGRAM_SIDECAR_IPC_SOCKET"),
+        (&["vad", "-", "--encoding", "linear16"], "DEEPGRAM_SIDECAR_CONFIG"),
     ] {
         let output = run_to_exit(sidecar_command().args(arguments).env(variable, "")).await;
         // Whatever comes of the default address: it is not a usage error.
         assert_ne!(output.status.code(), Some(2), "{arguments:?}: {}", text(&output.stderr));
     }
+}
+
+#[tokio::test]
+async fn a_recording_is_shown_without_a_daemon_and_without_colours_in_a_pipe() {
+    let recording = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/recordings/sense_and_sensibility_01_austen_64kb-0880.wav"
+    );
+    let output = run_to_exit(sidecar_command().args(["vad", recording])).await;
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    let shown = text(&output.stdout);
+    assert!(shown.contains("opened 1 time\n") && !shown.contains('\u{1b}'), "{shown}");
+    let output = run_to_exit(sidecar_command().args(["vad", recording, "--threshold=2"])).await;
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).starts_with("--threshold: must be"), "{output:?}");
 }
 
 #[tokio::test]

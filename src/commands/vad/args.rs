@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::ensure;
 use session::gate::{VadConfig, VadMode};
 
+use super::output::Picture;
 use crate::commands::configuration;
 use crate::commands::source::Encoding;
 use crate::config::{self, FILE_VARIABLE};
@@ -21,9 +22,10 @@ Examples:
     deepgram-sidecar vad call.wav --compare 0.45,0.5,0.55,0.6 --price 0.0077
   Look closely at a place where speech is clipped:
     deepgram-sidecar vad call.wav --from 1m12s --to 1m15s
-  Try the gate of a daemon's configuration:
-    deepgram-sidecar vad call.wav --config sidecar.yaml
-  A mu-law recording without a header:
+  Try the gate of a daemon's configuration, and draw it:
+    deepgram-sidecar vad call.wav --config sidecar.yaml -o call.svg
+  A mu-law WAV, by way of sox, or the same without a header:
+    sox call.wav -e signed -b 16 -t wav - | deepgram-sidecar vad -
     deepgram-sidecar vad call.ul --encoding mulaw --sample-rate 8000";
 
 /// Show what the VAD gate would do to a recording: what it sends, what that saves, and whether speech is
@@ -42,7 +44,8 @@ Examples:
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub struct Args {
-    /// A WAV file in any PCM format, or - for standard input, WAV or raw. 8 to 48 kHz, up to 8 channels.
+    /// A WAV file in any PCM format, or - for standard input, WAV or raw: 8 to 48 kHz, up to 8 channels
+    /// and 24 hours.
     #[arg(value_name = "FILE.wav|-")]
     pub file: PathBuf,
 
@@ -99,6 +102,10 @@ pub struct Args {
     /// Where the picture ends.
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub to: Option<Duration>,
+
+    /// Also draw the picture into a file, as SVG or PNG.
+    #[arg(short, long, value_name = "FILE.svg|FILE.png", value_parser = Picture::parse)]
+    pub output: Option<Picture>,
 
     /// Print JSON, for other programs.
     #[arg(long)]

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::recording::Recording;
 use super::trial::{Fate, Trial};
 
-/// The money and the clipped speech of one threshold, in JSON as they are here.
+/// In JSON as they are here.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub(super) struct Figures {
     pub(super) threshold: f32,

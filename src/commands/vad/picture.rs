@@ -66,11 +66,11 @@ impl Picture {
     fn levels(&mut self) {
         for row in (0..LEVEL_ROWS).rev() {
             let name = match row {
-                0 => "-60 dBFS",
-                _ if row == LEVEL_ROWS - 1 => "level    0",
-                _ => "",
+                0 => format!("{} dBFS", columns::FLOOR),
+                _ if row == LEVEL_ROWS - 1 => "level    0".into(),
+                _ => String::new(),
             };
-            self.row(name, |it| (bar(it.loudness, row, LEVEL_ROWS), AnsiColor::Cyan.on_default()));
+            self.row(&name, |it| (bar(it.loudness, row, LEVEL_ROWS), AnsiColor::Cyan.on_default()));
         }
     }
 

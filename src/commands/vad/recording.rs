@@ -1,5 +1,6 @@
 //! A recording as detector and gates have heard it.
 
+use std::io;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -45,7 +46,13 @@ impl Recording {
         let mut ear = Ear::new(format, configs)?;
         let message = format.bytes(message).max(format.block_bytes.into()) as usize;
         while let Some(piece) = source.next().await {
-            let Piece::Audio(audio) = piece? else { continue };
+            let audio = match piece {
+                Ok(Piece::Audio(audio)) => audio,
+                Ok(Piece::Silence(_)) => continue,
+                // Shorter than its header says: as a recorder leaves it that was killed.
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => break,
+                Err(error) => return Err(error.into()),
+            };
             for message in audio.chunks(message) {
                 ear.hear(message)?;
             }

@@ -169,6 +169,130 @@ fn each_rate_and_any_channel_is_heard_alike() {
     }
 }
 
+/// The file that `--output` makes of the padded recording.
+fn drawn(name: &str, options: &[&str]) -> Vec<u8> {
+    let directory = with_wav(&padded(), 16_000, 1);
+    let path = directory.path().join(name);
+    let output = format!("--output={}", path.display());
+    let file = directory.path().join("call.wav");
+    shown_on(PLAIN, &file, &[options, &[&output]].concat()).unwrap();
+    std::fs::read(path).unwrap()
+}
+
+/// The attribute `d` of each path, by class.
+fn path<'a>(svg: &'a roxmltree::Document<'_>, class: &str) -> Vec<&'a str> {
+    let paths = svg.descendants().filter(|it| it.has_tag_name("path"));
+    let of_class = paths.filter(|it| it.attribute("class") == Some(class));
+    of_class.map(|it| it.attribute("d").unwrap()).collect()
+}
+
+#[test]
+fn the_svg_has_what_the_terminal_has() {
+    let text = String::from_utf8(drawn("call.svg", &["--preroll=100ms"])).unwrap();
+    let svg = roxmltree::Document::parse(&text).unwrap();
+    assert_eq!(svg.root_element().attribute("viewBox"), Some("0 0 1200 460"));
+    // Besides the one in the legend.
+    for (class, times) in [("preroll", 1), ("speech", 2), ("hangover", 2), ("finalize", 1)] {
+        let bands = path(&svg, class).concat();
+        assert!(bands.matches('M').count() > times, "{class}: {bands}");
+    }
+    assert_eq!(path(&svg, "clipped").concat().matches('M').count(), 1, "only in the legend");
+    let words: Vec<_> = svg.descendants().filter(|it| it.has_tag_name("text")).collect();
+    let words: Vec<_> = words.iter().filter_map(|it| it.text()).collect();
+    for expected in
+        ["0.55", "9s", "-60 dBFS", "held back", "call.wav: linear16 at 16000 Hz with 1 channel"]
+    {
+        assert!(words.contains(&expected), "{words:?}");
+    }
+    let clipping =
+        String::from_utf8(drawn("call.svg", &["--preroll=0s", "--threshold=0.9"])).unwrap();
+    let svg = roxmltree::Document::parse(&clipping).unwrap();
+    assert!(path(&svg, "clipped").concat().matches('M').count() > 10);
+}
+
+/// A voice, and after a pause the same 26 dB quieter, in a quiet room.
+fn near_and_far() -> Vec<i16> {
+    let mut wav = hound::WavReader::new(RECORDING).unwrap();
+    let voice: Vec<_> = wav.samples::<i16>().map(Result::unwrap).collect();
+    let pause = |seconds: usize| std::iter::repeat_n(0, seconds * 16_000);
+    let near = pause(3).chain(voice.iter().copied());
+    let all = near.chain(pause(7)).chain(voice.iter().map(|it| it / 20)).chain(pause(6));
+    // Any noise that is the same each time will do: this is a linear congruence.
+    let mut noise = 1_u32;
+    let with_noise = all.map(|sample| {
+        noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        sample + (noise >> 16) as i16 % 12
+    });
+    with_noise.collect()
+}
+
+#[test]
+fn the_documents_picture_is_what_the_command_draws() {
+    let directory = with_wav(&near_and_far(), 16_000, 1);
+    let drawn = directory.path().join("vad.svg");
+    let options = ["--output", drawn.to_str().unwrap()];
+    shown_on(PLAIN, &directory.path().join("call.wav"), &options).unwrap();
+    let drawn = std::fs::read_to_string(drawn).unwrap();
+    let published = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/pictures/vad.svg");
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        return std::fs::write(published, drawn).unwrap();
+    }
+    let published = std::fs::read_to_string(published).unwrap();
+    let words = |text: &str| {
+        let svg = roxmltree::Document::parse(text).unwrap();
+        let words = svg.descendants().filter(|it| it.has_tag_name("text"));
+        words.filter_map(|it| it.text().map(str::to_owned)).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        words(&published),
+        words(&drawn),
+        "stale: UPDATE_DOCS=1 cargo test --lib commands::vad"
+    );
+}
+
+#[test]
+fn a_name_cannot_break_the_svg() {
+    let directory = with_wav(&padded(), 16_000, 1);
+    let file = directory.path().join("a&<b>\u{1}\u{202e}.wav");
+    std::fs::rename(directory.path().join("call.wav"), &file).unwrap();
+    let path = directory.path().join("x.SVG");
+    shown_on(PLAIN, &file, &["-o", path.to_str().unwrap()]).unwrap();
+    let text = std::fs::read_to_string(path).unwrap();
+    let svg = roxmltree::Document::parse(&text).unwrap();
+    let title = svg.descendants().find(|it| it.has_tag_name("title")).and_then(|it| it.text());
+    assert!(title.unwrap().starts_with("a&<b>\\u{1}\\u{202e}.wav: linear16"), "{title:?}");
+}
+
+#[test]
+fn the_png_has_the_same_colours_in_the_same_places() {
+    let bytes = drawn("call.png", &[]);
+    let mut reader = png::Decoder::new(std::io::Cursor::new(bytes)).read_info().unwrap();
+    let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+    let frame = reader.next_frame(&mut pixels).unwrap();
+    assert_eq!((frame.width, frame.height), (1_200, 460));
+    let at = |x: usize, y: usize| pixels[(y * 1_200 + x) * 3..][..3].to_vec();
+    // Half way up the band of the gate: 0.5 s is held back, 2.5 s speech, and 6 s hangover below.
+    let x = |seconds: f64| 90 + (seconds / 9.99 * 1_090.0) as usize;
+    assert_eq!(at(x(0.5), 345), [0xff, 0xff, 0xff]);
+    assert_eq!(at(x(2.5), 345), [0x2d, 0xa4, 0x4e]);
+    assert_eq!(at(x(6.0), 355), [0xd4, 0xa7, 0x2c]);
+    let words = (10..30).any(|y| (90..300).any(|x| at(x, y) == [0x24, 0x29, 0x2f]));
+    assert!(words, "the title is missing");
+}
+
+#[test]
+fn other_kinds_of_files_are_refused() {
+    for name in ["call.gif", "call", ".svg", ""] {
+        let output = format!("--output={name}");
+        let refused = CommandLine::try_parse_from(["vad", "a.wav", &output]).unwrap_err();
+        assert!(refused.to_string().contains(".svg or .png") || name.is_empty(), "{refused}");
+    }
+    let nowhere = ["--output=/nowhere/call.svg"];
+    let directory = with_wav(&padded(), 16_000, 1);
+    let refusal = refusal(&directory.path().join("call.wav"), &nowhere);
+    assert!(refusal.starts_with("cannot write /nowhere/call.svg"), "{refusal}");
+}
+
 #[test]
 fn what_cannot_be_heard_is_refused_with_a_way_out() {
     for (rate, channels, said) in [
@@ -192,6 +316,16 @@ fn what_cannot_be_heard_is_refused_with_a_way_out() {
     assert!(refusal(&directory.path().join("none.wav"), &[]).contains("cannot open"));
     std::fs::write(&file, b"").unwrap();
     assert!(refusal(&file, &["--encoding=mulaw"]).contains("there is no audio in it"));
+}
+
+#[test]
+fn what_there_is_of_a_file_that_was_cut_short_is_heard() {
+    let directory = with_wav(&padded(), 16_000, 1);
+    let file = directory.path().join("call.wav");
+    let bytes = std::fs::read(&file).unwrap();
+    std::fs::write(&file, &bytes[..bytes.len() / 2]).unwrap();
+    let shown = shown_on(PLAIN, &file, &[]).unwrap();
+    assert!(shown.contains("with 1 channel, 4.90 s"), "{shown}");
 }
 
 #[test]
