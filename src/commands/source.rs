@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::{self, Cursor, Read};
+use std::io::{self, BufReader, Cursor, Read};
 use std::path::Path;
 use std::time::Duration;
 
@@ -87,7 +87,9 @@ impl Source {
         let mut input: Box<dyn Read + Send> = if path == Path::new("-") {
             Box::new(io::stdin())
         } else {
-            Box::new(File::open(path).with_context(|| format!("cannot open {}", path.display()))?)
+            let cannot = || format!("cannot open {}", path.display());
+            // Of a WAV, sample by sample is read.
+            Box::new(BufReader::new(File::open(path).with_context(cannot)?))
         };
         let mut magic = Vec::new();
         input.by_ref().take(4).read_to_end(&mut magic)?;
