@@ -58,7 +58,9 @@ pub struct LiveSession {
 #[derive(Debug, Default)]
 struct History {
     recorder: Recorder,
+    /// Of the connection that the application's audio goes to, and of one that has a prelude.
     request_id: Option<Box<str>>,
+    prelude_request_id: Option<Box<str>>,
     first_death: Option<Box<ConnectionDied>>,
 }
 
@@ -126,7 +128,7 @@ impl LiveSession {
         Some(sent.saturating_sub(end))
     }
 
-    /// Deepgram's `dg-request-id` of the latest connection.
+    /// Deepgram's `dg-request-id` of the connection that the application's audio goes, or last went, to.
     pub fn request_id(&self) -> Option<String> {
         self.history().request_id.as_deref().map(str::to_owned)
     }
@@ -150,7 +152,16 @@ impl LiveSession {
     pub fn remember(&self, now: Instant, fact: Fact) {
         let mut history = self.history();
         match &fact {
-            Fact::Connected(up) => history.request_id = up.request_id.as_deref().map(Into::into),
+            Fact::Connected(up) => {
+                let request_id = up.request_id.as_deref().map(Into::into);
+                match up.is_beside {
+                    true => history.prelude_request_id = request_id,
+                    false => history.request_id = request_id,
+                }
+            }
+            Fact::PreludeEnded(ended) if ended.end.has_moved() => {
+                history.request_id = history.prelude_request_id.take();
+            }
             Fact::ConnectionDied(died) => {
                 history.first_death.get_or_insert_with(|| Box::new(died.clone()));
             }

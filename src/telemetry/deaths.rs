@@ -108,6 +108,7 @@ mod tests {
                 waited: Duration::ZERO,
                 buffered: None,
                 request_id: Some(request_id.to_owned()),
+                is_beside: false,
             };
             live.remember(clock::now(), Fact::Connected(up));
             deaths.record(live.clone(), died(1));

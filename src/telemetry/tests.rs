@@ -185,6 +185,7 @@ pub(super) fn connected() -> Connected {
         waited: ms(10),
         buffered: Some(ms(300)),
         request_id: None,
+        is_beside: false,
     }
 }
 

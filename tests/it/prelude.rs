@@ -42,6 +42,10 @@ async fn live_audio_moves_to_the_connection_that_got_the_prelude_and_nothing_is_
     assert_eq!(bytes, [frame_bytes(4), frame_bytes(21)]);
     let metrics = sidecar.metrics().await;
     assert_eq!(metrics.sum("preludes_total", &[("end", "moved")]), 1.0);
+    // Deepgram's support is asked about the connection that has the call.
+    let connections = emulator.connections().await;
+    let main = connections.iter().find(|it| it["audio_bytes"] == frame_bytes(21)).unwrap();
+    assert_eq!(sidecar.session_end("moves").await["request_id"], main["request_id"]);
 }
 
 #[tokio::test]

@@ -24,6 +24,7 @@ mod ledger;
 mod pace;
 mod prelude;
 mod recovery;
+mod samples;
 mod segment;
 mod snapshot;
 #[cfg(test)]
@@ -39,8 +40,8 @@ use super::drain::DrainTimes;
 use super::fact::{EndCause, Fact};
 use super::gate::Gate;
 use super::{
-    AppFrame, ConnectionId, Event, Observation, Outgoing, Refusal, SessionConfig, SessionId, State,
-    millis,
+    AppFrame, ConnectionId, Event, LossCause, Observation, Outgoing, Refusal, SessionConfig,
+    SessionId, State, millis,
 };
 
 use backlog::Backlog;
@@ -108,6 +109,8 @@ pub struct Session {
     prelude: Option<Box<Prelude>>,
     /// The connection that live audio has left behind a prelude, until it has ended.
     tail: Option<ConnectionId>,
+    /// Set while the next connection must not begin within a sample: what the rest of one is lost to.
+    torn: Option<LossCause>,
     /// Bytes of PRELUDE frames.
     prelude_bytes: u64,
     /// Live audio has followed a prelude in time.
@@ -212,6 +215,7 @@ impl Session {
             gate: None,
             prelude: None,
             tail: None,
+            torn: None,
             prelude_bytes: 0,
             is_prelude_done: false,
             recovery: recovery.unwrap_or_default(),

@@ -63,6 +63,24 @@ impl Outgoing {
         }
     }
 
+    /// Audio in two: its first so many bytes, in which no frame ends, and the rest. All of it if it has
+    /// no more.
+    pub(crate) fn split_audio(self, bytes: usize) -> (Self, Option<Self>) {
+        let (audio, fresh_bytes, fresh_frames) = match &self {
+            Self::Audio(audio) if audio.len() > bytes => (audio, audio.len() as u64, 1),
+            Self::Replay { audio, fresh_bytes, fresh_frames } if audio.len() > bytes => {
+                (audio, *fresh_bytes, *fresh_frames)
+            }
+            _ => return (self, None),
+        };
+        let piece = |audio: Bytes, fresh_frames| {
+            let fresh_bytes = fresh_bytes.min(audio.len() as u64);
+            Self::Replay { audio, fresh_bytes, fresh_frames }
+        };
+        let (head, tail) = (audio.slice(..bytes), audio.slice(bytes..));
+        (piece(head, 0), Some(piece(tail, fresh_frames)))
+    }
+
     /// The application's audio in it, in bytes.
     pub fn audio_len(&self) -> usize {
         self.audio().len()

@@ -210,6 +210,13 @@ impl Ring {
         self.take_fresh(self.fresh.bytes.saturating_sub(self.len()))
     }
 
+    /// The next audio is at this position: what came before it was never kept.
+    pub(crate) fn go_on_at(&mut self, position: u64) {
+        if self.len() == 0 {
+            (self.start, self.end) = (position, position);
+        }
+    }
+
     /// Nothing of its audio is needed any more.
     pub(crate) fn clear(&mut self) {
         self.release(self.end);

@@ -95,11 +95,12 @@ impl Joints {
         }
     }
 
-    /// The stretch without a hold that `sent` seconds lie in: from, to, and what is to be added to them.
+    /// The stretch without a hold behind the last joint that `is_before`, which is asked in samples: a
+    /// division for each would be most of what a word costs.
     fn stretch(&self, rate: f64, is_before: impl Fn(f64) -> bool) -> Stretch {
         let list = self.list();
         let seconds = |samples: u64| samples as f64 / rate;
-        let before = list.partition_point(|it| is_before(seconds(it.sent)));
+        let before = list.partition_point(|it| is_before(it.sent as f64));
         let to = list.get(before).map_or(f64::INFINITY, |it| seconds(it.sent));
         match before.checked_sub(1).map(|place| list[place]) {
             Some(Joint { sent, session }) => {
@@ -171,22 +172,25 @@ impl TimeMap {
 
     /// Session time of a time on the connection at which something begins, in seconds.
     pub fn start(&self, time: f64) -> f64 {
-        let sent = self.sent(time);
-        self.joints.stretch(self.rate.into(), |joint| joint <= sent + NOISE).session(sent)
+        let (sent, rate) = (self.sent(time), f64::from(self.rate));
+        let latest = (sent + NOISE) * rate;
+        self.joints.stretch(rate, |joint| joint <= latest).session(sent)
     }
 
     /// Session time of a time on the connection at which something ends, in seconds: at a hold, before
     /// it.
     pub fn end(&self, time: f64) -> f64 {
-        let sent = self.sent(time);
-        self.joints.stretch(self.rate.into(), |joint| joint < sent - NOISE).session(sent)
+        let (sent, rate) = (self.sent(time), f64::from(self.rate));
+        let latest = (sent - NOISE) * rate;
+        self.joints.stretch(rate, |joint| joint < latest).session(sent)
     }
 
     /// The same for both ends of a word: it is on that side of a hold on which its middle is.
     pub fn word(&self, start: f64, end: f64) -> (f64, f64) {
         let (start, end) = (self.sent(start), self.sent(end));
-        let middle = f64::midpoint(start, end);
-        let stretch = self.joints.stretch(self.rate.into(), |joint| joint <= middle);
+        let rate = f64::from(self.rate);
+        let middle = f64::midpoint(start, end) * rate;
+        let stretch = self.joints.stretch(rate, |joint| joint <= middle);
         (stretch.session(start), stretch.session(end))
     }
 

@@ -43,6 +43,8 @@ pub struct Connected {
     pub buffered: Option<Duration>,
     /// Deepgram's `dg-request-id`.
     pub request_id: Option<String>,
+    /// It is for a prelude: the application's audio goes to another.
+    pub is_beside: bool,
 }
 
 impl Members for Connected {

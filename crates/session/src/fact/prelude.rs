@@ -37,6 +37,13 @@ crate::vocabulary! {
     }
 }
 
+impl PreludeEnd {
+    /// Whether live audio goes to the connection that knows the prelude, or some of it.
+    pub fn has_moved(self) -> bool {
+        matches!(self, Self::Moved | Self::MovedEarly)
+    }
+}
+
 /// A prelude is over.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PreludeEnded {

@@ -62,6 +62,20 @@ impl Session {
 
     /// Audio that the gate lets through.
     pub(super) fn pass_audio(&mut self, now: Instant, outgoing: Outgoing) {
+        let Some(outgoing) = self.whole_samples_of(outgoing) else { return };
+        if !self.is_move_due() {
+            return self.route_audio(now, outgoing);
+        }
+        // The sample that was begun goes where its first half has gone.
+        let (rest_of_sample, behind) = outgoing.split_audio(self.missing_of_sample() as usize);
+        self.route_audio(now, rest_of_sample);
+        self.move_if_due(now);
+        if let Some(behind) = behind {
+            self.route_audio(now, behind);
+        }
+    }
+
+    fn route_audio(&mut self, now: Instant, outgoing: Outgoing) {
         self.books.ledger.pass(outgoing.audio_len() as u64);
         match self.route() {
             _ if self.is_holding() => {

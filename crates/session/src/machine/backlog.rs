@@ -63,6 +63,24 @@ impl Backlog {
         self.entries.push_back(unshared(entry));
     }
 
+    /// Takes out the first so many bytes of audio, or all there are: how many, and how many frames end in
+    /// them.
+    pub(super) fn cut_audio(&mut self, bytes: usize) -> (u64, u64) {
+        let Some(place) = self.entries.iter().position(|it| it.audio_len() > 0) else {
+            return (0, 0);
+        };
+        let Some(entry) = self.entries.remove(place) else { return (0, 0) };
+        let (cut, rest) = entry.split_audio(bytes);
+        let cut_bytes = cut.audio_len() as u64;
+        self.bytes -= cut_bytes;
+        self.audio_bytes -= cut_bytes;
+        match rest {
+            Some(rest) => self.entries.insert(place, rest),
+            None => self.bytes -= ENTRY_BYTES as u64,
+        }
+        (cut_bytes, cut.frames())
+    }
+
     /// The oldest entry. The last one gives the memory back.
     pub(super) fn pop(&mut self) -> Option<Outgoing> {
         let entry = self.entries.pop_front();

@@ -17,8 +17,9 @@ use crate::{AppFrame, ConnectionId, Event, LossCause, Outgoing, millis};
 impl Session {
     /// Asks Deepgram to flush and close an open connection.
     pub(super) fn close_stream(&mut self, now: Instant, id: ConnectionId, closing: Closing) {
-        if closing == Closing::End {
-            self.drop_prelude(now);
+        match closing {
+            Closing::End => self.drop_prelude(now),
+            Closing::Park => self.begin_with_sample(LossCause::Unprocessed),
         }
         self.with(now, id, |connection, cx| connection.close(cx, closing));
     }
@@ -92,18 +93,26 @@ impl Session {
         if matches!(end, StreamEnd::Kept) {
             self.take_back(now, id);
         }
+        let before = self.lost_audio();
         let died = self.with(now, id, |it, cx| it.die(cx, reason, trigger, detail, end));
         let Some(death) = died else { return };
         self.forget(id);
         self.first_death.get_or_insert_with(|| death.clone());
         let recovering = !matches!(plan, Plan::Latch | Plan::GiveUp);
         self.deliver_event(now, Event::Dead { death: death.clone(), recovering });
-        self.after_death(now, id, &fallen, plan);
+        self.after_death(now, id, &fallen, plan, before);
     }
 
-    fn after_death(&mut self, now: Instant, id: ConnectionId, fallen: &Fallen, plan: Plan) {
+    fn after_death(
+        &mut self,
+        now: Instant,
+        id: ConnectionId,
+        fallen: &Fallen,
+        plan: Plan,
+        before: (u64, u64),
+    ) {
         match plan {
-            Plan::GoOn => self.lost_beside(now, id),
+            Plan::GoOn => self.lost_beside(now, id, before),
             Plan::MoveEarly => self.lost_live(now, fallen),
             Plan::Reconnect(delay) => self.begin_gap(now, fallen, delay),
             Plan::GiveUp => self.give_up_at_once(now, fallen),

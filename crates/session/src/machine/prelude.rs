@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::connection::StreamEnd;
+use super::connection::{Connection, StreamEnd};
 use super::pace::STEP;
 use super::recovery::Fallen;
 use super::timer::SessionTimer;
@@ -39,6 +39,9 @@ pub(super) struct Prelude {
     end_by: Option<Instant>,
     /// When live audio follows; set once all is sent.
     move_at: Option<Instant>,
+    /// It is to follow now: since when the connection of the live audio is asked whether it is still
+    /// there. What it has not made final could not be sent again once main has got what comes behind it.
+    asked_at: Option<Instant>,
     /// Texts that main is to get once it is up.
     texts: Vec<Bytes>,
 }
@@ -49,8 +52,8 @@ impl Session {
         let (Some(config), Some(format)) = (self.config.prelude, self.config.audio) else { return };
         let main = self.dial_beside(now);
         let lead = Lead::new(format, config.pad_to);
-        let (end_by, move_at, texts) = (None, None, Vec::new());
-        self.prelude = Some(Box::new(Prelude { main, lead, end_by, move_at, texts }));
+        let (end_by, move_at, asked_at, texts) = (None, None, None, Vec::new());
+        self.prelude = Some(Box::new(Prelude { main, lead, end_by, move_at, asked_at, texts }));
     }
 
     /// Whether the application's live audio goes elsewhere.
@@ -131,8 +134,35 @@ impl Session {
         }
         match prelude.move_at {
             None => self.stabilize(now),
-            Some(at) if at <= now => self.move_to_main(now, PreludeEnd::Moved),
+            Some(at) if at <= now => self.ask_before_moving(now),
             Some(at) => self.timers.set(SessionTimer::Prelude, at),
+        }
+    }
+
+    /// Live audio is to move: as soon as the connection that it leaves has shown that it is there.
+    fn ask_before_moving(&mut self, now: Instant) {
+        let (Phase::Served(second), Some(prelude)) = (self.phase, &mut self.prelude) else {
+            return;
+        };
+        if prelude.asked_at.is_none() {
+            prelude.asked_at = Some(now);
+            self.with(now, second, Connection::ask);
+            self.move_if_due(now);
+        }
+    }
+
+    /// Whether live audio is to move to main now, but for a sample that was begun.
+    pub(super) fn is_move_due(&self) -> bool {
+        let Some(asked_at) = self.prelude.as_ref().and_then(|it| it.asked_at) else { return false };
+        let Phase::Served(second) = self.phase else { return false };
+        let second = self.serving(second);
+        !second.is_up() || second.last_receive >= asked_at && second.has_answered_ping()
+    }
+
+    /// Moves if that is due, between two samples.
+    pub(super) fn move_if_due(&mut self, now: Instant) {
+        if self.prelude.is_some() && self.is_move_due() && self.missing_of_sample() == 0 {
+            self.move_to_main(now, PreludeEnd::Moved);
         }
     }
 
@@ -196,6 +226,8 @@ impl Session {
         if self.recovery.is_some() {
             self.open_gap(now, fallen);
             self.keep_backlog(now);
+        } else {
+            self.begin_with_sample(LossCause::Dead);
         }
         self.move_early(now);
     }
@@ -211,7 +243,7 @@ impl Session {
         let (sent, _) = prelude.lead.durations();
         let took = now.duration_since(self.opened_at);
         self.record(Fact::PreludeEnded(PreludeEnded { end, prelude: sent, took }));
-        if matches!(end, PreludeEnd::Moved | PreludeEnd::MovedEarly) {
+        if end.has_moved() {
             self.deliver_event(now, Event::PreludeDone { prelude_ms: millis(sent) });
         }
         self.is_prelude_done = end == PreludeEnd::Moved;
@@ -229,12 +261,28 @@ impl Session {
         }
     }
 
-    /// A connection beside that of the live audio has died.
-    pub(super) fn lost_beside(&mut self, now: Instant, id: ConnectionId) {
+    /// A connection beside that of the live audio has died; what had been lost before it did.
+    pub(super) fn lost_beside(&mut self, now: Instant, id: ConnectionId, before: (u64, u64)) {
+        self.tell_lost_beside(now, before, LossCause::Dead);
         if self.prelude.as_ref().is_some_and(|it| it.main == id) {
             self.end_prelude(now, PreludeEnd::Lost);
         }
         self.beside_ended(now);
+    }
+
+    /// What had no result on a connection that live audio has left cannot be sent again.
+    pub(super) fn tell_lost_beside(&mut self, now: Instant, before: (u64, u64), cause: LossCause) {
+        let (frames, bytes) = self.lost_audio();
+        let (frames, bytes) = (frames - before.0, bytes - before.1);
+        if bytes > 0 {
+            self.deliver_event(now, Event::AudioDropped { frames, bytes, cause });
+        }
+    }
+
+    /// Frames that were never sent and never will be, and bytes that are lost, so far.
+    pub(super) fn lost_audio(&self) -> (u64, u64) {
+        let ledger = &self.books.ledger;
+        (ledger.summary().frames_dropped, ledger.lost_bytes())
     }
 
     /// None of the attempts to dial has succeeded. Whether the other connection of a prelude goes on

@@ -27,6 +27,7 @@ impl Session {
         if let Some(event) = happened.flatten() {
             self.handle_connection(now, id, event);
         }
+        self.move_if_due(now);
     }
 
     /// Something comes of a connection that the session has let go of.
@@ -92,6 +93,7 @@ impl Session {
             waited: connection.waited(now),
             buffered: self.config.audio.map(|it| it.duration(self.waiting_bytes())),
             request_id: request_id.clone(),
+            is_beside: self.is_beside(id),
         }));
         if !self.app.opened {
             self.app.opened = true;
@@ -104,6 +106,10 @@ impl Session {
         }
         if self.is_holding() {
             return self.begin_replay(now, id);
+        }
+        let position = self.base().position;
+        if let Some(recovery) = &mut self.recovery {
+            recovery.ring.go_on_at(position);
         }
         self.resend_texts(now, id);
         if !self.backlog.has_audio() && self.intent.is_none() {
@@ -180,7 +186,9 @@ impl Session {
     /// Deepgram has not closed in time.
     fn close_timed_out(&mut self, now: Instant, id: ConnectionId) {
         if self.is_beside(id) {
+            let before = self.lost_audio();
             self.let_go(now, id, StreamEnd::Lost(LossCause::FinishTimeout));
+            self.tell_lost_beside(now, before, LossCause::FinishTimeout);
             return self.beside_ended(now);
         }
         if self.route() == Route::Closing(Closing::Park) {

@@ -33,6 +33,18 @@ impl Connection {
         None
     }
 
+    /// Asks for a sign of life now, unless one is due already.
+    pub(in crate::machine) fn ask(&mut self, cx: &mut Context<'_>) {
+        if self.state == State::Open && self.ping_written_at.is_none() {
+            self.ping_due(cx);
+        }
+    }
+
+    /// Whether no ping waits for its pong, written or not.
+    pub(in crate::machine) fn has_answered_ping(&self) -> bool {
+        self.ping_written_at.is_none() && self.unwritten.pings == 0
+    }
+
     pub(super) fn pings_written(&mut self, cx: &mut Context<'_>, count: u64) {
         if count == 0 {
             return;

@@ -99,6 +99,8 @@ impl Session {
         let Some(recovery) = &mut self.recovery else { return };
         let position = connection.unconfirmed_from();
         recovery.final_position = connection.final_position();
+        // It is kept from a whole sample on.
+        self.torn = None;
         recovery.replay = None;
         self.timers.clear(SessionTimer::Replay);
         remember(&mut recovery.known, connection);

@@ -36,6 +36,8 @@ struct Pair {
     sent: Vec<(Duration, ConnectionId, Outgoing)>,
     delivered: Vec<AppFrame>,
     facts: Vec<Fact>,
+    /// The connection of the live audio answers no pings, though TCP stays up.
+    is_half_open: bool,
 }
 
 impl Pair {
@@ -51,6 +53,7 @@ impl Pair {
             sent: Vec::new(),
             delivered: Vec::new(),
             facts: Vec::new(),
+            is_half_open: false,
         };
         pair.perform();
         pair
@@ -97,7 +100,7 @@ impl Pair {
             }
             let Some((id, written)) = self.written.pop() else { break };
             self.session.handle_upstream(self.now, id, UpstreamInput::Written(written));
-            if written.pings > 0 {
+            if written.pings > 0 && !(self.is_half_open && id == second()) {
                 self.session.handle_upstream(self.now, id, UpstreamInput::Pong);
             }
         }
@@ -528,4 +531,78 @@ fn both_connections_are_kept_alive() {
             pair.sent.iter().filter(|(_, to, it)| *to == id && *it == Outgoing::KeepAlive).count();
         assert!(keepalives >= 1, "{id:?}");
     }
+}
+
+/// Bytes of live audio that a connection was sent.
+fn live_bytes(pair: &Pair, id: ConnectionId) -> usize {
+    pair.sent.iter().filter(|(_, to, _)| *to == id).map(|(_, _, it)| it.audio_len()).sum()
+}
+
+#[test]
+fn no_sample_is_torn_between_the_two() {
+    let mut pair = Pair::enrolling(with_prelude());
+    for _ in 0..230 {
+        pair.app(AppInput::Audio(Bytes::from_static(&[1; 3_201])));
+        pair.advance(FRAME);
+    }
+    assert_eq!(pair.ends(), [PreludeEnd::Moved]);
+    assert_eq!(live_bytes(&pair, second()) % 2, 0);
+    assert_eq!(live_bytes(&pair, second()) + live_bytes(&pair, MAIN), 230 * 3_201);
+    pair.app(AppInput::Finish);
+    pair.close(MAIN);
+    pair.close(second());
+    assert_eq!((pair.summary().lost_ms, pair.summary().audio.frames_dropped), (Some(0), 0));
+}
+
+#[test]
+fn half_a_sample_that_is_lost_with_its_connection_takes_the_other_half_along() {
+    for config in [with_prelude(), recovering()] {
+        let mut pair = Pair::enrolling(config.clone());
+        pair.app(AppInput::Audio(Bytes::from_static(&[1; 3_201])));
+        pair.die(second());
+        pair.app(AppInput::Audio(Bytes::from_static(&[1; 3_201])));
+        pair.advance(secs(1));
+        let whole = if config.recovery.is_some() { 6_402 } else { 3_200 };
+        assert_eq!(live_bytes(&pair, MAIN), whole);
+    }
+}
+
+/// It is half open: nobody has noticed by the time at which live audio is to move.
+#[test]
+fn live_audio_moves_only_from_a_connection_that_is_there() {
+    let mut pair = Pair::enrolling(recovering());
+    pair.speak(secs(5));
+    pair.result(second(), 0, 5_000);
+    pair.is_half_open = true;
+    pair.speak(secs(25));
+    assert_eq!((pair.ends(), pair.dead()), (vec![PreludeEnd::MovedEarly], vec![(2, true)]));
+    pair.is_half_open = false;
+    pair.speak(secs(100));
+    pair.app(AppInput::Finish);
+    pair.close(MAIN);
+    let summary = pair.summary();
+    assert_eq!((summary.outcome, summary.lost_ms), (Outcome::Finished, Some(0)));
+    assert_eq!(pair.audio(MAIN).0, secs(125), "from what was final on");
+}
+
+#[test]
+fn what_is_lost_behind_a_move_is_told() {
+    for is_reset in [true, false] {
+        let mut pair = Pair::enrolling(with_prelude());
+        pair.speak(secs(22));
+        let moved = pair.audio(second()).0;
+        pair.result(second(), 0, 20_000);
+        if is_reset {
+            pair.die(second());
+        } else {
+            pair.speak(secs(15));
+        }
+        let bytes = format().bytes(moved - secs(20));
+        let cause = if is_reset { LossCause::Dead } else { LossCause::FinishTimeout };
+        assert!(pair.events().contains(&&Event::AudioDropped { frames: 0, bytes, cause }));
+    }
+}
+
+fn format() -> AudioFormat {
+    config().audio.unwrap()
 }

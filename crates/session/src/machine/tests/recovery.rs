@@ -514,6 +514,24 @@ fn texts_go_to_the_connection_that_follows_a_parking() {
 }
 
 #[test]
+fn the_connection_that_follows_a_parking_begins_with_a_whole_sample() {
+    for config in [config(), recovering()] {
+        let mut world =
+            World::connected(SessionConfig { keepalive_max_idle: Some(secs(20)), ..config });
+        world.app(AppInput::Audio(Bytes::from_static(&[1; 3_201])));
+        world.advance(secs(40));
+        assert_eq!(world.session.state(), State::Parked);
+        let before = world.sent.len();
+        (0..3).for_each(|_| world.app(AppInput::Audio(Bytes::from_static(&[1; 3_201]))));
+        world.connect();
+        let sent: usize = world.sent[before..].iter().map(|(_, it)| it.audio_len()).sum();
+        assert_eq!(sent, 3 * 3_201 - 1);
+        reset(&mut world);
+        world.app(AppInput::Finish);
+    }
+}
+
+#[test]
 fn times_after_parking_are_session_time() {
     let mut world =
         World::connected(SessionConfig { keepalive_max_idle: Some(secs(20)), ..config() });
