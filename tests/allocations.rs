@@ -5,8 +5,12 @@
 
 #[path = "../benches/fixture/connected.rs"]
 mod connected;
+#[path = "../benches/fixture/held.rs"]
+mod held;
 #[path = "../benches/fixture/path.rs"]
 mod path;
+#[path = "../benches/fixture/results.rs"]
+mod results;
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -17,6 +21,7 @@ use deepgram_sidecar::relay::driver::Driver;
 use deepgram_sidecar::telemetry::{SessionTelemetry, Telemetry};
 use deepgram_sidecar::upstream::dial::Dialer;
 use deepgram_sidecar::upstream::link::Link;
+use deepgram_sidecar::upstream::timestamps::to_session_time;
 use deepgram_sidecar::upstream::transport::Transport;
 use http::HeaderValue;
 use path::{Nobody, Path};
@@ -25,7 +30,9 @@ use session::counts::Count;
 use session::fact::Observer;
 use session::gate::Heard;
 use session::machine::Output;
-use session::{AppInput, ConnectionId, Endpoint, MessageKind, Observation, UpstreamInput, Written};
+use session::{
+    AppInput, ConnectionId, Endpoint, MessageKind, Observation, TimeMap, UpstreamInput, Written,
+};
 use tokio::net::UnixStream;
 use vad::Vad;
 
@@ -197,6 +204,18 @@ fn the_figures_of_a_result_allocate_nothing() {
         handle.observe(&delivered);
     });
     assert_eq!(counted, 0);
+}
+
+/// The text that it becomes, and no more.
+#[test]
+fn moving_the_times_of_a_result_allocates_once() {
+    let text = Bytes::from(results::of_words(40, 0.0));
+    for (times, expected) in [(TimeMap::default(), 0), (held::times(5), 1)] {
+        let counted = allocations(|| {
+            black_box(to_session_time(text.clone(), times.clone()));
+        });
+        assert_eq!(counted, expected * FRAMES as u64);
+    }
 }
 
 /// What every session holds beside its buffers and TLS.
