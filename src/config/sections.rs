@@ -195,12 +195,14 @@ section! {
     Vad {
         /// With `off` all audio is sent. With `shadow` all audio is sent too, and the gate counts what it
         /// would have held back; start with this. With `active` silence is not sent. OPEN can choose for its
-        /// session, UPDATE can change it. Sessions that cannot have a gate (compressed audio, `/v2/listen`, a
+        /// session, UPDATE can change it, and a session with a prelude goes from `shadow` to `active` when
+        /// that is over ([prelude.md](prelude.md#with-the-vad-gate)). Sessions that cannot have a gate (compressed audio, `/v2/listen`, a
         /// `callback`) send everything. The boolean false also means `off`.
         mode: VadMode = VadMode::Off, any();
         /// Audio is speech when the detector's score is over this. Lower for quiet or distant microphones:
-        /// 0.5 still ignores most noise, and noise opens the gate below 0.45. Higher values save little and
-        /// cost words.
+        /// 0.50 still ignores most noise, and noise opens the gate below 0.45. Above 0.60 little is gained; for
+        /// noise that holds the gate open try 0.60 to 0.70, and check clipped speech with
+        /// `deepgram-sidecar vad --compare`.
         threshold: f64 = 0.55, within((Bound::Excluded(0.0), Bound::Excluded(1.0)));
         /// How much of the audio before the first speech is sent too. The detector needs up to 0.2 s to
         /// recognise a soft beginning.
