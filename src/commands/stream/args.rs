@@ -56,13 +56,15 @@ pub struct Args {
     pub recovery: Option<Recovery>,
 
     /// The VAD gate: off sends all audio, shadow too but counts what would be held back, active holds
-    /// silence back. The summary says how much. The daemon's configuration decides if this is not set.
+    /// silence back. The summary says how much. With --prelude, shadow becomes active when the prelude is
+    /// over. The daemon's configuration decides if this is not set.
     #[arg(long, value_name = "off|shadow|active", value_parser = parse_vad)]
     pub vad: Option<VadMode>,
 
     /// Up to 10 s of known speech to send ahead of the stream, in the stream's format, so that Deepgram
     /// knows the speaker from the start; add --param diarize=true. Its words are not shown. The event
-    /// prelude_done says when the stream has moved to the connection that knows the speaker.
+    /// prelude_done says when the stream has moved to the connection that knows the speaker. A VAD gate in
+    /// shadow becomes active then.
     #[arg(long, value_name = "FILE.wav", value_parser = parse_prelude)]
     pub prelude: Option<PathBuf>,
 
