@@ -23,7 +23,10 @@ pub(super) fn read(layers: &Layers, findings: &mut Vec<Finding>) -> Config {
             .iter()
             .find_map(|names| Some((names, given(&names)?)))
             .expect("the defaults do not contradict each other");
-        findings.push(Finding { origin, key: names.join("."), message: message.into() });
+        let key = names.join(".");
+        // The key stands before the message anyway.
+        let message = message.strip_prefix(&key).map_or(message, str::trim_start).to_owned();
+        findings.push(Finding { origin, key, message });
     }
     config
 }

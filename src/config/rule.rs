@@ -36,16 +36,27 @@ where
 }
 
 fn range_text<T: Setting>(range: &impl RangeBounds<T>) -> String {
-    let start = match range.start_bound() {
-        Bound::Included(start) => format!("{} to ", plain(start)),
-        Bound::Excluded(start) => format!("over {} to ", plain(start)),
-        Bound::Unbounded => "up to ".into(),
-    };
-    match range.end_bound() {
-        Bound::Included(end) => format!("{start}{}", plain(end)),
-        Bound::Excluded(end) => format!("{start}less than {}", plain(end)),
-        Bound::Unbounded => format!("{start}anything"),
+    match (range.start_bound(), range.end_bound()) {
+        (Bound::Included(start), Bound::Included(end)) => {
+            format!("{} to {}", edge(start), edge(end))
+        }
+        (Bound::Included(start), Bound::Excluded(end)) => {
+            format!("{} to less than {}", edge(start), edge(end))
+        }
+        (Bound::Excluded(start), Bound::Included(end)) => {
+            format!("over {} and at most {}", edge(start), edge(end))
+        }
+        (Bound::Excluded(start), Bound::Excluded(end)) => {
+            format!("over {} and under {}", edge(start), edge(end))
+        }
+        (Bound::Unbounded, _) | (_, Bound::Unbounded) => unreachable!("a range has two ends"),
     }
+}
+
+/// As people write it: 1, not 1.0.
+fn edge<T: Setting>(value: &T) -> String {
+    let text = plain(value);
+    text.strip_suffix(".0").map_or(text.clone(), str::to_owned)
 }
 
 /// Values that `check` accepts; `allows` describes them in words.

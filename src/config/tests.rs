@@ -407,6 +407,7 @@ fn the_gate_asks_deepgram_to_finalize_before_it_stops_sending() {
     assert!(setup.message().contains("at most vad.hangover"));
     let both = "vad:\n  hangover: 1s\n  finalize_after: 2s\n";
     assert_eq!(told(both), [at(3, "vad.finalize_after")]);
+    assert!(Setup::file(both).message().starts_with("must be at most vad.hangover"));
     let setup = setup.variable("DEEPGRAM_SIDECAR_VAD_FINALIZE_AFTER", "250ms");
     assert_eq!(setup.load().unwrap().vad.finalize_after, Duration::from_millis(250));
 }

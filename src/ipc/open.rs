@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use members::{Members, invalid};
+pub(super) use members::{must_be_object, unknown};
 use params::Params;
 use protocol::json;
 use session::audio::AudioFormat;

@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::open;
+use super::open::{self, must_be_object, unknown};
 use crate::json::Json;
 use crate::live::LiveSession;
 use protocol::frame::{self, AppFrameType, SidecarFrameType};
@@ -68,11 +68,12 @@ fn update(payload: &[u8]) -> Result<AppInput, Refusal> {
 
 fn updated_mode(vad: Value) -> Result<Option<VadMode>, Refusal> {
     let Value::Object(mut vad) = vad else {
-        return Err(invalid_update("vad", "must be an object"));
+        return Err(invalid_update("vad", must_be_object("vad")));
     };
     let mode = vad.shift_remove("mode");
     if let Some(key) = vad.keys().next() {
-        return Err(invalid_update(&format!("vad.{key}"), "unknown member; remove it"));
+        let field = format!("vad.{key}");
+        return Err(invalid_update(&field, unknown(&field)));
     }
     let Some(mode) = mode else { return Ok(None) };
     let known = VadMode::ALL.into_iter().find(|it| mode.as_str() == Some(it.as_str()));

@@ -362,10 +362,10 @@ fn the_configuration_has_the_defaults_and_options_override_it() {
 #[test]
 fn a_bad_value_is_refused_by_the_name_of_its_option() {
     for (option, said) in [
-        ("--threshold=1", "--threshold: must be"),
+        ("--threshold=1", "--threshold: must be over 0 and under 1, not 1"),
         ("--preroll=6s", "--preroll: must be"),
         ("--hangover=soon", "--hangover: must be"),
-        ("--finalize-after=5s", "--finalize-after: vad.finalize_after must be at most"),
+        ("--finalize-after=5s", "--finalize-after: must be at most vad.hangover"),
         ("--price=free", "--price: must be"),
     ] {
         let problems = args(Path::new("a.wav"), &[option]).section().unwrap_err();

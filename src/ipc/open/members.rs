@@ -4,6 +4,10 @@ use serde_json::{Map, Value};
 
 use session::{ErrorCode, Refusal};
 
+/// Keys of the section `vad` that an application cannot set, but may well try to.
+pub(super) const CONFIGURED: [&str; 5] =
+    ["vad.threshold", "vad.preroll", "vad.hangover", "vad.finalize_after", "vad.price_per_minute"];
+
 /// The members of an object that are still to be validated.
 pub(super) struct Members {
     /// The object's own name; empty for OPEN itself.
@@ -24,7 +28,7 @@ impl Members {
             Some(Value::Object(object)) => {
                 Ok(Some(Members { path: key, object, null_is_absent: false }))
             }
-            Some(_) => Err(invalid(key, "must be an object")),
+            Some(_) => Err(invalid(key, must_be_object(key))),
         }
     }
 
@@ -36,8 +40,29 @@ impl Members {
     pub(super) fn finish(self) -> Result<(), Refusal> {
         match self.object.keys().next() {
             None => Ok(()),
-            Some(key) => Err(invalid(&self.path_of(key), "unknown member; remove it")),
+            Some(key) => {
+                let field = self.path_of(key);
+                Err(invalid(&field, unknown(&field)))
+            }
         }
+    }
+}
+
+/// With an example, where something else is easily mistaken for it.
+pub(in crate::ipc) fn must_be_object(key: &str) -> &'static str {
+    match key {
+        "vad" => "must be an object, for example {\"mode\": \"active\"}",
+        "recovery" => "must be an object, for example {\"mode\": \"reconnect\"}",
+        "prelude" => "must be an object, for example {}",
+        _ => "must be an object",
+    }
+}
+
+/// What to do about a member that there is not, by its path.
+pub(in crate::ipc) fn unknown(field: &str) -> &'static str {
+    match CONFIGURED.contains(&field) {
+        true => "it is set in the sidecar's configuration alone; remove it",
+        false => "unknown member; remove it",
     }
 }
 

@@ -104,6 +104,26 @@ fn every_bad_member_is_named_by_its_path() {
     }
 }
 
+#[test]
+fn a_gate_that_is_asked_for_in_the_wrong_way_is_told_the_right_one() {
+    let told = |member: &str| {
+        parse(format!(r#"{{"protocol":1,{member}}}"#).as_bytes()).unwrap_err().message
+    };
+    let word = told(r#""vad":"active""#);
+    assert_eq!(word, r#"vad: must be an object, for example {"mode": "active"}"#);
+    let yaml =
+        serde_yaml::from_str::<serde_json::Value>(&crate::config::Config::default().to_yaml());
+    let section = yaml.unwrap()["vad"].as_object().unwrap().clone();
+    let keys = section.keys().filter(|it| *it != "mode").map(|it| format!("vad.{it}"));
+    assert_eq!(keys.collect::<Vec<_>>(), members::CONFIGURED);
+    for key in members::CONFIGURED {
+        let key = key.strip_prefix("vad.").unwrap();
+        let alone = told(&format!(r#""vad":{{"{key}":1}}"#));
+        assert!(alone.contains("in the sidecar's configuration alone; remove it"), "{alone}");
+    }
+    assert!(told(r#""vad":{"loud":1}"#).contains("unknown member"));
+}
+
 /// OPEN with these parameters and other members.
 fn with(params: &str, members: &str) -> String {
     format!(r#"{{"protocol":1,"params":{params},{members}}}"#)

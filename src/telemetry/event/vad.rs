@@ -17,7 +17,8 @@ impl Measure for VadNotAvailable {
         telemetry.metrics.vad.not_available[self.cause].inc();
         LogLine::info(match self.cause {
             VadUnavailable::Encoding => {
-                "no VAD gate: it can hear only linear16, mulaw and alaw, so everything is sent"
+                "no VAD gate: it can hear only linear16, mulaw and alaw, with a sample_rate and channels that \
+                 are whole numbers, so everything is sent"
             }
             VadUnavailable::SampleRate => {
                 "no VAD gate: it can hear only 8000 to 48000 samples a second, so everything is sent"

@@ -86,7 +86,10 @@ impl VadUnavailable {
     /// In words, behind "the VAD gate is not available: ".
     pub fn in_words(self) -> &'static str {
         match self {
-            Self::Encoding => "it can hear only linear16, mulaw and alaw",
+            Self::Encoding => {
+                "it can hear only linear16, mulaw and alaw, with a sample_rate and channels that are \
+                 whole numbers"
+            }
             Self::SampleRate => "it can hear only sample rates from 8000 to 48000",
             Self::Channels => "it can hear at most 8 channels",
             Self::Endpoint => "/v2/listen needs the silence to end its turns",
