@@ -176,10 +176,11 @@ impl Figures {
     fn gate_so_far(&self, gate: &Gate) -> String {
         let times = [gate.held_ms, gate.would_hold_ms, gate.speech_ms].map(time_or_dash);
         let [held, would_hold, speech] = times;
-        let opens = self.count(Count::VadOpens);
+        let opened = counted(self.count(Count::VadOpens), "time");
         let asked = counted(self.count(Count::VadFinalizes), "Finalize");
         format!(
-            "{held} held back, {would_hold} in shadow; {speech} of speech; opened {opens} times, {asked}"
+            "{held} held back, {would_hold} would have been in shadow; {speech} of speech; opened \
+             {opened}, {asked}"
         )
     }
 
@@ -367,7 +368,7 @@ mod tests {
         figures.set(Count::VadOpens, 3);
         figures.set(Count::VadFinalizes, 1);
         figures.books.gate = Some(silent);
-        let so_far = "1m01s held back, 5.0s in shadow; 9.0s of speech; opened 3 times, 1 Finalize";
+        let so_far = "1m01s held back, 5.0s would have been in shadow; 9.0s of speech; opened 3 times, 1 Finalize";
         assert_eq!(figures.rows().last(), Some(&("", so_far.to_owned())));
     }
 

@@ -17,6 +17,7 @@ use super::source::Source;
 use super::summary::Table;
 use super::transcript::Caption;
 use client::{self, Client, Event, Incoming, Refusal, Summary};
+use session::audio::AudioFormat;
 
 /// How a session ended, from the user's point of view.
 #[derive(Debug)]
@@ -56,6 +57,8 @@ pub(super) struct Session<W = std::io::Stdout> {
     view: View,
     keepalives: Option<watch::Receiver<u64>>,
     is_opened: bool,
+    /// The audio's, once it plays.
+    format: Option<AudioFormat>,
     /// Stops the recording early.
     stop: CancellationToken,
 }
@@ -63,7 +66,7 @@ pub(super) struct Session<W = std::io::Stdout> {
 impl<O: std::io::Write> Session<O> {
     pub(super) fn new(screen: Screen<O>, view: View) -> Self {
         let stop = CancellationToken::new();
-        Self { screen, view, keepalives: None, is_opened: false, stop }
+        Self { screen, view, keepalives: None, is_opened: false, format: None, stop }
     }
 
     /// Shows keepalives, from the emulator's count.
@@ -83,6 +86,7 @@ impl<O: std::io::Write> Session<O> {
         R: AsyncRead + Unpin,
         W: AsyncWrite + Unpin,
     {
+        self.format = Some(source.encoding.format);
         let (mut sender, mut receiver) = client.split();
         let (progress, mut shown) = watch::channel(Progress::START);
         let mut interrupts = signal(SignalKind::interrupt())?;
@@ -162,7 +166,9 @@ impl<O: std::io::Write> Session<O> {
     fn show_end(&mut self, end: &StreamEnd) -> anyhow::Result<()> {
         self.screen.clear();
         match end {
-            StreamEnd::Finished(summary) => self.show_text(format_args!("\n{}", Table(summary))),
+            StreamEnd::Finished(summary) => {
+                self.show_text(format_args!("\n{}", Table(summary, self.format)))
+            }
             StreamEnd::Refused(_) | StreamEnd::Quit => Ok(()),
         }
     }

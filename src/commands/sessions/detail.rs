@@ -162,7 +162,7 @@ keepalives  0
 finalizes   0 requested: 0 sent, 0 in flight, 0 timed out, 0 failed, 0 skipped
 messages    0, 0 final
 gate        active: silence
-            3.0s held back, - in shadow; 2.5s of speech; opened 1 times, 1 Finalize
+            3.0s held back, - would have been in shadow; 2.5s of speech; opened 1 time, 1 Finalize
 
 TIMER      DUE IN
 keepalive  3.8s
