@@ -20,8 +20,13 @@ const SILENCE_SLICE: Duration = Duration::from_millis(100);
 /// The longest prelude: the contract's bound.
 const PRELUDE_MAX: Duration = Duration::from_secs(10);
 
-const NOT_PCM: &str =
-    "its samples are not PCM; convert it, as in `sox IN.wav -e signed -b 16 OUT.wav`";
+const NOT_PCM: &str = "its samples are not PCM; convert it, as in `sox IN.wav -e signed -b 16 \
+                       OUT.wav`, or take the samples out of it: `sox IN.wav -t raw OUT.ul` and, if \
+                       they are mu-law, `--encoding mulaw --sample-rate 8000`";
+
+/// Of raw audio whose rate nobody has told: telephones', or else Deepgram's recommendation.
+const RATE_OF_TELEPHONES: u32 = 8_000;
+const RATE_OTHERWISE: u32 = 16_000;
 
 /// How many chunks are read ahead; beyond it the reader waits.
 const PIECES_AHEAD_MAX: usize = 4;
@@ -43,12 +48,25 @@ pub(super) struct Encoding {
 }
 
 impl Encoding {
+    /// What is known of raw audio; without a rate, mu-law and A-law are taken to come from telephones.
+    pub(super) fn of_raw(
+        name: &str,
+        sample_rate: Option<u32>,
+        channels: u32,
+    ) -> anyhow::Result<Self> {
+        let usual = match name {
+            "mulaw" | "alaw" => RATE_OF_TELEPHONES,
+            _ => RATE_OTHERWISE,
+        };
+        Self::new(name, sample_rate.unwrap_or(usual), channels)
+    }
+
     /// Deepgram's `encoding`, if it has a known duration per byte.
     pub(super) fn new(name: &str, sample_rate: u32, channels: u32) -> anyhow::Result<Self> {
         let format = AudioFormat::new(name, sample_rate, channels).with_context(|| {
             format!(
-                "{name} at {sample_rate} Hz with {} cannot be played in real time; stream a WAV \
-                 file, or raw linear16, linear32, mulaw or alaw",
+                "{name} at {sample_rate} Hz with {} has no known length in seconds; use a WAV file, \
+                 or raw linear16, linear32, mulaw or alaw",
                 quantity::counted(channels, "channel")
             )
         })?;
@@ -92,12 +110,12 @@ impl Source {
             Box::new(BufReader::new(File::open(path).with_context(cannot)?))
         };
         let mut magic = Vec::new();
-        input.by_ref().take(4).read_to_end(&mut magic)?;
+        let cannot = || format!("cannot read {}", path.display());
+        input.by_ref().take(4).read_to_end(&mut magic).with_context(cannot)?;
         let is_wav = magic == b"RIFF";
         let input = Cursor::new(magic).chain(input);
         if is_wav {
-            return Self::of_wav(input, chunk)
-                .with_context(|| format!("cannot read {}", path.display()));
+            return Self::of_wav(input, chunk).with_context(cannot);
         }
         match raw {
             Some(encoding) => Ok(Self::of_raw(input, encoding, chunk)),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hound::{SampleFormat, WavReader, WavSpec};
 
-const CUT_SHORT: &str = "the file is shorter than its header says; everything in it was streamed";
+const CUT_SHORT: &str = "the file is shorter than its header says; everything in it was used";
 const RIFF_HEADER_BYTES: usize = 12;
 const CHUNK_HEADER_BYTES: usize = 8;
 

@@ -33,9 +33,9 @@ pub struct Args {
     #[arg(long, value_name = "NAME")]
     pub encoding: Option<String>,
 
-    /// Sample rate of raw audio.
-    #[arg(long, value_name = "HZ", default_value_t = 16_000)]
-    pub sample_rate: u32,
+    /// Sample rate of raw audio [default: 8000 for mulaw and alaw, otherwise 16000]
+    #[arg(long, value_name = "HZ")]
+    pub sample_rate: Option<u32>,
 
     /// Number of channels of raw audio.
     #[arg(long, value_name = "COUNT", default_value_t = 1)]
@@ -89,7 +89,7 @@ impl Args {
     /// The input's encoding if it is not WAV; `None` if the user did not say.
     pub(super) fn raw_encoding(&self) -> anyhow::Result<Option<Encoding>> {
         let raw = self.encoding.as_deref();
-        raw.map(|name| Encoding::new(name, self.sample_rate, self.channels)).transpose()
+        raw.map(|name| Encoding::of_raw(name, self.sample_rate, self.channels)).transpose()
     }
 
     /// OPEN for audio of this encoding.
@@ -255,6 +255,6 @@ mod tests {
     #[test]
     fn raw_audio_that_tells_no_time_is_refused() {
         let args = parse(&["-", "--encoding", "opus"]).unwrap();
-        assert!(args.raw_encoding().unwrap_err().to_string().contains("real time"));
+        assert!(args.raw_encoding().unwrap_err().to_string().contains("no known length"));
     }
 }

@@ -53,9 +53,9 @@ pub struct Args {
     #[arg(long, value_name = "NAME")]
     pub encoding: Option<String>,
 
-    /// Sample rate of raw audio.
-    #[arg(long, value_name = "HZ", default_value_t = 16_000)]
-    pub sample_rate: u32,
+    /// Sample rate of raw audio [default: 8000 for mulaw and alaw, otherwise 16000]
+    #[arg(long, value_name = "HZ")]
+    pub sample_rate: Option<u32>,
 
     /// Number of channels of raw audio.
     #[arg(long, value_name = "COUNT", default_value_t = 1)]
@@ -86,7 +86,8 @@ pub struct Args {
     #[arg(long, value_name = "USD")]
     pub price: Option<String>,
 
-    /// Amount of audio in a frame from the application: the gate decides by frames.
+    /// Amount of audio in a frame from the application: the gate decides by frames, and by 250 ms of longer
+    /// ones.
     #[arg(long, value_name = "DURATION", default_value = "20ms", value_parser = parse_frame)]
     pub frame: Duration,
 
@@ -120,7 +121,16 @@ impl Args {
     /// The input's encoding if it is not WAV; `None` if the user did not say.
     pub(super) fn raw_encoding(&self) -> anyhow::Result<Option<Encoding>> {
         let raw = self.encoding.as_deref();
-        raw.map(|name| Encoding::new(name, self.sample_rate, self.channels)).transpose()
+        raw.map(|name| Encoding::of_raw(name, self.sample_rate, self.channels)).transpose()
+    }
+
+    /// # Errors
+    /// If the picture would end before it begins.
+    pub(super) fn check_view(&self) -> Result<(), String> {
+        match self.to {
+            Some(to) if to <= self.from => Err("--to: must be later than --from".into()),
+            _ => Ok(()),
+        }
     }
 
     /// The section `vad` of the daemon's configuration, with what the command line sets.
