@@ -50,7 +50,8 @@ const WIDTH: usize = 80;
 /// # Errors
 /// A recording that cannot be read or heard; standard output that cannot be written.
 pub fn main(args: &Args) -> anyhow::Result<ExitCode> {
-    let section = match args.section() {
+    let checked = args.check_view().and_then(|()| args.section());
+    let section = match checked {
         Ok(section) => section,
         Err(problems) => {
             eprintln!("{problems}");

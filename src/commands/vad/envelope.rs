@@ -98,6 +98,11 @@ impl Envelope {
         &self.units[(unit(blocks.start) as usize).min(last)..last]
     }
 
+    /// Whether it is more than digital silence.
+    pub(super) fn has_sound(&self) -> bool {
+        self.units.iter().any(|it| it.level > SOUND_MIN)
+    }
+
     /// Where someone speaks.
     pub(super) fn reference(&self) -> Reference {
         let over_noise = self.percentile(10, SOUND_MIN) + NOISE_MARGIN;

@@ -31,6 +31,8 @@ struct Audio<'a> {
     sample_rate: u32,
     channels: u32,
     duration_ms: u64,
+    /// It is shorter than its header says.
+    cut_short: bool,
 }
 
 #[derive(Serialize)]
@@ -90,6 +92,7 @@ fn audio(recording: &Recording) -> Audio<'static> {
         sample_rate: format.sample_rate,
         channels: format.channels,
         duration_ms: recording.ms(recording.blocks),
+        cut_short: recording.is_cut_short,
     }
 }
 

@@ -17,6 +17,9 @@ const COLUMNS_MIN: usize = 30;
 const LEVEL_ROWS: usize = 3;
 const SCORE_ROWS: usize = 5;
 
+/// Columns that are longer, in ms, hide too much to leave it unsaid: a pre-roll is as short.
+const AGGREGATED_MS: u64 = 300;
+
 /// What a tick takes on the axis, at most, with a space.
 const TICK_WIDTH: usize = 10;
 
@@ -53,6 +56,12 @@ pub(super) fn of(
     let (from, to) = (recording.ms(view.start), recording.ms(view.end));
     picture.line("", axis(&(from..to), count).chars().map(|it| (it, Style::new())));
     picture.legend();
+    let is_shown = |fate| picture.columns.iter().any(|it| it.fate == fate);
+    let has_preroll = trial.runs.iter().any(|it| {
+        it.fate == Fate::Preroll && it.blocks.start < view.end && view.start < it.blocks.end
+    });
+    let hides_preroll = has_preroll && !is_shown(Fate::Preroll);
+    picture.notes((to - from) / count as u64, hides_preroll);
     picture.text
 }
 
@@ -122,6 +131,27 @@ impl Picture {
             self.text += " clipped";
         }
         self.text.push('\n');
+    }
+
+    /// What cannot be seen, where a column is that long.
+    fn notes(&mut self, column_ms: u64, hides_preroll: bool) {
+        let has_several = self.columns.iter().any(|it| it.finalizes > 1);
+        let mut note = |text: &str| {
+            let _ = writeln!(self.text, "{:GUTTER$}{text}", "");
+        };
+        if column_ms >= AGGREGATED_MS {
+            let seconds = column_ms as f64 / 1_000.0;
+            note(&format!(
+                "A column is {seconds:.1} s. It shows its loudest moment, its highest score,"
+            ));
+            note("and what becomes of most of it.");
+        }
+        if hides_preroll {
+            note("The pre-roll is too short to be seen; --from and --to show a part closely.");
+        }
+        if has_several {
+            note("A digit in the row finalize is their number in that column; + is over 9.");
+        }
     }
 
     fn paint(&mut self, text: &str, style: Style) {

@@ -17,6 +17,9 @@ use crate::commands::source::{Piece, Source};
 /// The longest recording. Scores and loudness are kept, 4 MB of them for an hour.
 const RECORDING_MAX: Duration = Duration::from_secs(24 * 3_600);
 
+/// The gate decides by the application's messages, and by pieces of this length of longer ones.
+const PIECE: Duration = Duration::from_millis(250);
+
 /// What was heard of a recording, and what each gate made of it.
 #[derive(Debug)]
 pub(super) struct Recording {
@@ -28,6 +31,8 @@ pub(super) struct Recording {
     pub(super) reference: Reference,
     /// One for each configuration.
     pub(super) trials: Vec<Trial>,
+    /// It is shorter than its header says.
+    pub(super) is_cut_short: bool,
 }
 
 impl Recording {
@@ -44,21 +49,26 @@ impl Recording {
     ) -> anyhow::Result<Self> {
         let format = source.encoding.format;
         let mut ear = Ear::new(format, configs)?;
-        let message = format.bytes(message).max(format.block_bytes.into()) as usize;
+        let [message, decided] =
+            [message, PIECE].map(|it| format.bytes(it).max(format.block_bytes.into()) as usize);
+        let mut is_cut_short = false;
         while let Some(piece) = source.next().await {
             let audio = match piece {
                 Ok(Piece::Audio(audio)) => audio,
                 Ok(Piece::Silence(_)) => continue,
-                // Shorter than its header says: as a recorder leaves it that was killed.
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => break,
+                // As a recorder leaves it that was killed.
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                    is_cut_short = true;
+                    break;
+                }
                 Err(error) => return Err(error.into()),
             };
-            for message in audio.chunks(message) {
-                ear.hear(message)?;
+            for piece in audio.chunks(message).flat_map(|it| it.chunks(decided)) {
+                ear.hear(piece)?;
             }
             progress(format.duration(ear.bytes));
         }
-        ear.finish()
+        Ok(Self { is_cut_short, ..ear.finish()? })
     }
 
     /// Where a position is, in ms.
@@ -139,6 +149,7 @@ impl Ear {
             envelope: self.envelope,
             scores: self.scores,
             trials: self.trials,
+            is_cut_short: false,
         })
     }
 }

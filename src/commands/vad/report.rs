@@ -16,7 +16,13 @@ use crate::commands::sessions::bare;
 const PLACES_MAX: usize = 10;
 
 const NOT_COUNTED: &str = "\
-Not counted: a live connection gets everything until Deepgram's first message, a second or two.";
+Not counted: a live connection gets everything until Deepgram's first message, a second or two; and
+endpointing or utterance_end_ms of a session may raise its hangover: set --hangover to that.";
+
+const UNHEARD: &str =
+    "no speech was heard, but there is sound: is it too quiet, or is the threshold too high?";
+
+const CUT_SHORT: &str = "the file is shorter than its header says; everything in it was heard";
 
 /// A recording, and the gate that was tried on it.
 pub(super) struct Report<'a> {
@@ -40,6 +46,12 @@ impl Display for Report<'_> {
         row(f, "states", states(self.figures))?;
         row(f, "clipped", self.clipped())?;
         self.places(f)?;
+        if self.figures.opens == 0 && self.recording.envelope.has_sound() {
+            row(f, "note", UNHEARD)?;
+        }
+        if self.recording.is_cut_short {
+            row(f, "note", CUT_SHORT)?;
+        }
         writeln!(f, "{NOT_COUNTED}")
     }
 }
@@ -52,7 +64,8 @@ impl Report<'_> {
         let of = format!(
             "{} of speech (louder than {:.0} dBFS{noise})",
             seconds(reference_speech_ms),
-            reference.level
+            // Loud noise would have it over full scale; and there is no -0.
+            reference.level.min(0.0).round() + 0.0
         );
         match clipped_ms {
             0 => format!("nothing of {of}"),

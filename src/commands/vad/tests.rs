@@ -326,6 +326,62 @@ fn what_there_is_of_a_file_that_was_cut_short_is_heard() {
     std::fs::write(&file, &bytes[..bytes.len() / 2]).unwrap();
     let shown = shown_on(PLAIN, &file, &[]).unwrap();
     assert!(shown.contains("with 1 channel, 4.90 s"), "{shown}");
+    assert!(
+        shown.contains("note the file is shorter than its header says; everything in it was heard")
+    );
+    let json = shown_on(PLAIN, &file, &["--json"]).unwrap();
+    assert!(json.contains("\"cut_short\":true"), "{json}");
+}
+
+#[test]
+fn a_directory_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let refusal = refusal(directory.path(), &[]);
+    assert!(
+        refusal.starts_with(&format!("cannot read {}", directory.path().display())),
+        "{refusal}"
+    );
+}
+
+/// Without speech that reaches the threshold, but not silent.
+#[test]
+fn sound_in_which_nothing_was_heard_raises_a_question() {
+    let question = "no speech was heard, but there is sound";
+    assert!(told(&["--threshold=0.99"]).contains(question));
+    assert!(!told(&[]).contains(question));
+    let directory = with_wav(&[0; 16_000], 16_000, 1);
+    let silent = shown_on(PLAIN, &directory.path().join("call.wav"), &[]).unwrap();
+    assert!(!silent.contains(question), "{silent}");
+}
+
+#[test]
+fn what_a_long_recording_hides_is_said() {
+    let long: Vec<_> = padded().into_iter().cycle().take(300 * 16_000).collect();
+    let directory = with_wav(&long, 16_000, 1);
+    let file = directory.path().join("call.wav");
+    let narrow = Canvas { width: 41, ..PLAIN };
+    let shown = shown_on(narrow, &file, &["--hangover=400ms", "--threshold=0.9"]).unwrap();
+    assert!(shown.contains("A column is 10.0 s."), "{shown}");
+    assert!(shown.contains("The pre-roll is too short to be seen"), "{shown}");
+    assert!(shown.contains("A digit in the row finalize"), "{shown}");
+    let closely = shown_on(narrow, &file, &["--to=5s"]).unwrap();
+    assert!(!closely.contains("A column is"), "{closely}");
+}
+
+/// As in a session: with long messages it would otherwise be another gate that is tried.
+#[test]
+fn long_messages_are_followed_as_closely_as_short_ones() {
+    let held = |frame| json(&[frame])["summary"]["held_ms"].as_u64().unwrap();
+    assert!(held("--frame=250ms").abs_diff(held("--frame=5s")) < 250);
+}
+
+#[test]
+fn a_level_over_full_scale_is_not_told() {
+    let square: Vec<_> =
+        (0..16_000).map(|at| if at % 20 < 10 { 32_767 } else { -32_767 }).collect();
+    let directory = with_wav(&square, 16_000, 1);
+    let shown = shown_on(PLAIN, &directory.path().join("call.wav"), &[]).unwrap();
+    assert!(shown.contains("louder than 0 dBFS"), "{shown}");
 }
 
 #[test]
@@ -333,7 +389,7 @@ fn raw_audio_is_heard_too() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("call.ul");
     std::fs::write(&file, [0xff; 16_000]).unwrap();
-    let shown = shown_on(PLAIN, &file, &["--encoding=mulaw", "--sample-rate=8000"]).unwrap();
+    let shown = shown_on(PLAIN, &file, &["--encoding=mulaw"]).unwrap();
     assert!(shown.contains("call.ul: mulaw at 8000 Hz with 1 channel, 2.00 s\n"), "{shown}");
     assert!(shown.contains("100.0 % saved"), "{shown}");
 }
@@ -371,6 +427,9 @@ fn a_bad_value_is_refused_by_the_name_of_its_option() {
         let problems = args(Path::new("a.wav"), &[option]).section().unwrap_err();
         assert!(problems.starts_with(said), "{problems}");
     }
+    let check = |options: &[&str]| args(Path::new("a.wav"), options).check_view();
+    assert_eq!(check(&["--from=12s", "--to=5s"]).unwrap_err(), "--to: must be later than --from");
+    assert_eq!(check(&["--from=5s", "--to=12s"]), Ok(()));
     for options in [&["--compare=0.5,1"][..], &["--frame=0s"], &["--scores"]] {
         let words = ["vad", "a.wav"].iter().chain(options);
         assert!(CommandLine::try_parse_from(words).is_err(), "{options:?}");
