@@ -21,8 +21,8 @@ const SILENCE_SLICE: Duration = Duration::from_millis(100);
 const PRELUDE_MAX: Duration = Duration::from_secs(10);
 
 const NOT_PCM: &str = "its samples are not PCM; convert it, as in `sox IN.wav -e signed -b 16 \
-                       OUT.wav`, or take the samples out of it: `sox IN.wav -t raw OUT.ul` and, if \
-                       they are mu-law, `--encoding mulaw --sample-rate 8000`";
+                       OUT.wav`, or pass mu-law raw: `sox IN.wav -t ul OUT.ul`, then \
+                       `--encoding mulaw --sample-rate 8000`";
 
 /// Of raw audio whose rate nobody has told: telephones', or else Deepgram's recommendation.
 const RATE_OF_TELEPHONES: u32 = 8_000;
