@@ -15,7 +15,7 @@ mod results;
 use std::hint::black_box;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 use deepgram_sidecar::live::LiveSession;
 use deepgram_sidecar::relay::driver::Driver;
 use deepgram_sidecar::telemetry::{SessionTelemetry, Telemetry};
@@ -26,6 +26,7 @@ use deepgram_sidecar::upstream::transport::Transport;
 use http::HeaderValue;
 use path::{Nobody, Path};
 use protocol::frame::{self, AppFrameType, Decoder, Header};
+use protocol::websocket;
 use session::counts::Count;
 use session::fact::Observer;
 use session::gate::Heard;
@@ -85,6 +86,53 @@ fn decoding_a_frame_allocates_nothing() {
         });
         assert_eq!(counted, 0, "{length} B");
     }
+}
+
+#[test]
+fn encoding_a_websocket_message_allocates_nothing() {
+    for length in PAYLOADS {
+        let payload = vec![7; length];
+        let mut buffer = BytesMut::new();
+        let counted = allocations(|| {
+            buffer.clear();
+            websocket::encode_text(&payload, &mut buffer);
+            black_box(&buffer);
+        });
+        assert_eq!(counted, 0, "{length} B");
+    }
+}
+
+/// Fragments as well: Go's clients send all that is over 4 KiB in some.
+#[test]
+fn decoding_a_websocket_message_allocates_nothing() {
+    for length in PAYLOADS {
+        for fragments in [1, 2] {
+            let wire = websocket_message(length, fragments);
+            let mut decoder = websocket::Decoder::new(1 << 20);
+            let mut buffer = BytesMut::new();
+            let counted = allocations(|| {
+                buffer.extend_from_slice(&wire);
+                let event = decoder.decode(&mut buffer).unwrap().unwrap();
+                let websocket::Event::Message { payload, .. } = event else { unreachable!() };
+                assert_eq!(payload.len(), length * fragments);
+            });
+            assert_eq!(counted, 0, "{fragments} of {length} B");
+        }
+    }
+}
+
+/// A client's binary message in fragments of a length each.
+fn websocket_message(length: usize, fragments: usize) -> BytesMut {
+    let mut wire = BytesMut::new();
+    for fragment in 0..fragments {
+        let opcode = if fragment == 0 { 2 } else { 0 };
+        wire.put_u8(if fragment + 1 == fragments { 0x80 } else { 0 } | opcode);
+        wire.put_u8(0x80 | 126);
+        wire.put_u16(length as u16);
+        wire.put_u32(0x12_34_56_78);
+        wire.put_bytes(7, length);
+    }
+    wire
 }
 
 #[test]
