@@ -376,10 +376,17 @@ impl Session {
     }
 
     /// Where the application's audio begins on a connection that has got none of it, and is to get what
-    /// waits: what was let through before and waits no longer went to earlier connections.
+    /// waits: with a whole sample.
     fn base(&self) -> Base {
-        let position = self.books.ledger.passed_bytes() - self.backlog.audio_bytes();
+        let torn = if self.torn.is_some() { self.missing_of_sample() } else { 0 };
+        let position = self.waiting_from() + torn;
         Base { position, processed: self.processed, final_position: position }
+    }
+
+    /// Where what waits begins in the audio that is sent: what was let through before and waits no longer
+    /// went to earlier connections.
+    fn waiting_from(&self) -> u64 {
+        self.books.ledger.passed_bytes() - self.backlog.audio_bytes()
     }
 
     /// Dials a connection that is not for what the application sends, or not yet.

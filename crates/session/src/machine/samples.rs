@@ -9,7 +9,7 @@ impl Session {
     /// would get what waits, or what comes next.
     pub(super) fn missing_of_sample(&self) -> u64 {
         let Some(format) = self.config.audio else { return 0 };
-        let position = self.base().position;
+        let position = self.waiting_from();
         position.next_multiple_of(u64::from(format.block_bytes)) - position
     }
 

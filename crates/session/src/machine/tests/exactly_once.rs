@@ -90,11 +90,15 @@ fn with_a_gate_every_sample_is_final_once_or_gated_or_counted_as_lost() {
 fn with_prelude(seed: u64, plan: Plan) -> Stage {
     let stage = Stage::new(seed, plan).run();
     let heard = |sample: usize| stage.heard.iter().map(move |channel| channel[sample]);
-    let twice = (0..stage.handed).filter(|it| heard(*it).any(|count| count > 1)).count();
+    let twice = (0..stage.handed()).filter(|it| heard(*it).any(|count| count > 1)).count();
     assert_eq!(twice, 0, "samples that came twice: seed {seed}");
-    let never = (0..stage.handed).filter(|it| heard(*it).any(|count| count == 0)).count();
+    let never = (0..stage.handed()).filter(|it| heard(*it).any(|count| count == 0)).count();
     let gated = stage.summary.as_ref().unwrap().audio.bytes_gated;
-    assert_eq!(never * SAMPLE_BYTES, (stage.lost + gated) as usize, "gated or lost: seed {seed}");
+    let told = (stage.lost + gated) as usize;
+    // Of a sample that the application never finished, no result can be.
+    let unfinished = stage.handed_bytes as usize % SAMPLE_BYTES;
+    let missing = told.checked_sub(never * SAMPLE_BYTES);
+    assert!(missing == Some(0) || missing == Some(unfinished), "seed {seed}: {told} {never}");
     stage
 }
 

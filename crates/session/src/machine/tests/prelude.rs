@@ -562,8 +562,12 @@ fn half_a_sample_that_is_lost_with_its_connection_takes_the_other_half_along() {
         pair.die(second());
         pair.app(AppInput::Audio(Bytes::from_static(&[1; 3_201])));
         pair.advance(secs(1));
-        let whole = if config.recovery.is_some() { 6_402 } else { 3_200 };
-        assert_eq!(live_bytes(&pair, MAIN), whole);
+        let is_kept = config.recovery.is_some();
+        assert_eq!(live_bytes(&pair, MAIN), if is_kept { 6_402 } else { 3_200 });
+        let lead = millis(pair.audio(MAIN).1);
+        pair.result(MAIN, lead, lead + 50);
+        let Some(AppFrame::Message { times, .. }) = pair.delivered.last() else { panic!() };
+        assert_eq!(times.base, if is_kept { 0 } else { 1_601 }, "behind the torn sample");
     }
 }
 

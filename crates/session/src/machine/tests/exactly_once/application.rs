@@ -14,14 +14,13 @@ impl Stage {
         let frame = self.format.bytes(self.plan.frame) as usize / SAMPLE_BYTES;
         while self.spoken + frame <= due || (elapsed == AUDIO && self.spoken < due) {
             let to = (self.spoken + frame).min(due);
-            self.to_send.push_back(samples(self.spoken..to));
+            self.cut(samples(self.spoken..to), to == due && elapsed == AUDIO);
             self.spoken = to;
         }
         while !self.finished
             && self.session.wants_app_input()
             && let Some(audio) = self.to_send.pop_front()
         {
-            self.handed += audio.len() / SAMPLE_BYTES;
             self.set_mode();
             self.audio(audio);
             if self.plan.random.below(40) == 0 {
@@ -29,6 +28,16 @@ impl Stage {
             }
         }
         self.end(elapsed);
+    }
+
+    /// A frame ends anywhere, in a sample as well; but for sessions with a gate, where each is judged.
+    fn cut(&mut self, audio: Bytes, is_last: bool) {
+        let is_odd = self.plan.turns.is_empty() && !is_last;
+        let left = if is_odd { self.plan.random.below(SAMPLE_BYTES as u64) as usize } else { 0 };
+        let mut frame = std::mem::take(&mut self.begun);
+        frame.extend_from_slice(&audio);
+        self.begun = frame.split_off(frame.len() - left);
+        self.to_send.push_back(frame.into());
     }
 
     /// The prelude, as soon as the application can.
@@ -89,7 +98,8 @@ impl Stage {
     }
 
     fn audio(&mut self, audio: Bytes) {
-        let at = self.format.duration((sample_at(&audio, 0) * SAMPLE_BYTES) as u64);
+        let at = self.format.duration(self.handed_bytes);
+        self.handed_bytes += audio.len() as u64;
         let is_speech = self.plan.is_speech(at);
         if self.session.wants_hearing() {
             let heard = if is_speech { Heard::Speech { since: 0 } } else { Heard::Silence };

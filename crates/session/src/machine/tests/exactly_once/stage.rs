@@ -29,8 +29,10 @@ pub(super) struct Stage {
     pub(super) final_ends: Vec<usize>,
     pub(super) summary: Option<Summary>,
     pub(super) lost: u64,
-    /// Samples that were handed over.
-    pub(super) handed: usize,
+    /// The sample that the last frame left unfinished.
+    pub(super) begun: Vec<u8>,
+    /// Bytes that were handed over.
+    pub(super) handed_bytes: u64,
     /// Samples of the prelude that were.
     pub(super) enrolled: usize,
     pub(super) moved: u32,
@@ -74,7 +76,8 @@ impl Stage {
             finished: false,
             summary: None,
             lost: 0,
-            handed: 0,
+            begun: Vec::new(),
+            handed_bytes: 0,
             enrolled: 0,
             moved: 0,
         }
@@ -94,6 +97,11 @@ impl Stage {
             self.application();
         }
         self
+    }
+
+    /// Whole samples that were handed over.
+    pub(super) fn handed(&self) -> usize {
+        self.handed_bytes as usize / SAMPLE_BYTES
     }
 
     pub(super) fn upstream(&mut self, id: ConnectionId, input: UpstreamInput) {
