@@ -339,7 +339,7 @@ fn judge(header: Header, stage: Stage, frame_bytes_max: u32) -> Result<(), Refus
             Err(unexpected("/v2/listen has no Finalize; it would end the stream there"))
         }
         (Stage::Open(Knows { prelude: false, .. }), AppFrameType::Prelude) => Err(unexpected(
-            "this session's OPEN has no prelude; send \"prelude\": {} in OPEN, or no PRELUDE",
+            "the session's OPEN has no prelude; send \"prelude\": {} in OPEN, or no PRELUDE",
         )),
         _ => Ok(()),
     }

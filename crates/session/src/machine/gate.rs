@@ -61,10 +61,8 @@ impl Session {
     pub(super) fn update_vad(&mut self, now: Instant, mode: VadMode) {
         match self.vad_unavailable() {
             Some(cause) if mode != VadMode::Off => {
-                let message = format!(
-                    "the VAD gate is not available: {}; leave it off for this session",
-                    cause.in_words()
-                );
+                let message =
+                    format!("the VAD gate is not available: {}; leave it off", cause.in_words());
                 let code = ErrorCode::InvalidUpdate;
                 self.app_breach(now, Refusal::of_member(code, "vad.mode", &message));
             }
