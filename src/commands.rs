@@ -17,6 +17,7 @@ pub mod output;
 mod pace;
 mod plain;
 mod play;
+mod raw_audio;
 pub mod run;
 mod screen;
 pub mod sessions;

@@ -24,10 +24,6 @@ const NOT_PCM: &str = "its samples are not PCM; convert it, as in `sox IN.wav -e
                        OUT.wav`, or pass mu-law raw: `sox IN.wav -t ul OUT.ul`, then \
                        `--encoding mulaw --sample-rate 8000`";
 
-/// Of raw audio whose rate nobody has told: telephones', or else Deepgram's recommendation.
-const RATE_OF_TELEPHONES: u32 = 8_000;
-const RATE_OTHERWISE: u32 = 16_000;
-
 /// How many chunks are read ahead; beyond it the reader waits.
 const PIECES_AHEAD_MAX: usize = 4;
 
@@ -48,19 +44,6 @@ pub(super) struct Encoding {
 }
 
 impl Encoding {
-    /// What is known of raw audio; without a rate, mu-law and A-law are taken to come from telephones.
-    pub(super) fn of_raw(
-        name: &str,
-        sample_rate: Option<u32>,
-        channels: u32,
-    ) -> anyhow::Result<Self> {
-        let usual = match name {
-            "mulaw" | "alaw" => RATE_OF_TELEPHONES,
-            _ => RATE_OTHERWISE,
-        };
-        Self::new(name, sample_rate.unwrap_or(usual), channels)
-    }
-
     /// Deepgram's `encoding`, if it has a known duration per byte.
     pub(super) fn new(name: &str, sample_rate: u32, channels: u32) -> anyhow::Result<Self> {
         let format = AudioFormat::new(name, sample_rate, channels).with_context(|| {

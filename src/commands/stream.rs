@@ -30,10 +30,10 @@ pub fn main(args: Args) -> anyhow::Result<ExitCode> {
 /// # Errors
 /// Audio that cannot be read, a daemon that cannot be reached, a session that was refused.
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let source = Source::open(&args.file, args.raw_encoding()?, args.chunk)?;
+    let source = Source::open(&args.file, args.raw.encoding()?, args.chunk)?;
     let mut source = source.then_silence(args.silence_after);
     if let Some(file) = &args.prelude {
-        let prelude = Source::open(file, args.raw_encoding()?, args.chunk)?;
+        let prelude = Source::open(file, args.raw.encoding()?, args.chunk)?;
         let refused = || format!("{} cannot be the prelude", file.display());
         source = source.after_prelude(prelude).await.with_context(refused)?;
     }

@@ -69,7 +69,7 @@ pub fn main(args: &Args) -> anyhow::Result<ExitCode> {
 
 /// What is printed.
 async fn shown(args: &Args, section: &config::Vad, canvas: Canvas) -> anyhow::Result<String> {
-    let mut source = Source::open(&args.file, args.raw_encoding()?, args.frame.max(PIECE))?;
+    let mut source = Source::open(&args.file, args.raw.encoding()?, args.frame.max(PIECE))?;
     let cannot = || format!("cannot hear {}", args.file.display());
     let recording = heard(args, section, &mut source).await.with_context(cannot)?;
     let view = view(args, &recording)?;

@@ -126,11 +126,6 @@ impl Gate {
         self.preroll.waiting()
     }
 
-    /// Memory that it keeps audio in, in bytes.
-    pub fn memory(&self) -> u64 {
-        self.preroll.memory()
-    }
-
     /// Audio, not empty, in which so many frames end, and what was heard in it. It is sent in any case
     /// while `is_open`. A frame may come in pieces: the shorter, the closer the gate follows.
     pub fn pass(&mut self, audio: &[u8], frames: u64, heard: Heard, is_open: bool) -> Passage {

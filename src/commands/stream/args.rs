@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 
+use super::super::raw_audio::RawAudio;
 use super::super::source::Encoding;
 use client::{OpenRequest, Prelude, Recovery, VadMode};
 
@@ -29,17 +30,8 @@ pub struct Args {
     #[arg(env = "DEEPGRAM_SIDECAR_IPC_SOCKET")]
     pub socket: PathBuf,
 
-    /// Encoding of raw audio: linear16, linear32, mulaw or alaw. Not needed for WAV.
-    #[arg(long, value_name = "NAME")]
-    pub encoding: Option<String>,
-
-    /// Sample rate of raw audio [default: 8000 for mulaw and alaw, otherwise 16000]
-    #[arg(long, value_name = "HZ")]
-    pub sample_rate: Option<u32>,
-
-    /// Number of channels of raw audio.
-    #[arg(long, value_name = "COUNT", default_value_t = 1)]
-    pub channels: u32,
+    #[command(flatten)]
+    pub raw: RawAudio,
 
     /// A query parameter for Deepgram, repeatable. The defaults are model=nova-3 and
     /// interim_results=true.
@@ -86,12 +78,6 @@ pub struct Args {
 }
 
 impl Args {
-    /// The input's encoding if it is not WAV; `None` if the user did not say.
-    pub(super) fn raw_encoding(&self) -> anyhow::Result<Option<Encoding>> {
-        let raw = self.encoding.as_deref();
-        raw.map(|name| Encoding::of_raw(name, self.sample_rate, self.channels)).transpose()
-    }
-
     /// OPEN for audio of this encoding.
     pub(super) fn open_request(&self, encoding: &Encoding) -> OpenRequest {
         let format = encoding.format;
@@ -255,6 +241,6 @@ mod tests {
     #[test]
     fn raw_audio_that_tells_no_time_is_refused() {
         let args = parse(&["-", "--encoding", "opus"]).unwrap();
-        assert!(args.raw_encoding().unwrap_err().to_string().contains("no known length"));
+        assert!(args.raw.encoding().unwrap_err().to_string().contains("no known length"));
     }
 }

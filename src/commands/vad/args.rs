@@ -8,7 +8,7 @@ use session::gate::{VadConfig, VadMode};
 
 use super::output::Picture;
 use crate::commands::configuration;
-use crate::commands::source::Encoding;
+use crate::commands::raw_audio::RawAudio;
 use crate::config::{self, FILE_VARIABLE};
 
 /// The most thresholds to compare: each has a gate.
@@ -49,17 +49,8 @@ pub struct Args {
     #[arg(value_name = "FILE.wav|-")]
     pub file: PathBuf,
 
-    /// Encoding of raw audio: linear16, mulaw or alaw. Not needed for WAV.
-    #[arg(long, value_name = "NAME")]
-    pub encoding: Option<String>,
-
-    /// Sample rate of raw audio [default: 8000 for mulaw and alaw, otherwise 16000]
-    #[arg(long, value_name = "HZ")]
-    pub sample_rate: Option<u32>,
-
-    /// Number of channels of raw audio.
-    #[arg(long, value_name = "COUNT", default_value_t = 1)]
-    pub channels: u32,
+    #[command(flatten)]
+    pub raw: RawAudio,
 
     /// The daemon's configuration: its section vad has the values that are not set here. vad.mode is
     /// ignored.
@@ -118,12 +109,6 @@ pub struct Args {
 }
 
 impl Args {
-    /// The input's encoding if it is not WAV; `None` if the user did not say.
-    pub(super) fn raw_encoding(&self) -> anyhow::Result<Option<Encoding>> {
-        let raw = self.encoding.as_deref();
-        raw.map(|name| Encoding::of_raw(name, self.sample_rate, self.channels)).transpose()
-    }
-
     /// # Errors
     /// If the picture would end before it begins.
     pub(super) fn check_view(&self) -> Result<(), String> {

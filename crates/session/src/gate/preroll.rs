@@ -31,6 +31,8 @@ impl Preroll {
         (bytes, frames)
     }
 
+    /// Memory that it keeps audio in, in bytes.
+    #[cfg(test)]
     pub(super) fn memory(&self) -> u64 {
         self.ring.memory()
     }

@@ -255,7 +255,7 @@ fn what_waits_at_the_end_is_held_for_good() {
     let passage = world.gate.drop_preroll();
     world.take(&passage);
     assert_eq!((world.gated as usize, world.gate.waiting()), (1_000 * MS, (0, 0)));
-    assert_eq!(world.gate.memory(), 0);
+    assert_eq!(world.gate.preroll.memory(), 0);
 }
 
 #[test]
