@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use tokio::net::UnixListener;
+use tokio::net::TcpListener;
 use tokio::time::{MissedTickBehavior, interval, timeout, timeout_at};
 use tokio_rustls::rustls::ClientConfig;
 use tokio_util::sync::CancellationToken;
@@ -20,13 +20,13 @@ use uuid::Uuid;
 
 use crate::admin::readiness::Readiness;
 use crate::admin::{self, Admin};
-use crate::config::key::{KeyStore, Refresh};
+use crate::config::key::{ApiKey, KeyStore, Refresh};
 use crate::config::{self, Collector, Config, Proxy, Recovery, RecoveryMode};
 use crate::drain::Drain;
 use crate::live::dials::Dials;
 use crate::live::registry::Registry;
 use crate::relay::dial_queue::{QueuedDialer, Turns};
-use crate::relay::listener::{self, BindError, SocketFile};
+use crate::relay::listener::{self, BindError, Listener, Places, SocketFile};
 use crate::relay::reception::{self, Peers, Reception, Unopened};
 use crate::telemetry::Telemetry;
 use crate::telemetry::event::{
@@ -40,7 +40,7 @@ use descriptors::Descriptors;
 use session::drain::DrainTimes;
 use session::gate::{VadConfig, VadMode};
 use session::machine::LAST_WRITE_MAX;
-use session::{Endpoint, RecoveryConfig, SessionConfig};
+use session::{Dialect, Endpoint, RecoveryConfig, SessionConfig};
 
 /// How often the key file is checked: Kubernetes itself takes a minute to swap a secret.
 const KEY_CHECK_INTERVAL: Duration = Duration::from_secs(5);
@@ -55,6 +55,9 @@ pub enum StartError {
     /// The applications' socket.
     #[error(transparent)]
     Socket(#[from] BindError),
+    /// The applications' port.
+    #[error("{0}")]
+    Port(io::Error),
     /// The admin server.
     #[error(transparent)]
     Admin(#[from] io::Error),
@@ -66,6 +69,8 @@ pub enum StartError {
 #[derive(Debug)]
 pub struct Daemon {
     socket: SocketFile,
+    /// The loopback port, if there is one.
+    tcp_addr: Option<SocketAddr>,
     admin_addr: SocketAddr,
     registry: Arc<Registry>,
     telemetry: Telemetry,
@@ -107,6 +112,7 @@ impl Daemon {
     pub async fn start(
         config: &Config,
         keys: KeyStore,
+        token: Option<ApiKey>,
         proxy: Option<Proxy>,
         telemetry: Telemetry,
         spans: Option<SpanExport>,
@@ -133,8 +139,15 @@ impl Daemon {
         let admin = Admin::bind(config.admin.listen, descriptors.admin_max, sources).await?;
         let (listener, socket) =
             SocketFile::bind(&config.ipc.socket, config.ipc.socket_mode.bits())?;
+        let port = config.ipc.tcp_listen.map(listener::listen_on_port);
+        let port = port.transpose().map_err(StartError::Port)?;
         let daemon = Self {
             socket,
+            tcp_addr: port
+                .as_ref()
+                .map(TcpListener::local_addr)
+                .transpose()
+                .map_err(StartError::Port)?,
             admin_addr: admin.addr(),
             registry,
             telemetry,
@@ -154,10 +167,18 @@ impl Daemon {
         if let Some(spans) = spans {
             daemon.export_spans(spans, collector_tls);
         }
-        let places = descriptors.connections_max;
-        daemon.serve_applications(listener, daemon.reception(config, dialer), places);
+        let places = Places::new(descriptors.connections_max);
+        let reception = Arc::new(daemon.reception(config, token, dialer));
+        daemon.serve_applications(listener, reception.clone(), places.clone());
+        if let Some(port) = port {
+            daemon.serve_applications(port, reception, places);
+        }
         blocker.clear();
-        let listening = Listening { socket: daemon.socket.path(), admin: Some(daemon.admin_addr) };
+        let listening = Listening {
+            socket: daemon.socket.path(),
+            tcp: daemon.tcp_addr,
+            admin: Some(daemon.admin_addr),
+        };
         listening.emit(&daemon.telemetry);
         Ok(daemon)
     }
@@ -165,6 +186,11 @@ impl Daemon {
     /// The applications' socket.
     pub fn socket(&self) -> &Path {
         self.socket.path()
+    }
+
+    /// The loopback port's address, with the port that was bound, if there is one.
+    pub fn tcp_addr(&self) -> Option<SocketAddr> {
+        self.tcp_addr
     }
 
     /// The admin server's address, with the port that was bound.
@@ -237,16 +263,16 @@ impl Daemon {
         self.services.tracker.spawn(spans.run(tls, self.services.stop.clone()));
     }
 
-    fn serve_applications<D: Dial>(
-        &self,
-        listener: UnixListener,
-        reception: Reception<D>,
-        places: usize,
-    ) {
+    fn serve_applications<L, D>(&self, listener: L, reception: Arc<Reception<D>>, places: Places)
+    where
+        L: Listener + Send + Sync + 'static,
+        L::Stream: Send + 'static,
+        D: Dial,
+    {
         let tasks = &self.applications;
         let accept = listener::accept(
             listener,
-            Arc::new(reception),
+            reception,
             places,
             tasks.tracker.clone(),
             tasks.stop.clone(),
@@ -254,7 +280,12 @@ impl Daemon {
         tasks.tracker.spawn(self.accepting.clone().run_until_cancelled_owned(accept));
     }
 
-    fn reception<D: Dial>(&self, config: &Config, dialer: Arc<D>) -> Reception<D> {
+    fn reception<D: Dial>(
+        &self,
+        config: &Config,
+        token: Option<ApiKey>,
+        dialer: Arc<D>,
+    ) -> Reception<D> {
         Reception {
             registry: self.registry.clone(),
             dialer,
@@ -265,6 +296,7 @@ impl Daemon {
             peers: Peers {
                 uids: config.ipc.allow_uids.clone(),
                 gids: config.ipc.allow_gids.clone(),
+                token: token.map(|token| token.expose().into()),
             },
             telemetry: self.telemetry.clone(),
             drain: self.drain.clone(),
@@ -283,6 +315,7 @@ pub(crate) fn sessions_max(config: &Config) -> usize {
 /// A session's defaults for what its OPEN does not set.
 pub(crate) fn session_defaults(config: &Config) -> SessionConfig {
     SessionConfig {
+        dialect: Dialect::Native,
         endpoint: Endpoint::V1Listen,
         audio: None,
         keepalive_interval: config.keepalive.interval,

@@ -4,6 +4,9 @@
 //! contract is `docs/ipc-protocol.md`.
 
 pub mod app;
+pub mod compatible;
+mod inbox;
 pub mod open;
+mod outbox;
 pub mod payload;
 pub mod socket;

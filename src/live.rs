@@ -23,7 +23,7 @@ use session::counts::Count;
 use session::drain::DrainTimes;
 use session::fact::{ConnectionDied, Fact};
 use session::trace::TraceContext;
-use session::{Endpoint, SessionId};
+use session::{Dialect, Endpoint, Sdk, SessionId};
 
 pub use calls::Call;
 use calls::Calls;
@@ -47,11 +47,28 @@ pub struct LiveSession {
     pub tags: Box<[(String, String)]>,
     /// Deepgram's model, if the application set one.
     pub model: Option<Box<str>>,
+    pub speaker: Speaker,
     pub counters: Counters,
     state: AtomicU8,
     trace: OnceLock<TraceContext>,
     history: Mutex<History>,
     calls: Calls,
+}
+
+/// What its application speaks, and with what.
+#[derive(Clone, Debug)]
+pub struct Speaker {
+    pub dialect: Dialect,
+    /// `None` in the native dialect.
+    pub sdk: Option<Sdk>,
+    /// What the SDK says of itself, up to 128 bytes.
+    pub user_agent: Box<str>,
+}
+
+impl Default for Speaker {
+    fn default() -> Self {
+        Self { dialect: Dialect::Native, sdk: None, user_agent: Box::default() }
+    }
 }
 
 /// Its events in detail; touched a few times per connection.
@@ -80,6 +97,7 @@ impl LiveSession {
             opened_at,
             tags: tags.into(),
             model: None,
+            speaker: Speaker::default(),
             counters: Counters::default(),
             state: AtomicU8::new(State::Connecting as u8),
             trace: OnceLock::new(),
@@ -92,6 +110,13 @@ impl LiveSession {
     pub fn with_model(mut self: Arc<Self>, model: Option<String>) -> Arc<Self> {
         let live = Arc::get_mut(&mut self).expect("nobody else has it so soon");
         live.model = model.map(Into::into);
+        self
+    }
+
+    /// Sets what its application speaks, if that is not the native dialect.
+    pub fn with_speaker(mut self: Arc<Self>, speaker: Speaker) -> Arc<Self> {
+        let live = Arc::get_mut(&mut self).expect("nobody else has it so soon");
+        live.speaker = speaker;
         self
     }
 

@@ -7,7 +7,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::configuration::{Args, EXIT_USAGE};
-use crate::config::key::KeyStore;
+use crate::config::key::{ApiKey, KeyStore};
 use crate::config::{self, Collector, Config, Proxy};
 use crate::daemon::{self, Daemon};
 use crate::telemetry::event::{ConfigLoaded, Emit, HangupIgnored, ProxyUsed, ShutdownComplete};
@@ -21,7 +21,7 @@ use crate::telemetry::{SeriesLimits, Telemetry};
 /// Why it cannot start, other than the configuration.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let sources = args.sources();
-    let Loaded { config, keys, proxy, collector } = match load(&sources) {
+    let Loaded { config, keys, token, proxy, collector } = match load(&sources) {
         Ok(loaded) => loaded,
         Err(problems) => {
             eprintln!("{problems}");
@@ -66,8 +66,15 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         .thread_name("sidecar")
         .build()
         .context("cannot start the runtime")?;
-    let code =
-        runtime.block_on(serve(&config, keys, proxy, telemetry, spans, log.handle().clone()))?;
+    let code = runtime.block_on(serve(
+        &config,
+        keys,
+        token,
+        proxy,
+        telemetry,
+        spans,
+        log.handle().clone(),
+    ))?;
     // A blocking read of the key file may hang on a dead mount; it must not block the exit.
     runtime.shutdown_background();
     Ok(code)
@@ -77,6 +84,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 struct Loaded {
     config: Config,
     keys: KeyStore,
+    /// What the loopback port asks for.
+    token: Option<ApiKey>,
     /// On the way to Deepgram.
     proxy: Option<Proxy>,
     collector: Option<Collector>,
@@ -86,23 +95,27 @@ fn load(sources: &config::Sources) -> Result<Loaded, String> {
     let config = config::load(sources).map_err(|error| error.to_string())?;
     let keys = KeyStore::load(&config.upstream, &sources.environment)
         .map_err(|error| error.to_string())?;
+    let token = config.ipc.tcp_token_file.as_deref().map(ApiKey::read).transpose();
+    let token = token.map_err(|error| format!("ipc.tcp_token_file: {error}"))?;
     let collector = Collector::find(&config.telemetry.otlp, &sources.environment)
         .map_err(|error| error.to_string())?;
     let proxy = Proxy::find(&config.upstream.url, &sources.environment)
         .map_err(|error| error.to_string())?;
-    Ok(Loaded { config, keys, proxy, collector })
+    Ok(Loaded { config, keys, token, proxy, collector })
 }
 
 async fn serve(
     config: &Config,
     keys: KeyStore,
+    token: Option<ApiKey>,
     proxy: Option<Proxy>,
     telemetry: Telemetry,
     spans: Option<SpanExport>,
     log: LogHandle,
 ) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::new(telemetry.clone()).context("cannot listen for signals")?;
-    let daemon = Daemon::start(config, keys, proxy, telemetry.clone(), spans, Some(log)).await?;
+    let daemon =
+        Daemon::start(config, keys, token, proxy, telemetry.clone(), spans, Some(log)).await?;
     signals.next().await;
     tokio::select! {
         () = daemon.shutdown() => Ok(ExitCode::SUCCESS),

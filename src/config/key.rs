@@ -44,6 +44,14 @@ impl ApiKey {
         Ok(Self(Arc::new(key.into())))
     }
 
+    /// Reads a file that contains one and nothing else.
+    ///
+    /// # Errors
+    /// See [`KeyError`].
+    pub fn read(path: &Path) -> Result<Self, KeyError> {
+        read_file(path).map(|(key, _)| key)
+    }
+
     /// The key itself, for the `Authorization` header, and for keeping it out of what is printed.
     pub fn expose(&self) -> &str {
         self.0.expose_secret()

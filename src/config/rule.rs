@@ -68,18 +68,6 @@ pub(super) fn checked<T: 'static>(
     Rule { allows: allows.to_owned(), check: Box::new(check) }
 }
 
-/// The only value that this version supports. Others are not shown: a URL may hold credentials.
-pub(super) fn only<T: Setting + PartialEq + 'static>(available: T) -> Rule<T> {
-    let word = plain(&available);
-    let allows = format!("only {word} in this version");
-    let complaint = format!("only `{word}` is supported in this version");
-    let check = move |value: &T| match *value == available {
-        true => Ok(()),
-        false => Err(complaint.clone()),
-    };
-    Rule { allows, check: Box::new(check) }
-}
-
 impl<T: 'static> Rule<T> {
     /// Checks a value; the error is a sentence for the operator.
     pub(super) fn check(&self, value: &T) -> Result<(), String> {

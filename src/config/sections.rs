@@ -8,7 +8,7 @@ use std::time::Duration;
 use url::Url;
 
 use super::endpoint::collector_url;
-use super::rule::{any, checked, only, within};
+use super::rule::{any, checked, within};
 use super::schema::{section, sections};
 use super::setting::SocketMode;
 use super::words::{Auth, LogFormat, LogLevel, OtlpProtocol, RecoveryMode, VadMode};
@@ -71,8 +71,12 @@ section! {
         /// An application that has not sent OPEN within this time of connecting is disconnected.
         /// OPEN is its first write, so this is generous.
         open_timeout: Duration = seconds(10), within(MOMENT..=DAY);
-        /// A loopback address for the Deepgram-compatible dialect over TCP.
-        tcp_listen: Option<SocketAddr> = None, only(None);
+        /// An address for the Deepgram-compatible dialect over TCP, for SDKs that cannot use a Unix
+        /// socket, such as `127.0.0.1:7071`. Every process in the pod can reach it. Null: none.
+        tcp_listen: Option<SocketAddr> = None, checked("a loopback address", loopback);
+        /// A file that contains the token which the port asks for and nothing else; SDKs send it as
+        /// their API key. Null: the port serves whoever reaches it. Read once, at the start.
+        tcp_token_file: Option<PathBuf> = None, any();
     }
 }
 
@@ -310,6 +314,15 @@ impl Config {
                           upstream.allow_plaintext to true",
             });
         }
+        let ipc = &self.ipc;
+        let is_listed = !ipc.allow_uids.is_empty() || !ipc.allow_gids.is_empty();
+        if is_listed && ipc.tcp_listen.is_some() && ipc.tcp_token_file.is_none() {
+            found.push(Contradiction {
+                keys: &[&["ipc", "tcp_listen"], &["ipc", "allow_uids"], &["ipc", "allow_gids"]],
+                message: "who comes in through a port has no user that could be on a list; set \
+                          ipc.tcp_token_file, or remove one of the two",
+            });
+        }
         if !self.drain.linger.is_zero() && self.drain.linger >= self.drain.timeout {
             found.push(Contradiction {
                 keys: &[&["drain", "linger"], &["drain", "timeout"]],
@@ -358,6 +371,16 @@ fn socket_path(path: &PathBuf) -> Result<(), &'static str> {
         return Err("must name a file, not a directory");
     }
     Ok(())
+}
+
+/// Whoever is on the network must not reach Deepgram with our key.
+fn loopback(addr: &Option<SocketAddr>) -> Result<(), &'static str> {
+    match addr {
+        Some(addr) if !addr.ip().is_loopback() => {
+            Err("must be a loopback address, such as 127.0.0.1:7071 or [::1]:7071")
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Never repeats the URL: it may contain credentials.

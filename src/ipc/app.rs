@@ -3,7 +3,7 @@
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
-use tokio::net::UnixStream;
+use tokio::net::{TcpStream, UnixStream};
 
 use crate::live::LiveSession;
 use session::drain::LastFrame;
@@ -17,6 +17,12 @@ pub trait AppStream: AsyncRead + AsyncWrite + Unpin {
 }
 
 impl AppStream for UnixStream {
+    fn has_unread(&self) -> bool {
+        rustix::io::ioctl_fionread(self).is_ok_and(|bytes| bytes > 0)
+    }
+}
+
+impl AppStream for TcpStream {
     fn has_unread(&self) -> bool {
         rustix::io::ioctl_fionread(self).is_ok_and(|bytes| bytes > 0)
     }
@@ -53,6 +59,9 @@ pub trait App {
 
     /// Throws away what waits to be written: the application does not read.
     fn abandon(&mut self);
+
+    /// The application has left, and its name is free again: it may know.
+    fn let_go(&mut self) {}
 
     /// Gives back what steady streaming keeps: the application has been silent for a while.
     fn rest(&mut self);

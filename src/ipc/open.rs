@@ -1,7 +1,7 @@
 //! OPEN: what an application may request for a session, validated member by member.
 
 mod members;
-mod params;
+pub(super) mod params;
 
 use std::time::Duration;
 
@@ -26,6 +26,9 @@ const PRELUDE_MS_MAX: u64 = 60_000;
 const TAGS_MAX: usize = 16;
 const TAG_KEY_BYTES_MAX: usize = 64;
 const TAG_VALUE_BYTES_MAX: usize = 256;
+
+/// Whether a dead connection is replaced, as applications write it.
+pub(super) const RECOVERY_MODES: [(&str, bool); 2] = [("latch", false), ("reconnect", true)];
 
 /// A valid OPEN, without the defaults filled in.
 #[derive(Clone, Debug, PartialEq)]
@@ -73,32 +76,48 @@ pub fn parse(payload: &[u8]) -> Result<Open, Refusal> {
     let keepalive_interval =
         members.take_object("keepalive")?.map(keepalive).transpose()?.flatten();
     let vad = mode(members.take_object("vad")?, &VadMode::ALL.map(|it| (it.as_str(), it)))?;
-    let recovers =
-        mode(members.take_object("recovery")?, &[("latch", false), ("reconnect", true)])?;
+    let recovers = mode(members.take_object("recovery")?, &RECOVERY_MODES)?;
     let traceparent = members.take("traceparent").map(trace_context).transpose()?;
     let tags = members.take_object("tags")?.map(tags).transpose()?.unwrap_or_default();
     let prelude = members.take_object("prelude")?.map(prelude).transpose()?;
     members.finish()?;
     let params = params.as_ref().map(Params::read).transpose()?.unwrap_or_default();
-    check_vad(vad, endpoint, &params)?;
+    check_vad("vad.mode", vad, endpoint, &params)?;
     check_prelude(prelude, endpoint, &params)?;
     Ok(Open {
         session_id,
-        endpoint,
         vad,
-        hangover_min: params.hangover_min,
         prelude,
         recovers,
-        results_elsewhere: params.results_elsewhere,
-        names_speakers: params.names_speakers,
-        query: params.query,
-        model: params.model,
-        audio: params.audio,
         keepalive_interval,
         traceparent_malformed: matches!(traceparent, Some(None)),
         traceparent: traceparent.flatten(),
         tags,
+        ..Open::of(endpoint, params)
     })
+}
+
+impl Open {
+    /// One that asks for nothing but a connection with these parameters.
+    pub(super) fn of(endpoint: Endpoint, params: Params) -> Self {
+        Self {
+            session_id: None,
+            endpoint,
+            query: params.query,
+            model: params.model,
+            audio: params.audio,
+            keepalive_interval: None,
+            vad: None,
+            hangover_min: params.hangover_min,
+            prelude: None,
+            recovers: None,
+            results_elsewhere: params.results_elsewhere,
+            names_speakers: params.names_speakers,
+            traceparent: None,
+            traceparent_malformed: false,
+            tags: Vec::new(),
+        }
+    }
 }
 
 /// The protocol is checked before anything else.
@@ -156,7 +175,12 @@ fn mode<M: Copy>(members: Option<Members>, known: &[(&str, M)]) -> Result<Option
 }
 
 /// A gate that cannot be had is refused only to an application that asks for it itself.
-fn check_vad(mode: Option<VadMode>, endpoint: Endpoint, params: &Params) -> Result<(), Refusal> {
+pub(super) fn check_vad(
+    field: &str,
+    mode: Option<VadMode>,
+    endpoint: Endpoint,
+    params: &Params,
+) -> Result<(), Refusal> {
     let asks = mode.is_some_and(|it| it != VadMode::Off);
     let unavailable = VadUnavailable::of(endpoint, params.audio, params.results_elsewhere);
     let Some(cause) = unavailable.filter(|_| asks) else { return Ok(()) };
@@ -169,7 +193,7 @@ fn check_vad(mode: Option<VadMode>, endpoint: Endpoint, params: &Params) -> Resu
         VadUnavailable::SampleRate | VadUnavailable::Channels => "use \"off\"",
     };
     let message = format!("the VAD gate is not available: {}; {remedy}", cause.in_words());
-    Err(invalid("vad.mode", &message))
+    Err(invalid(field, &message))
 }
 
 fn prelude(mut members: Members) -> Result<PreludeConfig, Refusal> {

@@ -110,8 +110,10 @@ pub(super) fn write(frame: &AppFrame, session: &LiveSession, buffer: &mut BytesM
         AppFrame::Event { at_ms, event } => {
             write_json(SidecarFrameType::Event, &TimedEvent { event, at_ms: *at_ms }, buffer);
         }
+        // Whoever reads its socket is there; it is not asked.
+        AppFrame::Ping => {}
         AppFrame::Error(refusal) => write_json(SidecarFrameType::Error, &Json(&**refusal), buffer),
-        AppFrame::Finished(summary) => {
+        AppFrame::Finished { summary, .. } => {
             write_json(SidecarFrameType::Finished, &Json(&**summary), buffer)
         }
     }
@@ -133,11 +135,12 @@ struct Opened<'a> {
     traceparent: Option<String>,
 }
 
+/// The payload of an EVENT.
 #[derive(Serialize)]
-struct TimedEvent<'a> {
+pub(super) struct TimedEvent<'a> {
     #[serde(flatten, serialize_with = "crate::json::members")]
-    event: &'a Event,
-    at_ms: u64,
+    pub(super) event: &'a Event,
+    pub(super) at_ms: u64,
 }
 
 fn write_json(kind: SidecarFrameType, payload: &impl Serialize, buffer: &mut BytesMut) {

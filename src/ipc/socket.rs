@@ -4,30 +4,19 @@
 //! write that blocks stops nothing else.
 
 use std::future::poll_fn;
-use std::mem::MaybeUninit;
-use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, Bytes, BytesMut};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio_util::io::poll_read_buf;
+use bytes::{Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::app::{App, AppStream};
+use super::inbox;
+use super::outbox::Outbox;
 use super::payload::{self, bad_frame};
 use crate::live::LiveSession;
 use protocol::frame::{AppFrameType, Decoder, Frame, Header};
 use session::drain::LastFrame;
-use session::{AppFrame, AppInput, Endpoint, ErrorCode, Refusal};
-
-/// Room for a read between frames. It is on the stack, so that a session which waits for its
-/// application holds no buffer; what has come is copied out, which costs less than a page fault.
-const READ_BYTES: usize = 16 << 10;
-
-/// Most room made at once for the rest of a frame, so that memory follows what has really come.
-const READ_BYTES_MAX: usize = 64 << 10;
-
-/// A written buffer that has grown beyond this is given back.
-const WRITE_BYTES_KEPT: usize = 16 << 10;
+use session::{AppFrame, AppInput, Dialect, Endpoint, ErrorCode, Refusal};
 
 /// Why an application's connection ended before its OPEN was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,8 +25,6 @@ pub enum PreOpen {
     Refused(Refusal),
     /// It left.
     Left,
-    /// Its first byte begins an HTTP request.
-    Http,
 }
 
 /// One application's connection.
@@ -49,8 +36,7 @@ pub struct AppSocket<S> {
     decoder: Decoder,
     stage: Stage,
     reader: Reader,
-    outbound: BytesMut,
-    writer: Writer,
+    outbox: Outbox,
 }
 
 /// How far the application is.
@@ -79,18 +65,6 @@ enum Reader {
     Eof,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Writer {
-    /// All that was handed in is with the kernel, and that has been told.
-    Drained,
-    /// Something waits that has not been tried yet.
-    Pending,
-    /// The kernel refused some of it, and that has been told.
-    Blocked,
-    /// Nothing can be written any more.
-    Gone,
-}
-
 impl<S: AsyncRead + AsyncWrite + Unpin> AppSocket<S> {
     /// A connection that has just been accepted.
     pub fn new(stream: S, frame_bytes_max: u32) -> Self {
@@ -101,17 +75,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AppSocket<S> {
             decoder: Decoder::default(),
             stage: Stage::BeforeOpen,
             reader: Reader::Open,
-            outbound: BytesMut::new(),
-            writer: Writer::Drained,
+            outbox: Outbox::default(),
+        }
+    }
+
+    /// What it speaks: its first byte tells.
+    pub async fn read_dialect(&mut self) -> Result<Dialect, PreOpen> {
+        loop {
+            if let Some(first) = self.inbound.first() {
+                return dialect_of(*first).map_err(PreOpen::Refused);
+            }
+            match poll_fn(|cx| self.poll_read(cx)).await {
+                Ok(0) | Err(_) => return Err(PreOpen::Left),
+                Ok(_) => {}
+            }
         }
     }
 
     /// The payload of the first frame, which must be OPEN.
     pub async fn read_open(&mut self) -> Result<Bytes, PreOpen> {
         loop {
-            if let Some(first) = self.inbound.first() {
-                check_first_byte(*first, &self.decoder)?;
-            }
             if let Some(frame) = self.decode().map_err(PreOpen::Refused)? {
                 return Ok(frame.payload);
             }
@@ -120,6 +103,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AppSocket<S> {
                 Ok(_) => {}
             }
         }
+    }
+
+    /// The stream, and what has been read of it, for another dialect.
+    pub fn into_parts(self) -> (S, BytesMut) {
+        (self.stream, self.inbound)
     }
 
     /// OPEN was accepted: from now on frames are the session's.
@@ -135,20 +123,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AppSocket<S> {
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<usize>> {
-        if self.inbound.is_empty() && self.inbound.capacity() > READ_BYTES_MAX {
-            // A large frame has been here; its buffer is not kept for the small ones.
-            self.inbound = BytesMut::new();
-        }
         let missing = self.decoder.bytes_missing(&self.inbound);
-        if missing > READ_BYTES {
-            self.inbound.reserve(missing.min(READ_BYTES_MAX));
-            return poll_read_buf(Pin::new(&mut self.stream), cx, &mut self.inbound);
-        }
-        let mut space = [const { MaybeUninit::uninit() }; READ_BYTES];
-        let mut read = ReadBuf::uninit(&mut space);
-        ready!(Pin::new(&mut self.stream).poll_read(cx, &mut read))?;
-        self.inbound.extend_from_slice(read.filled());
-        Poll::Ready(Ok(read.filled().len()))
+        inbox::poll_read(cx, &mut self.stream, &mut self.inbound, missing)
     }
 
     fn decode(&mut self) -> Result<Option<Frame>, Refusal> {
@@ -169,17 +145,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AppSocket<S> {
             self.stage = Stage::Finished;
         }
         Ok(Some(input))
-    }
-
-    fn write_pending(&mut self, before: usize) -> Poll<AppInput> {
-        match self.writer {
-            Writer::Blocked if self.outbound.len() < before => Poll::Ready(AppInput::WriteProgress),
-            Writer::Blocked => Poll::Pending,
-            _ => {
-                self.writer = Writer::Blocked;
-                Poll::Ready(AppInput::WriteBlocked)
-            }
-        }
     }
 }
 
@@ -204,7 +169,7 @@ impl<S: AppStream> App for AppSocket<S> {
                 Ok(0) => return Poll::Ready(self.end_of_input(AppInput::Eof)),
                 Ok(_) => {}
                 // A reset affects both directions; the next read reports the other one.
-                Err(_) if self.writer != Writer::Gone => {
+                Err(_) if !self.outbox.is_gone() => {
                     self.abandon();
                     return Poll::Ready(AppInput::WriteFailed);
                 }
@@ -214,25 +179,7 @@ impl<S: AppStream> App for AppSocket<S> {
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<AppInput> {
-        if !matches!(self.writer, Writer::Pending | Writer::Blocked) {
-            return Poll::Pending;
-        }
-        let before = self.outbound.len();
-        while !self.outbound.is_empty() {
-            match Pin::new(&mut self.stream).poll_write(cx, &self.outbound) {
-                Poll::Ready(Ok(written @ 1..)) => self.outbound.advance(written),
-                Poll::Ready(Ok(0) | Err(_)) => {
-                    self.abandon();
-                    return Poll::Ready(AppInput::WriteFailed);
-                }
-                Poll::Pending => return self.write_pending(before),
-            }
-        }
-        if self.outbound.capacity() > WRITE_BYTES_KEPT {
-            self.outbound = BytesMut::new();
-        }
-        self.writer = Writer::Drained;
-        Poll::Ready(AppInput::WriteDrained)
+        self.outbox.poll_write(cx, &mut self.stream)
     }
 
     fn next_buffered(&mut self) -> Option<AppInput> {
@@ -256,42 +203,34 @@ impl<S: AppStream> App for AppSocket<S> {
     }
 
     fn send(&mut self, frame: &AppFrame, session: &LiveSession) {
-        if self.writer != Writer::Gone {
-            payload::write(frame, session, &mut self.outbound);
-            if self.writer == Writer::Drained {
-                self.writer = Writer::Pending;
-            }
-        }
+        self.outbox.append(|buffer| payload::write(frame, session, buffer));
     }
 
     fn abandon(&mut self) {
-        self.outbound = BytesMut::new();
-        self.writer = Writer::Gone;
+        self.outbox.abandon();
     }
 
     fn rest(&mut self) {
         if self.inbound.is_empty() {
             self.inbound = BytesMut::new();
         }
-        if self.outbound.is_empty() {
-            self.outbound = BytesMut::new();
-        }
+        self.outbox.rest();
     }
 
     fn is_write_blocked(&self) -> bool {
-        self.writer == Writer::Blocked
+        self.outbox.is_blocked()
     }
 
     fn unwritten_bytes(&self) -> usize {
-        self.outbound.len()
+        self.outbox.len()
     }
 
     fn last_frame(&self) -> Option<LastFrame> {
-        match (self.writer, self.reader) {
-            (Writer::Gone, _) => Some(LastFrame::Unsent),
+        match self.reader {
+            _ if self.outbox.is_gone() => Some(LastFrame::Unsent),
             // Its end of stream came before.
-            (_, Reader::Eof) => Some(LastFrame::Unknown),
-            _ => None,
+            Reader::Eof => Some(LastFrame::Unknown),
+            Reader::Open | Reader::Deaf => None,
         }
     }
 
@@ -301,16 +240,14 @@ impl<S: AppStream> App for AppSocket<S> {
 }
 
 /// The first byte of a connection decides its dialect, before the rest of a header has come.
-fn check_first_byte(first: u8, decoder: &Decoder) -> Result<(), PreOpen> {
+fn dialect_of(first: u8) -> Result<Dialect, Refusal> {
     match AppFrameType::from_byte(first) {
-        // It is a payload's byte: the header has been judged already.
-        _ if decoder.has_header() => Ok(()),
-        Some(AppFrameType::Open) => Ok(()),
-        Some(_) => Err(PreOpen::Refused(open_first())),
-        None if first == b'G' => Err(PreOpen::Http),
-        None => Err(PreOpen::Refused(bad_frame(format!(
+        Some(AppFrameType::Open) => Ok(Dialect::Native),
+        Some(_) => Err(open_first()),
+        None if first == b'G' => Ok(Dialect::Compatible),
+        None => Err(bad_frame(format!(
             "byte 0x{first:02x} begins no frame of this protocol; the first frame is OPEN (0x01)"
-        )))),
+        ))),
     }
 }
 

@@ -17,7 +17,30 @@ pub struct Registry {
     cut: AtomicUsize,
 }
 
-type Sessions = HashMap<SessionId, Arc<LiveSession>>;
+#[derive(Debug, Default)]
+struct Sessions {
+    named: HashMap<SessionId, Arc<LiveSession>>,
+    /// Those whose names others may have.
+    nameless: Vec<Arc<LiveSession>>,
+}
+
+impl Sessions {
+    fn len(&self) -> usize {
+        self.named.len() + self.nameless.len()
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Arc<LiveSession>> {
+        self.named.values().chain(&self.nameless)
+    }
+
+    fn remove(&mut self, session: &Arc<LiveSession>) {
+        if self.named.get(&session.id).is_some_and(|it| Arc::ptr_eq(it, session)) {
+            self.named.remove(&session.id);
+        } else {
+            self.nameless.retain(|it| !Arc::ptr_eq(it, session));
+        }
+    }
+}
 
 impl Registry {
     /// A registry with room for this many sessions, of which so many may have a connection.
@@ -44,7 +67,7 @@ impl Registry {
 
     /// Whether all connections that may be are in use, and none is idle enough to be given up.
     fn lacks_connections(&self, sessions: &Sessions, now: Instant) -> bool {
-        let in_use = || sessions.values().filter(|it| it.needs_connection() && !it.is_idle(now));
+        let in_use = || sessions.all().filter(|it| it.needs_connection() && !it.is_idle(now));
         self.connections_max.is_some_and(|max| sessions.len() >= max && in_use().count() >= max)
     }
 
@@ -53,7 +76,7 @@ impl Registry {
         if count == 0 {
             return;
         }
-        let mut idle: Vec<_> = self.lock().values().filter(|it| it.is_idle(now)).cloned().collect();
+        let mut idle: Vec<_> = self.lock().all().filter(|it| it.is_idle(now)).cloned().collect();
         idle.sort_by_key(|session| session.active_at());
         idle.iter().take(count).for_each(|session| session.shed());
     }
@@ -64,7 +87,7 @@ impl Registry {
         if sessions.len() >= self.sessions_max {
             return Err(self.too_many());
         }
-        if sessions.contains_key(&session.id) {
+        if sessions.named.contains_key(&session.id) {
             return Err(Refusal::of_field(
                 ErrorCode::SessionIdInUse,
                 "session_id",
@@ -74,7 +97,7 @@ impl Registry {
                 ),
             ));
         }
-        sessions.insert(session.id.clone(), session.clone());
+        sessions.named.insert(session.id.clone(), session.clone());
         Ok(Slot { registry: self.clone(), session })
     }
 
@@ -101,13 +124,13 @@ impl Registry {
 
     /// The live sessions, oldest first.
     pub fn sessions(&self) -> Vec<Arc<LiveSession>> {
-        let mut sessions: Vec<_> = self.lock().values().cloned().collect();
+        let mut sessions: Vec<_> = self.lock().all().cloned().collect();
         sessions.sort_by_key(|session| session.opened_at);
         sessions
     }
 
     pub fn session(&self, id: &SessionId) -> Option<Arc<LiveSession>> {
-        self.lock().get(id).cloned()
+        self.lock().named.get(id).cloned()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Sessions> {
@@ -132,11 +155,18 @@ impl Slot {
     pub fn session(&self) -> &Arc<LiveSession> {
         &self.session
     }
+
+    /// Lets others have the session's name, while it keeps its place.
+    pub fn free_name(&self) {
+        let mut sessions = self.registry.lock();
+        sessions.remove(&self.session);
+        sessions.nameless.push(self.session.clone());
+    }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.registry.lock().remove(&self.session.id);
+        self.registry.lock().remove(&self.session);
     }
 }
 

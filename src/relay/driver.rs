@@ -27,7 +27,7 @@ use session::drain::{Drained, LastFrame};
 use session::fact::{Fact, Observer};
 use session::machine::{Output, Session};
 use session::summary::Outcome;
-use session::{AppFrame, AppInput, ConnectionId, TimeMap, UpstreamInput};
+use session::{AppFrame, AppInput, ConnectionId, Dialect, TimeMap, UpstreamInput};
 
 /// After so many inputs from the sockets in a row the clock is looked at first, so that a flood
 /// cannot starve the timers.
@@ -272,7 +272,13 @@ where
 
     /// Audio is listened to first, if that makes a difference.
     fn hand_on(&mut self, now: Instant, input: AppInput) {
-        let AppInput::Audio(audio) = input else { return self.machine.handle_app(now, input) };
+        let AppInput::Audio(audio) = input else {
+            let has_left = matches!(input, AppInput::Closed(_) | AppInput::Eof);
+            self.machine.handle_app(now, input);
+            return if has_left {
+                self.let_app_go()
+            };
+        };
         match self.machine.hearing() {
             Some((format, threshold)) => {
                 if let Some(piece) = self.hearing.hear(format, threshold, audio) {
@@ -332,6 +338,17 @@ where
         }
     }
 
+    /// An application that speaks Deepgram's dialect comes back under its old name as soon as it has
+    /// seen its own close answered.
+    fn let_app_go(&mut self) {
+        if self.live.speaker.dialect == Dialect::Compatible
+            && let Some(slot) = &self.slot
+        {
+            slot.free_name();
+        }
+        self.app.let_go();
+    }
+
     /// Frees the slot just before the last frame is written, so that an application that has read it
     /// can use the name again at once. One that does not read keeps its name until it is let go.
     fn leave(&mut self, cut: bool) {
@@ -340,7 +357,7 @@ where
         {
             slot.count_cut();
         }
-        if !self.app.is_write_blocked() {
+        if !self.app.is_write_blocked() || self.live.speaker.dialect == Dialect::Compatible {
             self.slot = None;
         }
     }

@@ -1,20 +1,23 @@
-//! The socket file and the accept loop.
+//! The socket file, the loopback port and the accept loop.
 
 use std::fs::{self, File, Permissions};
+use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use socket2::{Domain, SockAddr, Socket, Type};
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::reception::{Peer, Reception};
+use super::reception::{Door, Peer, Reception};
+use crate::ipc::app::AppStream;
 use crate::telemetry::event::{AcceptFailed, AcceptResumed, Emit};
 use crate::upstream::dial::Dial;
 
@@ -126,39 +129,96 @@ fn listen(path: &Path, mode: u32) -> io::Result<UnixListener> {
     UnixListener::from_std(socket.into())
 }
 
-/// Accepts applications until `stop`, so many at a time; their tasks run on `tasks` and also end with
-/// `stop`.
-pub async fn accept<D: Dial>(
-    listener: UnixListener,
+/// Places for connections of applications, whichever way they come in.
+#[derive(Clone, Debug)]
+pub struct Places(Arc<Semaphore>);
+
+impl Places {
+    /// So many at a time.
+    pub fn new(connections_max: usize) -> Self {
+        Self(Arc::new(Semaphore::new(connections_max.min(Semaphore::MAX_PERMITS))))
+    }
+}
+
+/// Where applications come in.
+pub trait Listener {
+    type Stream: AppStream;
+
+    /// The next connection, and what is known of who is at its other end.
+    fn next(&self) -> impl Future<Output = io::Result<(Self::Stream, Door)>> + Send;
+}
+
+impl Listener for UnixListener {
+    type Stream = UnixStream;
+
+    async fn next(&self) -> io::Result<(UnixStream, Door)> {
+        let (stream, _) = self.accept().await?;
+        let credentials = stream.peer_cred().ok();
+        let peer = credentials.map(|it| Peer { uid: it.uid(), gid: it.gid() });
+        Ok((stream, Door::Socket(peer)))
+    }
+}
+
+impl Listener for TcpListener {
+    type Stream = TcpStream;
+
+    async fn next(&self) -> io::Result<(TcpStream, Door)> {
+        let (stream, _) = self.accept().await?;
+        // Captions are short, and each is wanted at once.
+        stream.set_nodelay(true)?;
+        Ok((stream, Door::Port))
+    }
+}
+
+/// Listens on the loopback port.
+///
+/// # Errors
+/// The system's, with the key that it is about.
+pub fn listen_on_port(addr: SocketAddr) -> io::Result<TcpListener> {
+    let bound = || {
+        let socket = if addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        socket.set_reuseaddr(true)?;
+        socket.bind(addr)?;
+        socket.listen(BACKLOG.unsigned_abs())
+    };
+    bound().map_err(|error| {
+        io::Error::new(error.kind(), format!("cannot listen on ipc.tcp_listen {addr}: {error}"))
+    })
+}
+
+/// Accepts applications until `stop`; their tasks run on `tasks` and also end with `stop`.
+pub async fn accept<L: Listener, D: Dial>(
+    listener: L,
     reception: Arc<Reception<D>>,
-    connections_max: usize,
+    places: Places,
     tasks: TaskTracker,
     stop: CancellationToken,
-) {
-    let places = Arc::new(Semaphore::new(connections_max.min(Semaphore::MAX_PERMITS)));
-    while let Some((stream, place)) =
+) where
+    L::Stream: Send + 'static,
+{
+    while let Some((stream, door, place)) =
         stop.run_until_cancelled(next_connection(&listener, &reception, &places)).await
     {
         // Boxed: otherwise each surrounding future would reserve space for it twice.
-        let connection = Box::pin(serve(reception.clone(), stream, place));
+        let connection = Box::pin(serve(reception.clone(), stream, door, place));
         tasks.spawn(stop.clone().run_until_cancelled_owned(connection));
     }
 }
 
 /// The next application that has a place. Those behind it wait in the kernel's queue.
-async fn next_connection<D: Dial>(
-    listener: &UnixListener,
+async fn next_connection<L: Listener, D: Dial>(
+    listener: &L,
     reception: &Reception<D>,
-    places: &Arc<Semaphore>,
-) -> (UnixStream, OwnedSemaphorePermit) {
+    places: &Places,
+) -> (L::Stream, Door, OwnedSemaphorePermit) {
     let mut failures = 0;
     loop {
-        match listener.accept().await {
-            Ok((stream, _)) => {
+        match listener.next().await {
+            Ok((stream, door)) => {
                 if failures > 0 {
                     AcceptResumed { of: "ipc", failures }.emit(&reception.telemetry);
                 }
-                return (stream, place(reception, places).await);
+                return (stream, door, place(reception, places).await);
             }
             Err(error) => {
                 AcceptFailed { error: &error, failures }.emit(&reception.telemetry);
@@ -172,23 +232,22 @@ async fn next_connection<D: Dial>(
 }
 
 /// Waits for a place. Whoever has one and stays silent gives it up, since somebody else waits.
-async fn place<D: Dial>(reception: &Reception<D>, places: &Arc<Semaphore>) -> OwnedSemaphorePermit {
+async fn place<D: Dial>(reception: &Reception<D>, places: &Places) -> OwnedSemaphorePermit {
     loop {
-        match timeout(EVICT_AFTER, places.clone().acquire_owned()).await {
+        match timeout(EVICT_AFTER, places.0.clone().acquire_owned()).await {
             Ok(place) => return place.expect("the semaphore is never closed"),
             Err(_) => reception.unopened.evict_oldest(),
         }
     }
 }
 
-async fn serve<D: Dial>(
+async fn serve<S: AppStream, D: Dial>(
     reception: Arc<Reception<D>>,
-    stream: UnixStream,
+    stream: S,
+    door: Door,
     place: OwnedSemaphorePermit,
 ) {
-    let credentials = stream.peer_cred().ok();
-    let peer = credentials.map(|it| Peer { uid: it.uid(), gid: it.gid() });
-    reception.serve(stream, peer).await;
+    reception.serve(stream, door).await;
     drop(place);
 }
 

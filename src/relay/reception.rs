@@ -1,25 +1,30 @@
 //! From an accepted connection to a running session: admission, and the OPEN.
 
-use std::collections::BTreeMap;
+mod door;
+#[cfg(test)]
+mod tests;
+mod unopened;
+
+use std::future::Future;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
+use tokio::time::{sleep, timeout};
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use super::driver::Driver;
 use crate::drain::Drain;
 use crate::ipc::app::{App, AppStream};
+use crate::ipc::compatible::{self, CompatibleSocket, HttpRefusal, Unserved};
 use crate::ipc::open::{self, Open};
 use crate::ipc::payload;
 use crate::ipc::socket::{AppSocket, PreOpen};
-use crate::live::LiveSession;
 use crate::live::registry::{Registry, Slot};
+use crate::live::{LiveSession, Speaker};
 use crate::telemetry::Telemetry;
 use crate::telemetry::event::{
     AppRejected, Emit, OpenMissed, SessionReceipt, SessionRejected, SessionsAdmitted,
@@ -30,10 +35,15 @@ use crate::upstream::dial::Dial;
 use session::drain::{LastFrame, Receipt};
 use session::gate::VadConfig;
 use session::machine::{Session, draining_refusal};
-use session::{ErrorCode, RecoveryConfig, Refusal, SessionConfig, SessionId};
+use session::{Dialect, ErrorCode, RecoveryConfig, Refusal, SessionConfig, SessionId};
+use unopened::Waiting;
 
-/// Connections that may wait for their OPEN, on top of the session limit (contract, section 1).
-const UNOPENED_EXTRA: usize = 128;
+pub use door::{Door, Peer, Peers};
+pub use unopened::Unopened;
+
+/// How long an application that is refused whatever it says may take to show by its first byte in which
+/// dialect it wants to hear that.
+const FIRST_BYTE_WAIT: Duration = Duration::from_millis(250);
 
 /// How much is read and discarded after the last frame, so that an application in the middle of a
 /// write can still read why.
@@ -42,12 +52,6 @@ const LINGER_BYTES_MAX: u64 = 1 << 20;
 
 /// How long an application may take to read the frame that refuses it.
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// The response to an HTTP request: the compatible dialect is not in this version.
-const HTTP_ANSWER: &[u8] = b"HTTP/1.1 501 Not Implemented\r\n\
-    content-type: application/json\r\ncontent-length: 108\r\nconnection: close\r\n\r\n\
-    {\"err_code\":\"NOT_AVAILABLE\",\"err_msg\":\"This socket speaks the native protocol; \
-    HTTP is not available yet.\"}\n";
 
 /// What every connection of an application needs to become a session.
 #[derive(Debug)]
@@ -75,173 +79,157 @@ pub struct Reception<D> {
     pub refused_full: AtomicU64,
 }
 
-/// User and group of the process at the other end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Peer {
-    /// Numeric user id.
-    pub uid: u32,
-    /// Numeric id of the primary group.
-    pub gid: u32,
-}
-
-/// Who may open sessions; empty lists admit anyone who can open the socket file.
-#[derive(Clone, Debug, Default)]
-pub struct Peers {
-    /// `ipc.allow_uids`.
-    pub uids: Vec<u32>,
-    /// `ipc.allow_gids`.
-    pub gids: Vec<u32>,
-}
-
-impl Peers {
-    /// Whether a peer is on either list. A peer without credentials is on neither.
-    pub fn admit(&self, peer: Option<Peer>) -> bool {
-        let anyone = self.uids.is_empty() && self.gids.is_empty();
-        let listed = |it: Peer| self.uids.contains(&it.uid) || self.gids.contains(&it.gid);
-        anyone || peer.is_some_and(listed)
-    }
-}
-
-/// Connections that have not sent OPEN. At the limit the oldest is closed, so that silent ones
-/// cannot lock anybody out.
-#[derive(Debug)]
-pub struct Unopened {
-    connections_max: usize,
-    waiting: Mutex<(u64, BTreeMap<u64, CancellationToken>)>,
-}
-
-impl Unopened {
-    /// Room for the maximum number of sessions, plus some more.
-    pub fn new(sessions_max: usize) -> Self {
-        Self { connections_max: sessions_max + UNOPENED_EXTRA, waiting: Mutex::default() }
-    }
-
-    fn enter(&self) -> Waiting<'_> {
-        let evicted = CancellationToken::new();
-        let mut waiting = self.lock();
-        waiting.0 += 1;
-        let ticket = waiting.0;
-        waiting.1.insert(ticket, evicted.clone());
-        let too_many = waiting.1.len() > self.connections_max;
-        drop(waiting);
-        if too_many {
-            self.evict_oldest();
-        }
-        Waiting { unopened: self, ticket, evicted }
-    }
-
-    /// Closes the connection that has been silent longest.
-    pub fn evict_oldest(&self) {
-        if let Some((_, oldest)) = self.lock().1.pop_first() {
-            oldest.cancel();
-        }
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, (u64, BTreeMap<u64, CancellationToken>)> {
-        // The map is consistent after every statement, whatever panicked.
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A connection's entry among the unopened.
-struct Waiting<'a> {
-    unopened: &'a Unopened,
-    ticket: u64,
-    evicted: CancellationToken,
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.unopened.lock().1.remove(&self.ticket);
-    }
-}
-
 /// Why a connection does not become a session.
 enum Rejection {
     /// Gets an ERROR, and counts as a refused connection.
     Connection(Refusal),
     /// Gets an ERROR, and counts as a refused session.
     Session(Refusal),
-    /// Closed without an ERROR.
+    /// Gets an HTTP response: it has asked for something that is no session.
+    Request(HttpRefusal),
+    /// Closed without a word.
     Silent(UnopenedCause),
-    /// It spoke HTTP.
-    Http,
 }
 
 impl<D: Dial> Reception<D> {
     /// Serves one connection until it ends.
-    pub async fn serve<S>(&self, stream: S, peer: Option<Peer>)
-    where
-        S: AppStream,
-    {
+    pub async fn serve<S: AppStream>(&self, stream: S, door: Door) {
         let _active = self.telemetry.app_connection();
         // Once shutdown has started, nothing can become a session, so it need not wait for these.
         let _session = self.drain.times().is_none().then(|| self.sessions.token());
+        let wait = Wait { place: self.unopened.enter(), until: clock::now() + self.open_timeout };
         let mut socket = AppSocket::new(stream, self.frame_bytes_max);
-        match self.receive(&mut socket, peer).await {
-            Ok((open, slot)) => self.session(socket, open, slot).await,
+        match self.dialect(&mut socket, door, &wait).await {
+            Ok(Dialect::Native) => self.serve_native(socket, door, wait).await,
+            Ok(Dialect::Compatible) => {
+                let (stream, read) = socket.into_parts();
+                let socket = CompatibleSocket::new(stream, read, self.frame_bytes_max);
+                self.serve_compatible(socket, door, wait).await;
+            }
             Err(rejection) => {
-                if let Some(stream) = self.reject(socket.into_stream(), rejection).await {
-                    linger(stream).await;
-                }
+                self.reject(socket.into_stream(), rejection, Dialect::Native).await;
             }
         }
     }
 
-    /// The contract's order of refusals: peer, draining, limit, then the contents of OPEN.
-    async fn receive<S>(
+    /// What an application speaks. Whoever is refused anyway hears so in the native dialect if it has
+    /// not shown another one.
+    async fn dialect<S: AppStream>(
         &self,
         socket: &mut AppSocket<S>,
-        peer: Option<Peer>,
-    ) -> Result<(Open, Slot), Rejection>
-    where
-        S: AppStream,
-    {
-        if !self.peers.admit(peer) {
-            return Err(Rejection::Connection(not_allowed(peer)));
+        door: Door,
+        wait: &Wait<'_>,
+    ) -> Result<Dialect, Rejection> {
+        if let Door::Port = door {
+            return Ok(Dialect::Compatible);
         }
-        let payload = self.await_open(socket).await?;
+        let is_refused = self.peers.refusal_at(door).is_some();
+        let silent = async {
+            if !is_refused {
+                self.drain.begun().await;
+            }
+            sleep(FIRST_BYTE_WAIT).await;
+        };
+        tokio::select! {
+            biased;
+            dialect = wait.bound(socket.read_dialect()) => dialect?.map_err(rejection),
+            () = silent => Ok(Dialect::Native),
+        }
+    }
+
+    async fn serve_native<S: AppStream>(
+        &self,
+        mut socket: AppSocket<S>,
+        door: Door,
+        wait: Wait<'_>,
+    ) {
+        let opened = async {
+            if let Some(refusal) = self.peers.refusal_at(door) {
+                return Err(Rejection::Connection(refusal));
+            }
+            let payload = self.before_shutdown(wait.bound(socket.read_open())).await?;
+            let payload = payload.map_err(rejection)?;
+            self.claim(Speaker::default(), || open::parse(&payload)).map_err(Rejection::Session)
+        };
+        match opened.await {
+            Ok((open, slot)) => {
+                drop(wait);
+                socket.opened(open.endpoint, open.prelude.is_some());
+                self.session(socket, open, slot).await;
+            }
+            Err(rejection) => {
+                self.reject(socket.into_stream(), rejection, Dialect::Native).await;
+            }
+        }
+    }
+
+    async fn serve_compatible<S: AppStream>(
+        &self,
+        mut socket: CompatibleSocket<S>,
+        door: Door,
+        wait: Wait<'_>,
+    ) {
+        let opened = async {
+            if let Some(refusal) = self.peers.refusal_at(door) {
+                return Err(Rejection::Connection(refusal));
+            }
+            let request = self.before_shutdown(wait.bound(socket.read_request())).await?;
+            let request = request.map_err(unserved)?;
+            self.peers.check(door, &request).map_err(Rejection::Connection)?;
+            let speaker = request.speaker.clone();
+            let open = socket.opened(request);
+            self.claim(speaker, || Ok(open)).map_err(Rejection::Session)
+        };
+        match opened.await {
+            Ok((open, slot)) => {
+                drop(wait);
+                self.session(socket, open, slot).await;
+            }
+            Err(rejection) => {
+                self.reject(socket.into_stream(), rejection, Dialect::Compatible).await;
+            }
+        }
+    }
+
+    /// Waits for what an application has to say first; after shutdown has begun it is not awaited.
+    async fn before_shutdown<T>(
+        &self,
+        said: impl Future<Output = Result<T, Rejection>>,
+    ) -> Result<T, Rejection> {
+        tokio::select! {
+            biased;
+            () = self.drain.begun() => Err(Rejection::Connection(draining_refusal())),
+            said = said => said,
+        }
+    }
+
+    /// The contract's order of refusals: limit, then what is asked for, then its name.
+    fn claim(
+        &self,
+        speaker: Speaker,
+        open: impl FnOnce() -> Result<Open, Refusal>,
+    ) -> Result<(Open, Slot), Refusal> {
         if self.registry.is_full(clock::now()) {
-            return Err(Rejection::Session(self.registry.too_many()));
+            return Err(self.registry.too_many());
         }
         let opened_at = clock::now();
-        let open = open::parse(&payload).map_err(Rejection::Session)?;
+        let open = open()?;
         let id = open.session_id.clone().unwrap_or_else(generated_id);
         let live = LiveSession::new(id, open.endpoint, open.audio, opened_at, open.tags.clone());
         let slot =
-            self.registry.claim(live.with_model(open.model.clone())).map_err(Rejection::Session)?;
+            self.registry.claim(live.with_model(open.model.clone()).with_speaker(speaker))?;
         let refused = self.refused_full.swap(0, Relaxed);
         if refused > 0 {
             SessionsAdmitted { refused }.emit(&self.telemetry);
         }
-        socket.opened(open.endpoint, open.prelude.is_some());
         Ok((open, slot))
     }
 
-    async fn await_open<S>(&self, socket: &mut AppSocket<S>) -> Result<Bytes, Rejection>
-    where
-        S: AsyncRead + AsyncWrite + Unpin,
-    {
-        let waiting = self.unopened.enter();
-        tokio::select! {
-            biased;
-            () = self.drain.begun() => Err(Rejection::Connection(draining_refusal())),
-            opened = clock::timeout(self.open_timeout, socket.read_open()) => match opened {
-                Ok(opened) => opened.map_err(|it| match it {
-                    PreOpen::Refused(refusal) => Rejection::Connection(refusal),
-                    PreOpen::Left => Rejection::Silent(UnopenedCause::Left),
-                    PreOpen::Http => Rejection::Http,
-                }),
-                Err(_) => Err(Rejection::Silent(UnopenedCause::Timeout)),
-            },
-            () = waiting.evicted.cancelled() => Err(Rejection::Silent(UnopenedCause::Evicted)),
-        }
-    }
-
     /// Runs a session, and lets its application read the last frame.
-    async fn session<S>(&self, socket: AppSocket<S>, open: Open, slot: Slot)
+    async fn session<A>(&self, app: A, open: Open, slot: Slot)
     where
-        S: AppStream,
+        A: App,
+        A::Stream: AsyncRead + AsyncWrite + Unpin,
     {
         let live = slot.session().clone();
         let observer = self.telemetry.session_within(live.clone(), open.traceparent);
@@ -252,10 +240,11 @@ impl<D: Dial> Reception<D> {
             live.begin_drain(times);
         }
         let span = observer.span().clone();
-        let config = config_of(&open, &self.defaults, self.recovery);
+        let dialect = live.speaker.dialect;
+        let config = config_of(&open, &self.defaults, self.recovery, dialect);
         let machine = Session::new(live.id.clone(), config, live.opened_at, seed());
         let query = Arc::from(open.query);
-        let driver = Driver::new(machine, socket, self.dialer.clone(), query, slot, observer);
+        let driver = Driver::new(machine, app, self.dialer.clone(), query, slot, observer);
         // Not instrumented with the session's span, which would be entered for every frame: whatever
         // is told of a session is told by its observer, under that span.
         let ended = Box::new(driver).run().await;
@@ -271,40 +260,84 @@ impl<D: Dial> Reception<D> {
         }
     }
 
-    /// Returns the stream if the application was sent something.
-    async fn reject<S>(&self, mut stream: S, rejection: Rejection) -> Option<S>
+    /// Tells the application why it is not served, if it is to know, and lets it read that.
+    async fn reject<S>(&self, mut stream: S, rejection: Rejection, dialect: Dialect)
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let answer = match rejection {
             Rejection::Connection(refusal) => {
                 AppRejected { refusal: &refusal }.emit(&self.telemetry);
-                payload::refusal(refusal)
+                refusal_in(dialect, refusal)
             }
             Rejection::Session(refusal) => {
                 let is_full = refusal.code == ErrorCode::TooManySessions;
                 let is_repeated = is_full && self.refused_full.fetch_add(1, Relaxed) > 0;
                 SessionRejected { refusal: &refusal, is_repeated }.emit(&self.telemetry);
-                payload::refusal(refusal)
+                refusal_in(dialect, refusal)
             }
-            Rejection::Http => {
-                let refusal = Refusal::new(ErrorCode::BadFrame, "HTTP is not available yet");
-                AppRejected { refusal: &refusal }.emit(&self.telemetry);
-                Bytes::from_static(HTTP_ANSWER)
+            Rejection::Request(refused) => {
+                AppRejected { refusal: &refused.refusal }.emit(&self.telemetry);
+                compatible::refusal(&refused)
             }
-            Rejection::Silent(cause) => {
-                OpenMissed { cause }.emit(&self.telemetry);
-                return None;
-            }
+            Rejection::Silent(cause) => return OpenMissed { cause }.emit(&self.telemetry),
         };
-        let written = timeout(REFUSAL_TIMEOUT, stream.write_all(&answer)).await;
-        matches!(written, Ok(Ok(()))).then_some(stream)
+        if let Ok(Ok(())) = timeout(REFUSAL_TIMEOUT, stream.write_all(&answer)).await {
+            linger(stream).await;
+        }
+    }
+}
+
+/// How long a connection may take to become a session's: its place among those that have not, and its
+/// deadline.
+struct Wait<'a> {
+    place: Waiting<'a>,
+    until: Instant,
+}
+
+impl Wait<'_> {
+    async fn bound<T>(&self, said: impl Future<Output = T>) -> Result<T, Rejection> {
+        let left = self.until.saturating_duration_since(clock::now());
+        tokio::select! {
+            biased;
+            said = clock::timeout(left, said) => {
+                said.map_err(|_| Rejection::Silent(UnopenedCause::Timeout))
+            }
+            () = self.place.evicted() => Err(Rejection::Silent(UnopenedCause::Evicted)),
+        }
+    }
+}
+
+fn rejection(missed: PreOpen) -> Rejection {
+    match missed {
+        PreOpen::Refused(refusal) => Rejection::Connection(refusal),
+        PreOpen::Left => Rejection::Silent(UnopenedCause::Left),
+    }
+}
+
+fn unserved(unserved: Unserved) -> Rejection {
+    match unserved {
+        Unserved::Refused(refused) => Rejection::Request(refused),
+        Unserved::Left => Rejection::Silent(UnopenedCause::Left),
+    }
+}
+
+fn refusal_in(dialect: Dialect, refusal: Refusal) -> Bytes {
+    match dialect {
+        Dialect::Native => payload::refusal(refusal),
+        Dialect::Compatible => compatible::refusal(&refusal.into()),
     }
 }
 
 /// A session's settings: what its OPEN says, and the defaults.
-fn config_of(open: &Open, defaults: &SessionConfig, recovery: RecoveryConfig) -> SessionConfig {
+fn config_of(
+    open: &Open,
+    defaults: &SessionConfig,
+    recovery: RecoveryConfig,
+    dialect: Dialect,
+) -> SessionConfig {
     SessionConfig {
+        dialect,
         endpoint: open.endpoint,
         audio: open.audio,
         recovery: match open.recovers {
@@ -339,19 +372,6 @@ async fn linger<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) -> LastFrame {
     }
 }
 
-fn not_allowed(peer: Option<Peer>) -> Refusal {
-    let who = peer.map_or_else(
-        || "a peer without credentials".to_owned(),
-        |peer| format!("uid {}, gid {}", peer.uid, peer.gid),
-    );
-    Refusal::new(
-        ErrorCode::PeerNotAllowed,
-        format!(
-            "{who} is not allowed to open sessions; add it to ipc.allow_uids or ipc.allow_gids"
-        ),
-    )
-}
-
 fn generated_id() -> SessionId {
     SessionId::parse(&Uuid::now_v7().to_string()).expect("a UUID is 36 of 0-9 a-f -")
 }
@@ -360,6 +380,3 @@ fn generated_id() -> SessionId {
 fn seed() -> u64 {
     Uuid::new_v4().as_u64_pair().0
 }
-
-#[cfg(test)]
-mod tests;

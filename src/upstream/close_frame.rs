@@ -7,30 +7,21 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use session::close::CloseFrame;
+
 /// Most bytes of a frame's header: two, eight of length, four of mask.
 const HEADER_BYTES_MAX: usize = 14;
 
 /// The opcode of a close frame.
 const CLOSE: u8 = 0x8;
 
-/// A close frame.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct CloseFrame {
-    /// `None` if it had none.
-    pub(super) code: Option<u16>,
-    /// Its text; what is not UTF-8 in it is replaced.
-    pub(super) text: String,
-}
-
-impl CloseFrame {
-    fn parse(payload: &[u8]) -> Self {
-        match payload.split_at_checked(2) {
-            Some((code, text)) => Self {
-                code: Some(u16::from_be_bytes([code[0], code[1]])),
-                text: String::from_utf8_lossy(text).into_owned(),
-            },
-            None => Self::default(),
-        }
+fn parse(payload: &[u8]) -> CloseFrame {
+    match payload.split_at_checked(2) {
+        Some((code, text)) => CloseFrame {
+            code: Some(u16::from_be_bytes([code[0], code[1]])),
+            text: String::from_utf8_lossy(text).into_owned(),
+        },
+        None => CloseFrame::default(),
     }
 }
 
@@ -106,7 +97,7 @@ impl Frames {
         if self.payload_left == 0
             && let Some(payload) = self.closing.take()
         {
-            self.close = Some(Box::new(CloseFrame::parse(&payload)));
+            self.close = Some(Box::new(parse(&payload)));
         }
     }
 }

@@ -20,7 +20,7 @@ use super::message::{error_of, kind_of};
 use super::meter::Meter;
 use super::secret::Secret;
 use session::bound::MESSAGE_BYTES_MAX;
-use session::close::{dg_code_of, may_be_sent, reason_of_close};
+use session::close::{CloseFrame, dg_code_of, may_be_sent, reason_of_close};
 use session::death::Trigger;
 use session::{Endpoint, MessageKind, Outgoing, UpstreamInput, Written, bounded};
 
@@ -191,8 +191,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     fn closed(&mut self) -> UpstreamInput {
         self.ended = true;
         let frame = self.socket.get_ref().close_frame().cloned().unwrap_or_default();
-        let text = self.secret.hide(frame.text);
-        let (code, text) = (frame.code, text.as_str());
+        let frame = CloseFrame { code: frame.code, text: self.secret.hide(frame.text) };
+        let (code, text) = (frame.code, frame.text.as_str());
         let detail = match code {
             None => "close without a code".to_owned(),
             Some(code) if !may_be_sent(code) => {
@@ -203,7 +203,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         let detail = bounded(detail.trim_end_matches([':', ' ']).to_owned());
         let (reason, dg_code) = (reason_of_close(code, text), dg_code_of(text));
         let says_why = !text.is_empty() || !matches!(code, None | Some(1000 | 1011));
-        UpstreamInput::Closed { code, reason, dg_code, detail, says_why }
+        UpstreamInput::Closed { frame, reason, dg_code, detail, says_why }
     }
 
     fn failed(&mut self, error: &Error, trigger: Trigger) -> UpstreamInput {

@@ -5,6 +5,7 @@
 
 use std::future::Future;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -21,7 +22,7 @@ use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::secret::Secret;
-use session::dial::{DialFailure, DialReason};
+use session::dial::{Answer, DialFailure, DialReason};
 
 /// Maximum bytes read of a refusal's body.
 const BODY_BYTES_MAX: usize = 64 << 10;
@@ -144,7 +145,8 @@ fn check(headers: &HeaderMap, key: &str) -> Result<Option<String>, DialFailure> 
 async fn refusal(response: http::Response<Incoming>, secret: &Secret) -> DialFailure {
     let status = response.status().as_u16();
     let request_id = request_id(response.headers());
-    let dg_error = text_of(response.headers(), "dg-error");
+    let dg_error = text_of(response.headers(), "dg-error").map(|it| secret.hide(it));
+    let content_type = text_of(response.headers(), "content-type");
     let is_told_when = matches!(status, 429 | 503);
     let retry_after = is_told_when.then(|| retry_after(response.headers())).flatten();
     // Status and id are reported in any case: an endless body must not turn them into a timeout.
@@ -153,13 +155,22 @@ async fn refusal(response: http::Response<Incoming>, secret: &Secret) -> DialFai
         Ok(Ok(body)) => body.to_bytes(),
         Ok(Err(_)) | Err(_) => Bytes::new(),
     };
-    let detail = detail_of(&body).or(dg_error).unwrap_or_else(|| format!("HTTP {status}"));
+    let detail = detail_of(&body).or(dg_error.clone()).unwrap_or_else(|| format!("HTTP {status}"));
     let request_id = request_id.or_else(|| request_id_of(&body));
     DialFailure {
         status: Some(status),
         request_id: request_id.map(|id| secret.hide(id)),
         retry_after,
+        answer: Some(Arc::new(Answer { content_type, dg_error, body: without(secret, body) })),
         ..DialFailure::before_answer(DialReason::of_status(status), secret.hide(detail))
+    }
+}
+
+/// A body as it came, unless the credential is in it.
+fn without(secret: &Secret, body: Bytes) -> Bytes {
+    match std::str::from_utf8(&body) {
+        Ok(text) => Bytes::from(secret.hide(text.to_owned())),
+        Err(_) => Bytes::from(secret.hide(String::from_utf8_lossy(&body).into_owned())),
     }
 }
 

@@ -26,6 +26,15 @@ crate::vocabulary! {
     }
 }
 
+/// Deepgram's close frame, as it stood on the wire.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CloseFrame {
+    /// `None` if it had none.
+    pub code: Option<u16>,
+    /// Its text; what is not UTF-8 in it is replaced.
+    pub text: String,
+}
+
 /// Deepgram's `Error` message: why it refuses something, or what it dies of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeepgramError {

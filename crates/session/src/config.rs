@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::Endpoint;
 use super::audio::AudioFormat;
+use super::dialect::Dialect;
 use super::gate::VadConfig;
 
 /// How a session outlives its connections.
@@ -29,6 +30,7 @@ pub struct PreludeConfig {
 /// Everything the session machine needs to run one session; validated, never changed.
 #[derive(Clone, Debug)]
 pub struct SessionConfig {
+    pub dialect: Dialect,
     pub endpoint: Endpoint,
     /// The audio format; `None` for encodings without a known duration.
     pub audio: Option<AudioFormat>,

@@ -40,6 +40,8 @@ counts! {
     Counted {
         /// KeepAlives written.
         Keepalives = Some("keepalives"),
+        /// KeepAlives of the application's own, which go no further.
+        AppKeepalives = Some("app_keepalives"),
         /// AUDIO frames written.
         FramesSent = None,
         /// Text messages from the application, written.

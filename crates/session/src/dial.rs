@@ -1,7 +1,11 @@
 //! How a connection attempt can end.
 
-use crate::members::{Members, Visitor};
+use std::sync::Arc;
 use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::members::{Members, Visitor};
 
 use super::bounded;
 
@@ -132,12 +136,24 @@ impl ProxyFault {
     }
 }
 
+/// The HTTP response that refused an upgrade, for an application that is refused in the same words.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Answer {
+    pub content_type: Option<String>,
+    /// Deepgram's `dg-error`.
+    pub dg_error: Option<String>,
+    /// Without the credential, should it be in it.
+    pub body: Bytes,
+}
+
 /// An attempt that failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DialFailure {
     pub reason: DialReason,
     /// The HTTP status, if there was a response.
     pub status: Option<u16>,
+    /// The response, if there was one.
+    pub answer: Option<Arc<Answer>>,
     /// Deepgram's own message or the error, up to 1 KiB; never key, header or query.
     pub detail: String,
     /// Deepgram's `dg-request-id`.
@@ -172,6 +188,7 @@ impl DialFailure {
         Self {
             reason,
             status: None,
+            answer: None,
             detail: bounded(detail.into()),
             request_id: None,
             untrusted: false,

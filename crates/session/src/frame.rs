@@ -1,5 +1,6 @@
 //! What a session sends to its application.
 
+use super::close::CloseFrame;
 use super::death::{Death, Reason};
 use super::dial::DialReason;
 use super::summary::Summary;
@@ -29,8 +30,14 @@ pub enum AppFrame {
     },
     /// ERROR: always fatal.
     Error(Box<Refusal>),
+    /// Asks whether the application is still there.
+    Ping,
     /// FINISHED: the last frame of an opened session.
-    Finished(Box<Summary>),
+    Finished {
+        summary: Box<Summary>,
+        /// How Deepgram closed the last connection; `None` if it did not.
+        close: Option<Box<CloseFrame>>,
+    },
 }
 
 /// The payload of an EVENT frame, without `at_ms`. Members and names are the contract's, section 5.

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::close::{DeepgramError, DgCode};
+use super::close::{CloseFrame, DeepgramError, DgCode};
 use super::death::{Reason, Trigger};
 use super::dial::{DialFailure, DialPhases};
+use super::fact::EndCause;
 use super::gate::VadMode;
 use super::{Refusal, Written};
 
@@ -33,6 +34,12 @@ pub enum AppInput {
     Prelude(Bytes),
     /// The application broke the contract: this ends the session.
     Breach(Box<Refusal>),
+    /// A KeepAlive of the application's own: the sidecar keeps its connections alive itself.
+    KeepAlive,
+    /// The application has answered a Ping.
+    Pong,
+    /// The application has ended the conversation, and will hear nothing more.
+    Closed(EndCause),
     /// The application shut down its writing side.
     Eof,
     /// Nothing more can be delivered. What the application has sent may still be in flight, so only
@@ -47,6 +54,20 @@ pub enum AppInput {
     /// The application's socket holds nothing to read, and no frame is half read: told only where it
     /// is asked for, by [`Session::wants_emptied`](crate::machine::Session::wants_emptied).
     Emptied,
+}
+
+impl AppInput {
+    /// Whether it is something that the application has said, and not how its socket fares.
+    pub fn is_from_app(&self) -> bool {
+        !matches!(
+            self,
+            Self::WriteFailed
+                | Self::WriteBlocked
+                | Self::WriteProgress
+                | Self::WriteDrained
+                | Self::Emptied
+        )
+    }
 }
 
 /// Input from Deepgram's side.
@@ -90,8 +111,7 @@ pub enum UpstreamInput {
     WriteProgress,
     /// Deepgram sent a close frame.
     Closed {
-        /// Its code; `None` if it had none.
-        code: Option<u16>,
+        frame: CloseFrame,
         /// The cause of death that code and text stand for.
         reason: Reason,
         /// Deepgram's own code in its text.

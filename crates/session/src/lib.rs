@@ -14,6 +14,7 @@ pub mod counts;
 pub mod death;
 pub mod dial;
 pub mod dial_queue;
+mod dialect;
 pub mod drain;
 pub mod fact;
 mod frame;
@@ -36,6 +37,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use config::{PreludeConfig, RecoveryConfig, SessionConfig};
+pub use dialect::{Dialect, Sdk};
 pub use frame::{AppFrame, Event, LossCause, ReconnectReason};
 pub use input::{AppInput, MessageKind, UpstreamInput};
 pub use observation::{Observation, Segment, Side};

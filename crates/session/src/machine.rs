@@ -35,6 +35,7 @@ mod upstream;
 
 use std::time::{Duration, Instant};
 
+use super::close::CloseFrame;
 use super::death::Death;
 use super::drain::DrainTimes;
 use super::fact::{EndCause, Fact};
@@ -99,6 +100,8 @@ pub struct Session {
     /// Connections that were up.
     connections_up: u32,
     first_death: Option<Death>,
+    /// How Deepgram closed the latest connection that is over, if it did.
+    close_frame: Option<Box<CloseFrame>>,
     /// The application was told that the session is parked, and not that it has resumed.
     is_parked: bool,
     /// Its connection is being closed because another session needs one.
@@ -189,6 +192,8 @@ struct App {
     blocked_since: Option<Instant>,
     /// When the oldest message that is unwritten was read.
     message_since: Option<Instant>,
+    /// When it was asked whether it is still there, if it has not shown that since.
+    ping_since: Option<Instant>,
 }
 
 impl Session {
@@ -210,6 +215,7 @@ impl Session {
             timers: SessionTimers::default(),
             connections_up: 0,
             first_death: None,
+            close_frame: None,
             is_parked: false,
             is_shed: false,
             gate: None,
@@ -227,6 +233,7 @@ impl Session {
         session.begin_gate();
         session.dial_for_prelude(now);
         session.arm_segment(now);
+        session.bound_opening(now);
         session.dial(now);
         session
     }
@@ -304,11 +311,13 @@ impl Session {
             }
         }
         self.settle_marks();
+        self.handle_due(now, SessionTimer::Open);
         self.handle_due(now, SessionTimer::Replay);
         self.handle_due(now, SessionTimer::Prelude);
         self.handle_due(now, SessionTimer::Finish);
         self.handle_due(now, SessionTimer::Ahead);
         self.handle_due(now, SessionTimer::AppWrite);
+        self.handle_due(now, SessionTimer::AppPing);
         self.handle_due(now, SessionTimer::Segment);
     }
 
@@ -327,6 +336,8 @@ impl Session {
             SessionTimer::Prelude => self.prelude_due(now),
             SessionTimer::Finish => self.finish_deadline(now),
             SessionTimer::Ahead => self.no_longer_ahead(),
+            SessionTimer::Open => self.opening_deadline(now),
+            SessionTimer::AppPing => self.app_ping_due(now, now.duration_since(deadline)),
             SessionTimer::AppWrite => self.app_write_deadline(now, now.duration_since(deadline)),
             SessionTimer::Segment => self.end_segment(now),
         }
@@ -395,8 +406,9 @@ impl Session {
         let seed = self.seed.wrapping_add(u64::from(id.number() - 1));
         let is_reading = self.wants_upstream_input();
         let base = self.base();
+        let until = self.timers.get(SessionTimer::Open);
         let mut cx = Context { now, config: &self.config, books: &mut self.books, is_reading };
-        self.connections.insert(Connection::dial(&mut cx, id, base, seed));
+        self.connections.insert(Connection::dial(&mut cx, id, base, seed, until));
         id
     }
 
@@ -413,10 +425,8 @@ impl Session {
         if matches!(frame, AppFrame::Message { .. }) {
             self.app.message_since.get_or_insert(now);
         }
-        if !self.app.unwritten {
-            self.app.unwritten = true;
-            self.timers.set(SessionTimer::AppWrite, now + self.config.app_stall_timeout);
-        }
+        self.app.unwritten = true;
+        self.bound_app_write(now);
         self.books.push(Output::Deliver(frame));
     }
 

@@ -1,9 +1,10 @@
 //! ERROR: why an application cannot be served.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::bounded;
-use super::dial::DialReason;
+use super::dial::{Answer, DialReason};
 use crate::members::{Members, Visitor};
 
 /// Maximum length of a member's name, in bytes: an application may send one of a megabyte.
@@ -58,6 +59,8 @@ pub struct ConnectRefusal {
     pub reason: Option<DialReason>,
     /// The HTTP status of the upgrade's response.
     pub status: Option<u16>,
+    /// That response.
+    pub answer: Option<Arc<Answer>>,
     /// Deepgram's own message, up to 1 KiB.
     pub detail: Option<String>,
     /// Deepgram's `dg-request-id`.

@@ -47,7 +47,8 @@ impl Backstage {
         config.recovery.mode = RecoveryMode::Reconnect;
         let environment = [(KEY_VARIABLE.to_owned(), "demo".to_owned())];
         let keys = KeyStore::load(&config.upstream, &environment)?;
-        let daemon = Daemon::start(&config, keys, None, Telemetry::default(), None, None).await?;
+        let daemon =
+            Daemon::start(&config, keys, None, None, Telemetry::default(), None, None).await?;
         let socket = daemon.socket().to_owned();
         let (keepalives, seen) = watch::channel(0);
         let stage = Stage { socket, deepgram, keepalives: seen };

@@ -145,8 +145,8 @@ async fn next(link: &mut Link<Recorded<Transport>>) -> Heard {
             UpstreamInput::Binary { .. } => return Heard::Binary,
             UpstreamInput::Ping => return Heard::Ping,
             UpstreamInput::Pong => return Heard::Pong,
-            UpstreamInput::Closed { code, reason, detail, .. } => {
-                return Heard::Closed { code, reason, detail };
+            UpstreamInput::Closed { frame, reason, detail, .. } => {
+                return Heard::Closed { code: frame.code, reason, detail };
             }
             UpstreamInput::Failed { reason, detail, .. } => {
                 return Heard::Failed { reason, detail };

@@ -26,7 +26,7 @@ const HANGOVER_MAX: Duration = Duration::from_secs(60);
 
 /// What the parameters tell of the session.
 #[derive(Debug, Default)]
-pub(super) struct Params {
+pub(in crate::ipc) struct Params {
     /// The query string, encoded, without `?`.
     pub(super) query: String,
     /// The first bytes of the model.
@@ -42,15 +42,19 @@ pub(super) struct Params {
 
 impl Params {
     pub(super) fn read(members: &Members) -> Result<Self, Refusal> {
-        let params = &members.object;
-        Ok(Self {
-            query: query(members)?,
+        Ok(Self::of(query(members)?, &members.object))
+    }
+
+    /// What parameters tell that are this query string.
+    pub(in crate::ipc) fn of(query: String, params: &Map<String, Value>) -> Self {
+        Self {
+            query,
             model: model(params),
             audio: audio_format(params),
             results_elsewhere: params.contains_key("callback"),
             names_speakers: is_true(params.get("diarize")) || params.contains_key("diarize_model"),
             hangover_min: hangover_min(params),
-        })
+        }
     }
 }
 

@@ -49,15 +49,18 @@ async fn breach_code(socket: &mut AppSocket<DuplexStream>) -> ErrorCode {
 }
 
 /// What a connection that begins with these bytes is told.
-async fn first_bytes(bytes: &[u8]) -> PreOpen {
+async fn first_bytes(bytes: &[u8]) -> Result<Dialect, PreOpen> {
     let (mut socket, mut app) = pair(64 << 10);
     app.write_all(bytes).await.unwrap();
-    socket.read_open().await.unwrap_err()
+    match socket.read_dialect().await? {
+        Dialect::Native => socket.read_open().await.map(|_| Dialect::Native),
+        Dialect::Compatible => Ok(Dialect::Compatible),
+    }
 }
 
 async fn first_bytes_code(bytes: &[u8]) -> ErrorCode {
     match first_bytes(bytes).await {
-        PreOpen::Refused(refusal) => refusal.code,
+        Err(PreOpen::Refused(refusal)) => refusal.code,
         other => panic!("not refused: {other:?}"),
     }
 }
@@ -70,7 +73,7 @@ async fn the_first_byte_alone_decides_the_dialect() {
     for kind in [0x00, 0x08, 0x81, 0xff, b'P'] {
         assert_eq!(first_bytes_code(&[kind]).await, ErrorCode::BadFrame, "0x{kind:02x}");
     }
-    assert_eq!(first_bytes(b"G").await, PreOpen::Http);
+    assert_eq!(first_bytes(b"G").await, Ok(Dialect::Compatible));
 }
 
 #[tokio::test]
@@ -225,7 +228,7 @@ async fn an_application_that_is_gone_is_told_once_and_written_to_no_more() {
     socket.send(&message(Bytes::from_static(b"{}")), &session);
     assert!(matches!(poll(&mut socket), Poll::Ready(AppInput::WriteFailed)));
     socket.send(&message(Bytes::from_static(b"{}")), &session);
-    assert!(socket.outbound.is_empty());
+    assert_eq!(socket.unwritten_bytes(), 0);
 }
 
 #[tokio::test]

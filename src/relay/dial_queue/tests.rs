@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::daemon::{recovery, session_defaults};
 use crate::drain::Drain;
 use crate::live::registry::Registry;
-use crate::relay::reception::{Peers, Reception, Unopened};
+use crate::relay::reception::{Door, Peers, Reception, Unopened};
 use crate::upstream::link::Link;
 use crate::upstream::meter::Metered;
 use crate::upstream::upgrade::{Ask, upgrade};
@@ -98,7 +98,7 @@ impl Storm {
     fn connect(&mut self) -> InMemoryClient {
         let (ours, theirs) = tokio::io::duplex(64 << 10);
         let reception = self.reception.clone();
-        self.tasks.spawn(async move { reception.serve(ours, None).await });
+        self.tasks.spawn(async move { reception.serve(ours, Door::Socket(None)).await });
         Client::over(theirs)
     }
 
@@ -107,7 +107,7 @@ impl Storm {
         for number in 0..sessions {
             let (ours, theirs) = tokio::io::duplex(64 << 10);
             let reception = self.reception.clone();
-            self.tasks.spawn(async move { reception.serve(ours, None).await });
+            self.tasks.spawn(async move { reception.serve(ours, Door::Socket(None)).await });
             let begun = self.begun;
             self.sessions.spawn(async move {
                 let mut client = Client::over(theirs);

@@ -23,7 +23,7 @@ use crate::daemon::{recovery, session_defaults};
 use crate::drain::Drain;
 use crate::ipc::socket::AppSocket;
 use crate::live::registry::Registry;
-use crate::relay::reception::{Peers, Reception, Unopened};
+use crate::relay::reception::{Door, Peers, Reception, Unopened};
 use crate::telemetry::{SessionTelemetry, Telemetry};
 use crate::upstream::dial::{Attempt, Dialed};
 use crate::upstream::link::Link;
@@ -99,7 +99,7 @@ impl Rig {
     fn connect(&mut self) -> InMemoryClient {
         let (ours, theirs) = tokio::io::duplex(256 << 10);
         let reception = self.reception.clone();
-        self.connections.spawn(async move { reception.serve(ours, None).await });
+        self.connections.spawn(async move { reception.serve(ours, Door::Socket(None)).await });
         Client::over(theirs)
     }
 
@@ -490,7 +490,7 @@ async fn what_came_during_a_pause_of_ours_is_heard_before_the_clock() {
     let settings = Settings { result_latency: Duration::ZERO, ..Settings::default() };
     let rig = Rig::new(&config, settings, "connections: []");
     let (ours, theirs) = tokio::io::duplex(256 << 10);
-    let mut sidecar = std::pin::pin!(rig.reception.serve(ours, None));
+    let mut sidecar = std::pin::pin!(rig.reception.serve(ours, Door::Socket(None)));
     let mut client = Client::over(theirs);
     let streaming = async {
         client.open(&OpenRequest::new().audio("linear16", 16_000, 1)).await.unwrap();

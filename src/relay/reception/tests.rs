@@ -5,13 +5,6 @@ use crate::config::Config;
 use crate::daemon::{recovery, session_defaults};
 use session::gate::VadMode;
 
-#[test]
-fn the_http_answer_is_as_long_as_it_says() {
-    let text = std::str::from_utf8(HTTP_ANSWER).unwrap();
-    let (head, body) = text.split_once("\r\n\r\n").unwrap();
-    assert!(head.contains(&format!("content-length: {}", body.len())), "{}", body.len());
-}
-
 #[tokio::test]
 async fn a_socket_that_is_closed_says_whether_all_was_read() {
     const LAST: &[u8] = b"the last frame";
@@ -36,34 +29,11 @@ async fn one_that_stays_open_or_never_stops_says_nothing() {
     assert_eq!(linger(ours).await, LastFrame::Unknown);
 }
 
-#[test]
-fn lists_admit_by_user_or_group() {
-    let peer = Some(Peer { uid: 7, gid: 8 });
-    assert!(Peers::default().admit(None));
-    assert!(Peers { uids: vec![7], gids: vec![] }.admit(peer));
-    assert!(Peers { uids: vec![1], gids: vec![8] }.admit(peer));
-    assert!(!Peers { uids: vec![8], gids: vec![7] }.admit(peer));
-    assert!(!Peers { uids: vec![7], gids: vec![] }.admit(None));
-}
-
-#[test]
-fn at_the_bound_the_oldest_silent_connection_goes() {
-    let unopened = Unopened { connections_max: 2, waiting: Mutex::default() };
-    let first = unopened.enter();
-    let second = unopened.enter();
-    assert!(!first.evicted.is_cancelled());
-    let _third = unopened.enter();
-    assert!(first.evicted.is_cancelled() && !second.evicted.is_cancelled());
-    drop(second);
-    let _fourth = unopened.enter();
-    assert_eq!(unopened.lock().1.len(), 2);
-}
-
 /// The settings of a session with these parameters and other members in OPEN.
 fn settings(config: &Config, params: &str, members: &str) -> SessionConfig {
     let text = format!(r#"{{"protocol":1,"params":{params}{members}}}"#);
     let open = open::parse(text.as_bytes()).unwrap();
-    config_of(&open, &session_defaults(config), recovery(config))
+    config_of(&open, &session_defaults(config), recovery(config), Dialect::Native)
 }
 
 const LINEAR16: &str = r#"{"encoding":"linear16","sample_rate":16000}"#;

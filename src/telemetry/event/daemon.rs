@@ -67,6 +67,8 @@ impl Emit for ConfigLoaded<'_> {
 pub struct Listening<'a> {
     /// The applications' socket.
     pub socket: &'a Path,
+    /// Their port, if there is one, as it was bound.
+    pub tcp: Option<SocketAddr>,
     /// The admin server's address, with the port that was bound.
     pub admin: Option<SocketAddr>,
 }
@@ -76,6 +78,7 @@ impl Emit for Listening<'_> {
         tracing::info!(
             name: "listening",
             socket = %self.socket.display(),
+            tcp = self.tcp.map(tracing::field::display),
             admin = self.admin.map(tracing::field::display),
             "ready for applications"
         );

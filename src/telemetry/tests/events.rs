@@ -97,7 +97,7 @@ fn events_of_the_daemon() {
     let failed = format!("api_key_reloads_total{{result={}}}", KeyReload::Failed.as_str());
     assert_event(KeyReloadFailed { error: &"gone" }, &[(&failed, 1.0)]);
     let socket = std::path::Path::new("sidecar.sock");
-    assert_event(Listening { socket, admin: None }, &[]);
+    assert_event(Listening { socket, tcp: None, admin: None }, &[]);
     assert_event(LogLevelChanged { from: LogLevel::Info, to: LogLevel::Debug }, &[]);
     assert_event(HangupIgnored, &[]);
     assert_event(DrainBegun { sessions: 2, deadline: MS(25_000), linger: MS(5_000) }, &[]);

@@ -138,10 +138,14 @@ async fn a_close_is_named_and_answered() {
     let (mut link, mut server) = served(Endpoint::V1Listen).await;
     let frame = CloseFrame { code: 1011.into(), reason: "See https://dpgr.am/net0001".into() };
     server.close(Some(frame)).await.unwrap();
-    let UpstreamInput::Closed { code, reason, dg_code, detail, .. } = next(&mut link).await else {
+    let UpstreamInput::Closed { frame, reason, dg_code, detail, .. } = next(&mut link).await else {
         panic!()
     };
-    assert_eq!((code, reason), (Some(1011), Reason::Net0001Idle));
+    let told = session::close::CloseFrame {
+        code: Some(1011),
+        text: "See https://dpgr.am/net0001".to_owned(),
+    };
+    assert_eq!((frame, reason), (told, Reason::Net0001Idle));
     assert_eq!(dg_code, DgCode::Net0001);
     assert_eq!(detail, "close 1011: See https://dpgr.am/net0001");
     assert!(poll(&mut link).is_pending(), "nothing follows an end");
@@ -178,18 +182,17 @@ async fn each_code_that_a_peer_can_put_on_the_wire_is_named_as_it_came() {
         (3000, Reason::ClosedOther),
         (4999, Reason::ClosedOther),
     ] {
-        let UpstreamInput::Closed { code: seen, reason, detail, .. } = close_of(code, "").await
-        else {
+        let UpstreamInput::Closed { frame, reason, detail, .. } = close_of(code, "").await else {
             panic!("{code}")
         };
-        assert_eq!((seen, reason, detail), (Some(code), expected, format!("close {code}")));
+        assert_eq!((frame.code, reason, detail), (Some(code), expected, format!("close {code}")));
     }
     for code in [0, 999, 1004, 1005, 1006, 1015, 1016, 2000, 2999, 5000, u16::MAX] {
-        let UpstreamInput::Closed { code: seen, reason, detail, .. } = close_of(code, "bye").await
+        let UpstreamInput::Closed { frame, reason, detail, .. } = close_of(code, "bye").await
         else {
             panic!("{code}")
         };
-        assert_eq!((seen, reason), (Some(code), Reason::WsProtocol));
+        assert_eq!((frame.code, reason), (Some(code), Reason::WsProtocol));
         assert_eq!(detail, format!("close {code}, which no peer may send: bye"));
     }
 }
@@ -230,8 +233,8 @@ async fn deepgrams_error_is_handed_on_with_what_it_says() {
 async fn a_close_without_a_code_has_none() {
     let (mut link, mut server) = served(Endpoint::V1Listen).await;
     server.close(None).await.unwrap();
-    let UpstreamInput::Closed { code, reason, .. } = next(&mut link).await else { panic!() };
-    assert_eq!((code, reason), (None, Reason::ClosedEarly));
+    let UpstreamInput::Closed { frame, reason, .. } = next(&mut link).await else { panic!() };
+    assert_eq!((frame.code, reason), (None, Reason::ClosedEarly));
 }
 
 #[tokio::test]

@@ -129,6 +129,8 @@ crate::vocabulary! {
         AppStalled = "app_stalled",
         /// The application broke the contract.
         AppProtocol = "app_protocol",
+        /// What the application was sent is above a limit of its own.
+        AppLimit = "app_limit",
         /// The session was parked and no new connection could be made.
         ResumeFailed = "resume_failed",
     }

@@ -10,7 +10,7 @@ use super::{Closing, Intent, Output, Phase, Route, Session, drain};
 use crate::counts::Count;
 use crate::fact::{AppStalled, EndCause, Fact, SkipCause};
 use crate::gate::{Heard, VadMode};
-use crate::{AppInput, ErrorCode, LossCause, Observation, Outgoing, Refusal, Side};
+use crate::{AppFrame, AppInput, ErrorCode, LossCause, Observation, Outgoing, Refusal, Side};
 
 impl Session {
     /// The application sent something, or its socket's state changed.
@@ -30,6 +30,9 @@ impl Session {
     }
 
     fn take_app(&mut self, now: Instant, input: AppInput) {
+        if input.is_from_app() {
+            self.app.ping_since = None;
+        }
         match input {
             AppInput::Audio(audio) => self.app_audio(now, audio, Heard::Nothing, true),
             AppInput::Text(text) => self.app_text(now, text),
@@ -38,6 +41,9 @@ impl Session {
             AppInput::Update { vad } => self.app_update(now, vad),
             AppInput::Prelude(audio) => self.app_prelude(now, audio),
             AppInput::Breach(refusal) => self.app_breach(now, *refusal),
+            AppInput::KeepAlive => self.books.counts[Count::AppKeepalives] += 1,
+            AppInput::Pong => {}
+            AppInput::Closed(cause) => self.app_closed(now, cause),
             AppInput::Eof => self.app_eof(now),
             AppInput::WriteFailed => self.app_gone(now),
             AppInput::WriteBlocked => self.app_write_blocked(now),
@@ -176,13 +182,23 @@ impl Session {
         if is_cancelled && !self.app.opened && self.intent.is_none() {
             self.deliver_error(now, left_while_dialing());
         }
-        self.app_left(now);
+        self.app_left(now, EndCause::AppLeft);
+    }
+
+    /// The application has ended the conversation: nothing can be delivered either.
+    fn app_closed(&mut self, now: Instant, cause: EndCause) {
+        self.app.eof = true;
+        if cause == EndCause::AppStalled && self.intent.is_none() {
+            self.record(Fact::AppStalled(AppStalled));
+        }
+        self.app_left(now, cause);
+        self.app_gone(now);
     }
 
     /// The application will send nothing more: without FINISH that ends the session.
-    fn app_left(&mut self, now: Instant) {
+    fn app_left(&mut self, now: Instant, cause: EndCause) {
         if self.intent.is_none() {
-            self.intent = Some(Intent::Abort(EndCause::AppLeft));
+            self.intent = Some(Intent::Abort(cause));
             self.pursue_intent(now);
         }
     }
@@ -202,7 +218,7 @@ impl Session {
         // Its end of stream may lie behind audio that a full ring has no room for, and another
         // connection would have nobody to talk to.
         if self.is_holding() && self.drain.is_none() {
-            self.app_left(now);
+            self.app_left(now, EndCause::AppLeft);
         }
     }
 
@@ -227,7 +243,16 @@ impl Session {
 
     fn app_write_blocked(&mut self, now: Instant) {
         self.app.blocked_since.get_or_insert(now);
+        // What it does not take may be an answer to a Ping of its own.
+        self.bound_app_write(now);
         self.connections.iter_mut().for_each(Connection::pause_verdicts);
+    }
+
+    /// Some of what waits for the application must be taken in time.
+    pub(super) fn bound_app_write(&mut self, now: Instant) {
+        if !self.timers.is_running(SessionTimer::AppWrite) {
+            self.timers.set(SessionTimer::AppWrite, now + self.config.app_stall_timeout);
+        }
     }
 
     fn app_write_progress(&mut self, now: Instant) {
@@ -257,6 +282,10 @@ impl Session {
         if self.books.is_too_late(lateness) {
             return self.timers.set(SessionTimer::AppWrite, now + self.config.app_stall_timeout);
         }
+        self.app_stalled(now);
+    }
+
+    fn app_stalled(&mut self, now: Instant) {
         self.abandon_app(now);
         if self.phase == Phase::Ending {
             return;
@@ -264,6 +293,35 @@ impl Session {
         self.record(Fact::AppStalled(AppStalled));
         self.intent = Some(Intent::Abort(EndCause::AppStalled));
         self.pursue_intent(now);
+    }
+
+    /// Arms the next question whether the application is still there.
+    pub(super) fn ask_app_later(&mut self, now: Instant) {
+        if let Some(interval) = self.config.dialect.ping_interval() {
+            self.timers.set(SessionTimer::AppPing, now + interval);
+        }
+    }
+
+    /// The application is to be asked whether it is still there, or should have shown it by now. What
+    /// we do not read is no evidence.
+    pub(super) fn app_ping_due(&mut self, now: Instant, lateness: Duration) {
+        if self.app.gone || self.app.eof || self.phase == Phase::Ending {
+            return;
+        }
+        let patience = self.config.app_stall_timeout;
+        match self.app.ping_since {
+            Some(_) if self.books.is_too_late(lateness) || !self.wants_app_input() => {
+                self.app.ping_since = Some(now);
+            }
+            Some(since) if now.duration_since(since) >= patience => return self.app_stalled(now),
+            Some(_) => {}
+            None => {
+                self.app.ping_since = Some(now);
+                self.deliver(now, AppFrame::Ping);
+            }
+        }
+        let due = self.app.ping_since.map_or(now, |since| since + patience);
+        self.timers.set(SessionTimer::AppPing, due);
     }
 }
 

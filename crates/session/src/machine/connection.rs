@@ -24,7 +24,7 @@ use super::timer::{ConnectionTimer as Timer, ConnectionTimers};
 use super::{Closing, Output};
 use crate::audio::AudioFormat;
 use crate::bound::SHED_IDLE_MIN;
-use crate::close::DeepgramError;
+use crate::close::{CloseFrame, DeepgramError};
 use crate::death::{Reason, Trigger};
 use crate::dial::{DialFailure, DialPhases};
 use crate::fact::{BinaryDropped, Fact};
@@ -106,6 +106,8 @@ pub(super) struct Connection {
     keepalive_lateness: Option<Duration>,
     finalizes: Finalizes,
     stall: Stall,
+    /// How Deepgram closed it.
+    pub(super) close_frame: Option<Box<CloseFrame>>,
 }
 
 /// Where a connection's audio begins in the audio that is sent.
@@ -131,9 +133,17 @@ pub(super) enum State {
 }
 
 impl Connection {
-    /// A connection that is to be had. `seed` feeds the jitter between attempts.
-    pub(super) fn dial(cx: &mut Context<'_>, id: ConnectionId, base: Base, seed: u64) -> Self {
+    /// A connection that is to be had, by `until` if that is set. `seed` feeds the jitter between
+    /// attempts.
+    pub(super) fn dial(
+        cx: &mut Context<'_>,
+        id: ConnectionId,
+        base: Base,
+        seed: u64,
+        until: Option<Instant>,
+    ) -> Self {
         let mut connection = Self::unconnected(cx, id, base, seed);
+        connection.dial.until = until;
         connection.attempt(cx);
         connection
     }
@@ -173,6 +183,7 @@ impl Connection {
             keepalive_lateness: None,
             finalizes: Finalizes::default(),
             stall: Stall::default(),
+            close_frame: None,
         }
     }
 
@@ -328,9 +339,11 @@ impl Connection {
             UpstreamInput::Written(written) => Some(self.written(cx, written)),
             UpstreamInput::WriteBlocked => self.write_blocked(cx),
             UpstreamInput::WriteProgress => self.write_progress(cx),
-            UpstreamInput::Closed { code, reason, dg_code, detail, says_why } => {
-                self.close_received(cx, code, dg_code);
-                Some(self.closed(cx, code, reason, detail, says_why))
+            UpstreamInput::Closed { frame, reason, dg_code, detail, says_why } => {
+                self.close_received(cx, frame.code, dg_code);
+                let event = self.closed(cx, frame.code, reason, detail, says_why);
+                self.close_frame = Some(Box::new(frame));
+                Some(event)
             }
             UpstreamInput::Failed { reason, trigger, detail } => {
                 Some(self.failed(cx, reason, trigger, detail))

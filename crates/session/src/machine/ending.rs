@@ -48,6 +48,7 @@ impl Session {
             return self.beside_ended(now);
         }
         let route = self.route();
+        self.note_close(id);
         self.let_go(now, id, StreamEnd::Flushed);
         self.forget_kept();
         match route {
@@ -93,6 +94,9 @@ impl Session {
         if matches!(end, StreamEnd::Kept) {
             self.take_back(now, id);
         }
+        if !matches!(plan, Plan::GoOn) {
+            self.note_close(id);
+        }
         let before = self.lost_audio();
         let died = self.with(now, id, |it, cx| it.die(cx, reason, trigger, detail, end));
         let Some(death) = died else { return };
@@ -101,6 +105,11 @@ impl Session {
         let recovering = !matches!(plan, Plan::Latch | Plan::GiveUp);
         self.deliver_event(now, Event::Dead { death: death.clone(), recovering });
         self.after_death(now, id, &fallen, plan, before);
+    }
+
+    /// Notes how Deepgram closed the connection that served last, which is over.
+    fn note_close(&mut self, id: ConnectionId) {
+        self.close_frame = self.connections.get_mut(id).and_then(|it| it.close_frame.take());
     }
 
     fn after_death(
@@ -119,9 +128,10 @@ impl Session {
             Plan::Park => self.await_audio(now, fallen),
             Plan::Latch => {
                 self.drop_backlog(LossCause::Dead);
-                match self.intent {
-                    Some(_) => self.end_as(now, self.outcome_or(Outcome::Dead), false),
-                    None => self.phase = Phase::Latched,
+                if self.intent.is_some() || self.config.dialect.ends_with_death() {
+                    self.end_as(now, self.outcome_or(Outcome::Dead), false);
+                } else {
+                    self.phase = Phase::Latched;
                 }
             }
         }
@@ -172,6 +182,21 @@ impl Session {
             self.intent = Some(Intent::Abort(EndCause::ResumeFailed));
         }
         self.end_unconnected(now, LossCause::ConnectFailed);
+    }
+
+    /// Some applications do not wait for as long as a dial may take.
+    pub(super) fn bound_opening(&mut self, now: Instant) {
+        if let Some(within) = self.config.dialect.opened_within() {
+            self.timers.set(SessionTimer::Open, now + within);
+        }
+    }
+
+    /// The application waits no longer for a connection.
+    pub(super) fn opening_deadline(&mut self, now: Instant) {
+        let Phase::Served(id) = self.phase else { return };
+        if let Some(gave_up) = self.with(now, id, Connection::out_of_time) {
+            self.handle_connection(now, id, gave_up);
+        }
     }
 
     /// Ends a session that is dialling.
@@ -238,7 +263,8 @@ impl Session {
             drops: self.books.drops,
         })));
         if self.app.opened {
-            self.deliver(now, AppFrame::Finished(Box::new(summary)));
+            let close = self.close_frame.take();
+            self.deliver(now, AppFrame::Finished { summary: Box::new(summary), close });
         }
     }
 

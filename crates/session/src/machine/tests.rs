@@ -1,6 +1,7 @@
 //! A session between a scripted application and a small model of Deepgram, in virtual time.
 
 mod books;
+mod compatible;
 mod deaths;
 mod dialing;
 mod drain;
@@ -22,14 +23,14 @@ use bytes::Bytes;
 
 use super::*;
 use crate::audio::AudioFormat;
-use crate::close::DgCode;
+use crate::close::{CloseFrame, DgCode};
 use crate::close::{dg_code_of, reason_of_close};
 use crate::counts::Count;
 use crate::death::Trigger;
 use crate::dial::{DialFailure, DialPhases, DialReason};
 use crate::gate::{Heard, VadConfig};
 use crate::summary::{Outcome, Summary};
-use crate::{AppInput, Endpoint, ErrorCode, MessageKind, UpstreamInput, Written};
+use crate::{AppInput, Dialect, Endpoint, ErrorCode, MessageKind, UpstreamInput, Written};
 
 /// 100 ms of 16 kHz linear16.
 const FRAME_BYTES: usize = 3_200;
@@ -37,6 +38,7 @@ const FRAME: Duration = Duration::from_millis(100);
 
 fn config() -> SessionConfig {
     SessionConfig {
+        dialect: Dialect::Native,
         endpoint: Endpoint::V1Listen,
         audio: AudioFormat::new("linear16", 16_000, 1),
         keepalive_interval: secs(5),
@@ -171,7 +173,7 @@ impl World {
         let reason = reason_of_close(code, text);
         self.deepgram.up = None;
         self.upstream(UpstreamInput::Closed {
-            code,
+            frame: CloseFrame { code, text: text.to_owned() },
             reason,
             dg_code: dg_code_of(text),
             detail: text.to_owned(),
@@ -295,8 +297,8 @@ impl World {
             self.deepgram.up = None;
             let dg_code = DgCode::None;
             let (detail, says_why) = (String::new(), false);
-            let closed =
-                UpstreamInput::Closed { code: Some(1000), reason, dg_code, detail, says_why };
+            let frame = CloseFrame { code: Some(1000), text: String::new() };
+            let closed = UpstreamInput::Closed { frame, reason, dg_code, detail, says_why };
             self.session.handle_upstream(self.now, self.connection, closed);
         }
     }
@@ -448,7 +450,7 @@ impl World {
     }
 
     fn is_finished(&self) -> bool {
-        matches!(self.delivered.last(), Some((_, AppFrame::Finished(_))))
+        matches!(self.delivered.last(), Some((_, AppFrame::Finished { .. })))
     }
 
     fn is_opened(&self) -> bool {
@@ -463,7 +465,7 @@ impl World {
         });
         let summary = ended.next().expect("the session is over");
         assert!(ended.next().is_none(), "a session ends once");
-        if let Some((_, AppFrame::Finished(told))) = self.delivered.last() {
+        if let Some((_, AppFrame::Finished { summary: told, .. })) = self.delivered.last() {
             assert_eq!(**told, *summary);
         }
         let audio = summary.audio;

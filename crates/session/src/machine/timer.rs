@@ -32,6 +32,10 @@ crate::vocabulary! {
         DrainLinger = "drain_linger",
         /// The application has been read for the last time.
         DrainRead = "drain_read",
+        /// The application must have heard whether there is a connection.
+        Open = "open",
+        /// The application is asked whether it is still there, or must have answered.
+        AppPing = "app_ping",
         /// The application must have read some of what waits for it.
         AppWrite = "app_write",
         /// The end that was asked for while a connection was missing must have come.

@@ -42,6 +42,7 @@ fn connect_failed(failure: DialFailure, message: String) -> Refusal {
     let connect = ConnectRefusal {
         reason: Some(failure.reason),
         status: failure.status,
+        answer: failure.answer,
         detail: Some(failure.detail),
         request_id: failure.request_id,
         retry_after: failure.retry_after,

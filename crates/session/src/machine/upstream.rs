@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::backlog::ENTRY_BYTES;
 use super::connection::{Connection, Event as Happened, StreamEnd};
+use super::timer::SessionTimer;
 use super::{Closing, ConnectionState, Output, Phase, Route, Session};
 use crate::death::{Reason, Trigger};
 use crate::dial::DialPhases;
@@ -96,8 +97,7 @@ impl Session {
             is_beside: self.is_beside(id),
         }));
         if !self.app.opened {
-            self.app.opened = true;
-            self.deliver(now, AppFrame::Opened { request_id });
+            self.opened(now, request_id);
         } else if std::mem::take(&mut self.is_parked) {
             self.resumed(now);
         }
@@ -116,6 +116,13 @@ impl Session {
             self.with(now, id, Connection::prime);
         }
         self.send_backlog(now, id);
+    }
+
+    fn opened(&mut self, now: Instant, request_id: Option<String>) {
+        self.app.opened = true;
+        self.timers.clear(SessionTimer::Open);
+        self.deliver(now, AppFrame::Opened { request_id });
+        self.ask_app_later(now);
     }
 
     fn resumed(&mut self, now: Instant) {

@@ -79,6 +79,7 @@ fn refusals() -> Vec<AppFrame> {
     refusals.push(connect_refusal(ConnectRefusal::default()));
     refusals.extend(DialReason::ALL.into_iter().map(|reason| {
         connect_refusal(ConnectRefusal {
+            answer: None,
             reason: Some(reason),
             status: Some(429),
             detail: Some(DETAIL.to_owned()),
@@ -105,7 +106,7 @@ fn summaries() -> Vec<AppFrame> {
     let summaries = Outcome::ALL.into_iter().zip(deaths).map(summary);
     summaries
         .chain(VadMode::ALL.map(gated))
-        .map(|summary| AppFrame::Finished(Box::new(summary)))
+        .map(|summary| AppFrame::Finished { summary: Box::new(summary), close: None })
         .collect()
 }
 

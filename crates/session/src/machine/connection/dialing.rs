@@ -6,8 +6,11 @@ use super::super::Output;
 use super::{Connection, Context, Event, State, Timer};
 use crate::backoff::Random;
 use crate::bound::DIAL_WAIT_MAX;
-use crate::dial::{DialFailure, DialPhases};
+use crate::dial::{DialFailure, DialPhases, DialReason};
 use crate::fact::{DialFailed, Fact};
+
+/// What a dial is said to have failed with that the session had no more time for.
+const NO_ANSWER: &str = "Deepgram had not answered by the time at which its SDKs give up";
 
 impl Connection {
     /// Which attempt is under way, from 1.
@@ -36,7 +39,7 @@ impl Connection {
 
     pub(super) fn attempt(&mut self, cx: &mut Context<'_>) -> Option<Event> {
         self.dial.attempt_begun = cx.now;
-        cx.books.push(Output::Dial(self.id, self.dial.patience()));
+        cx.books.push(Output::Dial(self.id, self.dial.patience_at(cx.now)));
         None
     }
 
@@ -62,15 +65,29 @@ impl Connection {
         failure: DialFailure,
     ) -> Option<Event> {
         let attempt = self.dial.attempt;
-        let retry_in = self.dial.retry_in(&failure);
+        let retry_in = self.dial.retry_in(cx.now, &failure);
         let duration = cx.now.duration_since(self.dial.attempt_begun);
         let fact = DialFailed { attempt, failure: failure.clone(), duration, retry_in };
         cx.books.record(Fact::DialFailed(fact));
         let Some(delay) = retry_in else {
             return Some(Event::GaveUp { failure, attempts: attempt });
         };
+        self.dial.failure = Some(Box::new(failure));
         self.timers.set(Timer::Redial, cx.now + delay);
         None
+    }
+
+    /// There is no time left for the attempt under way. Gives why it is not up: what Deepgram has said
+    /// before tells more than that.
+    pub(in crate::machine) fn out_of_time(&mut self, cx: &mut Context<'_>) -> Event {
+        let attempts = self.dial.attempt;
+        let failure = DialFailure::before_answer(DialReason::Timeout, NO_ANSWER);
+        let duration = cx.now.duration_since(self.dial.attempt_begun);
+        let fact =
+            DialFailed { attempt: attempts, failure: failure.clone(), duration, retry_in: None };
+        cx.books.record(Fact::DialFailed(fact));
+        let failure = self.dial.failure.take().map_or(failure, |before| *before);
+        Event::GaveUp { failure, attempts }
     }
 }
 
@@ -87,16 +104,27 @@ pub(super) struct Dial {
     waited: Duration,
     /// Whether there is another attempt is not for the dial to say.
     pub(super) is_single: bool,
+    /// When it must be up, if somebody waits for it.
+    pub(super) until: Option<Instant>,
+    /// Why the attempt before failed.
+    failure: Option<Box<DialFailure>>,
     random: Random,
 }
 
 impl Dial {
     /// The first attempt begins.
     pub(super) fn new(attempts_max: u32, now: Instant, seed: u64) -> Self {
-        let random = Random::new(seed);
-        let waited = Duration::ZERO;
-        let (begun, attempt_begun) = (now, now);
-        Self { attempts_max, attempt: 1, begun, attempt_begun, waited, is_single: false, random }
+        Self {
+            attempts_max,
+            attempt: 1,
+            begun: now,
+            attempt_begun: now,
+            waited: Duration::ZERO,
+            is_single: false,
+            until: None,
+            failure: None,
+            random: Random::new(seed),
+        }
     }
 
     /// The next attempt is one for itself.
@@ -105,23 +133,33 @@ impl Dial {
         self.waited = Duration::ZERO;
     }
 
-    /// How long the next attempt may wait behind other sessions' dials.
+    /// How long all further attempts may wait behind other sessions' dials.
     pub(super) fn patience(&self) -> Duration {
         DIAL_WAIT_MAX.saturating_sub(self.waited)
+    }
+
+    /// How long the attempt that begins now may.
+    fn patience_at(&self, now: Instant) -> Duration {
+        let left = self.until.map(|until| until.saturating_duration_since(now));
+        left.map_or(self.patience(), |left| left.min(self.patience()))
     }
 
     /// How long to wait after a failure: what Deepgram asked for, or the formula if that is longer.
     /// `None` if there is no further attempt: it cannot help, all are used, or Deepgram asked for
     /// more than what is left.
-    fn retry_in(&mut self, failure: &DialFailure) -> Option<Duration> {
+    fn retry_in(&mut self, now: Instant, failure: &DialFailure) -> Option<Duration> {
         self.waited += failure.queued;
         let asked = failure.retry_after.unwrap_or_default();
         if !failure.is_retryable() || asked > self.patience() {
             return None;
         }
-        let formula = self.next_delay()?;
+        let delay = self.next_delay()?.max(asked);
         self.waited += asked;
-        Some(formula.max(asked))
+        if self.until.is_some_and(|until| now + delay >= until) {
+            self.attempt -= 1;
+            return None;
+        }
+        Some(delay)
     }
 
     /// The formula, `min(2^k s + jitter, 32 s)`; `None` when all attempts are used.
@@ -170,24 +208,24 @@ mod tests {
     #[test]
     fn the_longer_of_formula_and_retry_after_is_waited() {
         let mut dial = Dial::new(3, now(), 7);
-        assert!(dial.retry_in(&asking_for(0)).unwrap() >= Duration::from_secs(1));
-        assert_eq!(dial.retry_in(&asking_for(20)), Some(Duration::from_secs(20)));
+        assert!(dial.retry_in(now(), &asking_for(0)).unwrap() >= Duration::from_secs(1));
+        assert_eq!(dial.retry_in(now(), &asking_for(20)), Some(Duration::from_secs(20)));
     }
 
     #[test]
     fn what_exceeds_a_minute_or_what_is_left_of_it_is_not_waited_for() {
-        assert_eq!(Dial::new(3, now(), 7).retry_in(&asking_for(61)), None);
+        assert_eq!(Dial::new(3, now(), 7).retry_in(now(), &asking_for(61)), None);
         let mut dial = Dial::new(9, now(), 7);
-        assert_eq!(dial.retry_in(&asking_for(40)), Some(Duration::from_secs(40)));
+        assert_eq!(dial.retry_in(now(), &asking_for(40)), Some(Duration::from_secs(40)));
         assert_eq!(dial.patience(), Duration::from_secs(20));
-        assert_eq!(dial.retry_in(&asking_for(21)), None);
+        assert_eq!(dial.retry_in(now(), &asking_for(21)), None);
         let queued = DialFailure { queued: Duration::from_secs(20), ..asking_for(1) };
-        assert_eq!(dial.retry_in(&queued), None, "waiting behind others uses it up too");
+        assert_eq!(dial.retry_in(now(), &queued), None, "waiting behind others uses it up too");
     }
 
     #[test]
     fn what_others_were_told_is_final() {
         let withheld = DialFailure { withheld: true, ..asking_for(1) };
-        assert_eq!(Dial::new(3, now(), 7).retry_in(&withheld), None);
+        assert_eq!(Dial::new(3, now(), 7).retry_in(now(), &withheld), None);
     }
 }

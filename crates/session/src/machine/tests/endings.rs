@@ -64,7 +64,7 @@ fn a_breach_is_told_and_nothing_but_finished_follows() {
     world.app(AppInput::Breach(Box::new(Refusal::new(ErrorCode::BadFrame, "bad"))));
     assert_eq!(world.count_sent(&Outgoing::CloseStream), 1);
     let frames: Vec<_> = world.delivered.iter().map(|(_, it)| it).collect();
-    assert!(matches!(frames[..], [AppFrame::Error(_), AppFrame::Finished(_)]), "{frames:?}");
+    assert!(matches!(frames[..], [AppFrame::Error(_), AppFrame::Finished { .. }]), "{frames:?}");
     assert_eq!(world.summary().outcome, Outcome::Aborted);
 }
 

@@ -174,7 +174,7 @@ impl Pair {
         self.upstream(
             id,
             UpstreamInput::Closed {
-                code: Some(1000),
+                frame: CloseFrame { code: Some(1000), text: String::new() },
                 reason: reason_of_close(Some(1000), ""),
                 dg_code: DgCode::None,
                 detail: String::new(),
@@ -225,7 +225,7 @@ impl Pair {
 
     fn summary(&self) -> &Summary {
         match self.delivered.last() {
-            Some(AppFrame::Finished(summary)) => summary,
+            Some(AppFrame::Finished { summary, .. }) => summary,
             other => panic!("{other:?}"),
         }
     }

@@ -25,8 +25,9 @@ fn failure() -> impl Strategy<Value = UpstreamInput> {
         (prop::sample::select(vec![None, Some(1000), Some(1011), Some(1008)]), any::<bool>())
             .prop_map(|(code, idle)| {
                 let detail = if idle { "net0001" } else { "" }.to_owned();
+                let frame = CloseFrame { code, text: detail.clone() };
                 let (reason, dg_code) = (reason_of_close(code, &detail), dg_code_of(&detail));
-                UpstreamInput::Closed { code, reason, dg_code, detail, says_why: false }
+                UpstreamInput::Closed { frame, reason, dg_code, detail, says_why: false }
             });
     let pairs: Vec<_> = Reason::ALL
         .into_iter()

@@ -157,5 +157,6 @@ pub(super) fn reset() -> UpstreamInput {
 pub(super) fn closed(code: u16) -> UpstreamInput {
     let reason = reason_of_close(Some(code), "");
     let (detail, dg_code) = (String::new(), DgCode::None);
-    UpstreamInput::Closed { code: Some(code), reason, dg_code, detail, says_why: true }
+    let frame = CloseFrame { code: Some(code), text: String::new() };
+    UpstreamInput::Closed { frame, reason, dg_code, detail, says_why: true }
 }

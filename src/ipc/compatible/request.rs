@@ -1,0 +1,237 @@
+//! The request for a WebSocket: what it asks for, or why it is refused.
+
+use bytes::{Buf, BytesMut};
+use httparse::{EMPTY_HEADER, Header, Status};
+
+use super::query;
+use super::sdk::sdk_of;
+use crate::ipc::open::Open;
+use crate::live::Speaker;
+use protocol::websocket;
+use session::trace::TraceContext;
+use session::{Dialect, Endpoint, ErrorCode, Refusal, SessionId};
+
+/// The longest head of a request, in bytes (contract, section 9).
+pub(super) const HEAD_BYTES_MAX: usize = 16 << 10;
+
+/// Most headers of a request.
+const HEADERS_MAX: usize = 100;
+
+/// How much of what names the SDK is kept.
+const USER_AGENT_BYTES_MAX: usize = 128;
+
+/// The longest item of `Sec-WebSocket-Protocol` that is repeated in the answer.
+const SUBPROTOCOL_BYTES_MAX: usize = 64;
+
+/// A request for a session.
+#[derive(Debug)]
+pub struct Request {
+    pub open: Open,
+    /// Whether the application wants to be told what the session tells in its own words.
+    pub wants_events: bool,
+    pub speaker: Speaker,
+    /// What it was authorized with, should anybody ask.
+    pub credential: Option<String>,
+    /// A browser's page has made it.
+    pub is_from_page: bool,
+    pub(super) upgrade: Upgrade,
+}
+
+/// What the answer to it must repeat.
+#[derive(Debug)]
+pub(super) struct Upgrade {
+    /// `Sec-WebSocket-Accept`.
+    pub(super) accept: String,
+    /// The first item of `Sec-WebSocket-Protocol`.
+    pub(super) subprotocol: Option<String>,
+}
+
+/// Why there is no session, as a refusal and as an HTTP status.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpRefusal {
+    pub status: u16,
+    pub refusal: Refusal,
+}
+
+impl HttpRefusal {
+    pub(super) fn new(status: u16, message: impl Into<String>) -> Self {
+        Self { status, refusal: Refusal::new(ErrorCode::BadFrame, message) }
+    }
+}
+
+impl From<Refusal> for HttpRefusal {
+    fn from(refusal: Refusal) -> Self {
+        let status = match refusal.code {
+            ErrorCode::PeerNotAllowed => 403,
+            ErrorCode::SessionIdInUse => 409,
+            ErrorCode::TooManySessions | ErrorCode::Draining => 503,
+            ErrorCode::ConnectFailed => 502,
+            _ => 400,
+        };
+        Self { status, refusal }
+    }
+}
+
+/// Takes a request off the front of what has come; `None` means more bytes are needed.
+pub(super) fn read(inbound: &mut BytesMut) -> Result<Option<Request>, HttpRefusal> {
+    let mut headers = [EMPTY_HEADER; HEADERS_MAX];
+    let mut head = httparse::Request::new(&mut headers);
+    match head.parse(inbound) {
+        Ok(Status::Complete(length)) if length <= HEAD_BYTES_MAX => {
+            let request = Head::of(&head).request()?;
+            inbound.advance(length);
+            Ok(Some(request))
+        }
+        Ok(Status::Partial) if inbound.len() < HEAD_BYTES_MAX => Ok(None),
+        Ok(_) => Err(HttpRefusal::new(431, "the request's head is over 16 KiB; send less")),
+        Err(httparse::Error::TooManyHeaders) => {
+            Err(HttpRefusal::new(431, format!("over {HEADERS_MAX} headers; send fewer")))
+        }
+        Err(error) => Err(HttpRefusal::new(400, format!("this is no HTTP request: {error}"))),
+    }
+}
+
+/// A complete head.
+struct Head<'h> {
+    method: &'h str,
+    target: &'h str,
+    is_http_11: bool,
+    headers: &'h [Header<'h>],
+}
+
+impl<'h> Head<'h> {
+    fn of(request: &'h httparse::Request<'_, '_>) -> Self {
+        Self {
+            method: request.method.unwrap_or_default(),
+            target: request.path.unwrap_or_default(),
+            is_http_11: request.version == Some(1),
+            headers: request.headers,
+        }
+    }
+
+    fn request(&self) -> Result<Request, HttpRefusal> {
+        if self.method != "GET" {
+            let message = "only GET, with an upgrade to WebSocket, is served here";
+            return Err(HttpRefusal::new(405, message));
+        }
+        let (path, query) = self.target.split_once('?').unwrap_or((self.target, ""));
+        let endpoint = endpoint(path)?;
+        self.check_upgrade()?;
+        let upgrade = self.upgrade()?;
+        let asked = query::read(endpoint, query)?;
+        let mut open = asked.open;
+        if open.session_id.is_none() {
+            open.session_id = self.header("x-session-id")?.map(session_id).transpose()?;
+        }
+        let traceparent = self.header("traceparent")?;
+        open.traceparent = traceparent.and_then(TraceContext::parse);
+        open.traceparent_malformed = traceparent.is_some() && open.traceparent.is_none();
+        let user_agent = self.header("user-agent").ok().flatten().unwrap_or_default();
+        let end = user_agent.floor_char_boundary(USER_AGENT_BYTES_MAX);
+        Ok(Request {
+            open,
+            wants_events: asked.wants_events,
+            speaker: Speaker {
+                dialect: Dialect::Compatible,
+                sdk: Some(sdk_of(user_agent)),
+                user_agent: user_agent[..end].into(),
+            },
+            credential: self.credential()?,
+            is_from_page: self.find("origin").is_some(),
+            upgrade,
+        })
+    }
+
+    fn check_upgrade(&self) -> Result<(), HttpRefusal> {
+        let is_upgrade = self.lists("upgrade", "websocket") && self.lists("connection", "upgrade");
+        if !is_upgrade {
+            let message = "this is a WebSocket, as Deepgram's own: ask for an upgrade, or point \
+                           Deepgram's SDK here";
+            return Err(HttpRefusal::new(426, message));
+        }
+        if self.header("sec-websocket-version")? != Some("13") {
+            return Err(HttpRefusal::new(426, "Sec-WebSocket-Version must be 13"));
+        }
+        if !self.is_http_11 {
+            return Err(HttpRefusal::new(400, "an upgrade needs HTTP/1.1"));
+        }
+        let length = self.header("content-length")?.unwrap_or("0");
+        if length != "0" || self.find("transfer-encoding").is_some() {
+            return Err(HttpRefusal::new(400, "a request for an upgrade has no body"));
+        }
+        Ok(())
+    }
+
+    fn upgrade(&self) -> Result<Upgrade, HttpRefusal> {
+        let Some(key) = self.header("sec-websocket-key")? else {
+            return Err(HttpRefusal::new(400, "Sec-WebSocket-Key is missing"));
+        };
+        let subprotocol = self.subprotocols()?.next().map(str::to_owned);
+        if subprotocol.as_ref().is_some_and(|it| it.len() > SUBPROTOCOL_BYTES_MAX) {
+            let message = "the first item of Sec-WebSocket-Protocol is over 64 bytes";
+            return Err(HttpRefusal::new(400, message));
+        }
+        Ok(Upgrade { accept: websocket::accept_key(key), subprotocol })
+    }
+
+    /// What follows the scheme, in the header or as the second subprotocol.
+    fn credential(&self) -> Result<Option<String>, HttpRefusal> {
+        let header = self.header("authorization")?.and_then(|it| it.split_once(' '));
+        let credential = match header {
+            Some((_, credential)) => Some(credential.trim()),
+            None => self.subprotocols()?.nth(1),
+        };
+        Ok(credential.map(str::to_owned))
+    }
+
+    fn subprotocols(&self) -> Result<impl Iterator<Item = &'h str> + use<'h>, HttpRefusal> {
+        let list = self.header("sec-websocket-protocol")?.unwrap_or_default();
+        Ok(list.split(',').map(str::trim).filter(|item| !item.is_empty()))
+    }
+
+    /// Whether a header that is a list, in one line or in several, has this item.
+    fn lists(&self, name: &str, wanted: &str) -> bool {
+        let named = self.headers.iter().filter(|it| it.name.eq_ignore_ascii_case(name));
+        let texts = named.filter_map(|it| std::str::from_utf8(it.value).ok());
+        texts.flat_map(|text| text.split(',')).any(|it| it.trim().eq_ignore_ascii_case(wanted))
+    }
+
+    /// A header's text; two of one name would leave open which is meant.
+    fn header(&self, name: &str) -> Result<Option<&'h str>, HttpRefusal> {
+        let mut named = self.headers.iter().filter(|it| it.name.eq_ignore_ascii_case(name));
+        let Some(header) = named.next() else { return Ok(None) };
+        if named.next().is_some() {
+            return Err(HttpRefusal::new(400, format!("{name} stands twice; send it once")));
+        }
+        match std::str::from_utf8(header.value) {
+            Ok(text) => Ok(Some(text.trim())),
+            Err(_) => Err(HttpRefusal::new(400, format!("{name} is not text"))),
+        }
+    }
+
+    fn find(&self, name: &str) -> Option<&Header<'h>> {
+        self.headers.iter().find(|it| it.name.eq_ignore_ascii_case(name))
+    }
+}
+
+/// An address with a slash at its end makes two of them.
+fn endpoint(path: &str) -> Result<Endpoint, HttpRefusal> {
+    let path = path.trim_start_matches('/');
+    let served = Endpoint::ALL.into_iter().find(|it| it.path().trim_start_matches('/') == path);
+    served.ok_or_else(|| {
+        let served = Endpoint::ALL.map(Endpoint::path).join(" and ");
+        let message =
+            format!("there is nothing here; {served} are served, with no path before them");
+        HttpRefusal::new(404, message)
+    })
+}
+
+fn session_id(text: &str) -> Result<SessionId, HttpRefusal> {
+    SessionId::parse(text).ok_or_else(|| {
+        let message = "x-session-id must be 1 to 64 of A-Z a-z 0-9 . _ : -";
+        Refusal::of_field(ErrorCode::InvalidOpen, "x-session-id", message).into()
+    })
+}
+
+#[cfg(test)]
+mod tests;
