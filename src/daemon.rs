@@ -12,10 +12,12 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio::time::{MissedTickBehavior, interval, timeout, timeout_at};
 use tokio_rustls::rustls::ClientConfig;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use url::Url;
 use uuid::Uuid;
 
 use crate::admin::readiness::Readiness;
@@ -37,6 +39,7 @@ use crate::telemetry::otlp::SpanExport;
 use crate::upstream::dial::Dial;
 use crate::upstream::tls::{self, TlsError};
 use descriptors::Descriptors;
+use dialer::ByEndpoint;
 use session::drain::DrainTimes;
 use session::gate::{VadConfig, VadMode};
 use session::machine::LAST_WRITE_MAX;
@@ -124,7 +127,13 @@ impl Daemon {
         let dials = Dials::default();
         let registry = Registry::new(descriptors.sessions_max, config.upstream.max_connections);
         let turns = Turns::new(seed(), telemetry.clone(), dials.clone(), registry.clone());
-        let dialer = dialer::of(config, keys.clone(), proxy, descriptors.lookups_max)?;
+        let lookups = Arc::new(Semaphore::new(descriptors.lookups_max));
+        let dialer_of =
+            |url: &Url| dialer::of(config, url, keys.clone(), proxy.clone(), lookups.clone());
+        let dialer = ByEndpoint {
+            agent: Arc::new(dialer_of(&config.upstream.agent_url())?),
+            others: Arc::new(dialer_of(&config.upstream.url)?),
+        };
         let dialer = Arc::new(QueuedDialer::new(Arc::new(dialer), turns.clone()));
         let readiness = Readiness::new();
         let blocker = readiness.register("ipc_socket");

@@ -154,14 +154,21 @@ async fn reach(
     let source = source.unwrap_or_else(|| "upstream.auth (none)".to_owned());
     let keys = keys.unwrap_or_else(keyless);
     let since = clock::now();
-    let dialer = match daemon::dialer::of(config, Arc::new(keys), proxy, 1) {
-        Ok(dialer) => dialer,
-        Err(error) => {
-            let advice = "correct upstream.ca_file, or install ca-certificates in the image";
-            report.add(Row::failed(Check::Roots, local::elapsed(since), error.to_string(), advice));
-            return skip(report, &[Check::Dns, Check::Upgrade, Check::Clock, Check::Stream]);
-        }
-    };
+    let lookups = Arc::new(tokio::sync::Semaphore::new(1));
+    let dialer =
+        match daemon::dialer::of(config, &config.upstream.url, Arc::new(keys), proxy, lookups) {
+            Ok(dialer) => dialer,
+            Err(error) => {
+                let advice = "correct upstream.ca_file, or install ca-certificates in the image";
+                report.add(Row::failed(
+                    Check::Roots,
+                    local::elapsed(since),
+                    error.to_string(),
+                    advice,
+                ));
+                return skip(report, &[Check::Dns, Check::Upgrade, Check::Clock, Check::Stream]);
+            }
+        };
     report.add(Row::ok(Check::Roots, local::elapsed(since), roots(config)));
     let streaming = Streaming { args, config, has_key, source };
     streaming.check(&dialer, report).await;

@@ -22,6 +22,9 @@ const DAY: Duration = seconds(24 * 60 * 60);
 /// Linux's `sun_path`, without the terminating NUL.
 const SOCKET_PATH_MAX: usize = 107;
 
+/// Deepgram's host for the Voice Agent.
+const AGENT_URL: &str = "wss://agent.deepgram.com";
+
 sections! {
     /// The whole configuration: validated, never changed.
     Config {
@@ -87,6 +90,10 @@ section! {
         /// set separately.
         url: Url = "wss://api.deepgram.com".parse().expect("the literal is a URL"),
             checked("wss://HOST[:PORT], or ws:// with allow_plaintext", upstream_url);
+        /// The same for the Voice Agent (`/v1/agent/converse`). Null: `wss://agent.deepgram.com` if `url` is
+        /// Deepgram's own default, else `url`.
+        agent_url: Option<Url> = None,
+            checked("as url", |url: &Option<Url>| url.as_ref().map_or(Ok(()), upstream_url));
         /// How the API key is sent. `none` needs no key, for a self-hosted Deepgram.
         auth: Auth = Auth::Token, any();
         /// A file that contains the API key and nothing else. It is reread when it changes. Without
@@ -296,6 +303,19 @@ section! {
     }
 }
 
+impl Upstream {
+    /// Where the Voice Agent is: Deepgram has a host of its own for it, and nobody else does.
+    pub fn agent_url(&self) -> Url {
+        match &self.agent_url {
+            Some(url) => url.clone(),
+            None if self.url.host_str() == Some("api.deepgram.com") => {
+                AGENT_URL.parse().expect("the literal is a URL")
+            }
+            None => self.url.clone(),
+        }
+    }
+}
+
 impl Keepalive {
     /// [`Keepalive::max_idle`] with its zero read as "no limit".
     pub fn idle_budget(&self) -> Option<Duration> {
@@ -307,9 +327,15 @@ impl Config {
     /// Checks across keys.
     pub(super) fn contradictions(&self) -> Vec<Contradiction> {
         let mut found = Vec::new();
-        if self.upstream.url.scheme() == "ws" && !self.upstream.allow_plaintext {
+        let agent_url = self.upstream.agent_url.as_ref();
+        let mut urls = [&self.upstream.url].into_iter().chain(agent_url);
+        if urls.any(|url| url.scheme() == "ws") && !self.upstream.allow_plaintext {
             found.push(Contradiction {
-                keys: &[&["upstream", "url"], &["upstream", "allow_plaintext"]],
+                keys: &[
+                    &["upstream", "url"],
+                    &["upstream", "agent_url"],
+                    &["upstream", "allow_plaintext"],
+                ],
                 message: "ws:// sends key and audio in the clear; use wss://, or set \
                           upstream.allow_plaintext to true",
             });

@@ -5,28 +5,31 @@ use std::time::Duration;
 
 use http::HeaderValue;
 use tokio::sync::Semaphore;
+use url::Url;
 
 use crate::config::key::KeyStore;
 use crate::config::{Auth, Config, Proxy};
-use crate::upstream::dial::Dialer;
+use crate::upstream::dial::{Attempt, Dial, Dialed, Dialer};
 use crate::upstream::tls::{self, TlsError};
 use crate::upstream::tunnel;
+use session::Endpoint;
+use session::dial::DialFailure;
 
 /// How long the kernel may leave sent bytes unacknowledged beyond our own timeouts, which name the
 /// cause better and so must fire first.
 const USER_TIMEOUT_SLACK: Duration = Duration::from_secs(5);
 
-/// The dialer for what the configuration says, with the key that is current at each dial.
+/// The dialer of a URL of the configuration, with the key that is current at each dial.
 ///
 /// # Errors
 /// If there are no usable root certificates.
 pub(crate) fn of(
     config: &Config,
+    url: &Url,
     keys: Arc<KeyStore>,
     proxy: Option<Proxy>,
-    lookups_max: usize,
-) -> Result<Dialer<impl Fn() -> Option<HeaderValue> + Send + Sync + 'static>, TlsError> {
-    let url = &config.upstream.url;
+    lookups: Arc<Semaphore>,
+) -> Result<Dialer<impl Fn() -> Option<HeaderValue> + Send + Sync + 'static + use<>>, TlsError> {
     let is_tls = url.scheme() == "wss";
     let tls = is_tls.then(|| tls::connector(config.upstream.ca_file.as_deref())).transpose()?;
     let host = url.host_str().expect("the configuration accepts no URL without a host");
@@ -41,9 +44,28 @@ pub(crate) fn of(
             + config.liveness.ping_timeout.max(config.upstream.write_timeout)
             + USER_TIMEOUT_SLACK,
         worked: Mutex::default(),
-        lookups: Arc::new(Semaphore::new(lookups_max)),
+        lookups,
         authorization: move || authorization(auth, &keys),
     })
+}
+
+/// Two dialers: Deepgram's Voice Agent has a host of its own.
+#[derive(Debug)]
+pub(crate) struct ByEndpoint<D> {
+    pub(crate) agent: Arc<D>,
+    pub(crate) others: Arc<D>,
+}
+
+impl<D: Dial> Dial for ByEndpoint<D> {
+    type Stream = D::Stream;
+
+    async fn dial(self: Arc<Self>, attempt: Attempt) -> Result<Dialed<Self::Stream>, DialFailure> {
+        let dialer = match attempt.endpoint {
+            Endpoint::V1Converse => &self.agent,
+            _ => &self.others,
+        };
+        dialer.clone().dial(attempt).await
+    }
 }
 
 fn tunnel(proxy: Proxy) -> tunnel::Proxy {

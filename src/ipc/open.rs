@@ -218,19 +218,19 @@ fn check_prelude(
     endpoint: Endpoint,
     params: &Params,
 ) -> Result<(), Refusal> {
-    let complaint = match endpoint {
+    let complaint = match () {
         _ if prelude.is_none() => return Ok(()),
-        Endpoint::V2Listen => {
+        _ if !endpoint.traits().names_speakers => {
             "/v2/listen does not tell speakers apart; remove the prelude, or use /v1/listen"
         }
-        Endpoint::V1Listen if params.results_elsewhere => {
+        _ if params.results_elsewhere => {
             "with a callback nobody could leave out the words of a prelude; remove one of the two"
         }
-        Endpoint::V1Listen if params.audio.is_none() => {
+        _ if params.audio.is_none() => {
             "a prelude is available only with linear16, linear32, mulaw and alaw; name one of them \
              and its sample_rate in params, or remove the prelude"
         }
-        Endpoint::V1Listen => return Ok(()),
+        _ => return Ok(()),
     };
     Err(invalid("prelude", complaint))
 }

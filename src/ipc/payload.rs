@@ -110,8 +110,8 @@ pub(super) fn write(frame: &AppFrame, session: &LiveSession, buffer: &mut BytesM
         AppFrame::Event { at_ms, event } => {
             write_json(SidecarFrameType::Event, &TimedEvent { event, at_ms: *at_ms }, buffer);
         }
-        // Whoever reads its socket is there; it is not asked.
-        AppFrame::Ping => {}
+        // Whoever reads its socket is there; it is not asked. No endpoint of its dialect speaks.
+        AppFrame::Ping | AppFrame::Binary { .. } => {}
         AppFrame::Error(refusal) => write_json(SidecarFrameType::Error, &Json(&**refusal), buffer),
         AppFrame::Finished { summary, .. } => {
             write_json(SidecarFrameType::Finished, &Json(&**summary), buffer)

@@ -112,7 +112,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AppSocket<S> {
 
     /// OPEN was accepted: from now on frames are the session's.
     pub fn opened(&mut self, endpoint: Endpoint, has_prelude: bool) {
-        let finalize = endpoint == Endpoint::V1Listen;
+        let finalize = endpoint.traits().finalizes;
         self.stage = Stage::Open(Knows { finalize, prelude: has_prelude });
     }
 

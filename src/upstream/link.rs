@@ -11,7 +11,8 @@ use bytes::Bytes;
 use futures_util::{Sink, Stream};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame as WireClose, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 
 use super::close_frame::CloseWatch;
@@ -22,7 +23,9 @@ use super::secret::Secret;
 use session::bound::MESSAGE_BYTES_MAX;
 use session::close::{CloseFrame, dg_code_of, may_be_sent, reason_of_close};
 use session::death::Trigger;
-use session::{Endpoint, MessageKind, Outgoing, UpstreamInput, Written, bounded};
+use session::{
+    EndKind, Endpoint, KeepaliveKind, MessageKind, Outgoing, UpstreamInput, Written, bounded,
+};
 
 /// Read buffer size; most results need half of it. The library's default of 128 KiB is zero-filled
 /// at every read.
@@ -171,8 +174,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<UpstreamInput> {
         loop {
             let input = match ready!(Pin::new(&mut self.socket).poll_next(cx)) {
-                Some(Ok(Message::Text(text))) => message_input(Bytes::from(text), &self.secret),
-                Some(Ok(Message::Binary(bytes))) => UpstreamInput::Binary { length: bytes.len() },
+                Some(Ok(Message::Text(text))) => {
+                    message_input(Bytes::from(text), self.endpoint, &self.secret)
+                }
+                Some(Ok(Message::Binary(bytes))) => UpstreamInput::Binary { payload: bytes },
                 Some(Ok(Message::Ping(_))) => UpstreamInput::Ping,
                 Some(Ok(Message::Pong(_))) => UpstreamInput::Pong,
                 Some(Ok(Message::Close(_))) => self.closed(),
@@ -217,13 +222,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     }
 }
 
-fn message_input(text: Bytes, secret: &Secret) -> UpstreamInput {
+fn message_input(text: Bytes, endpoint: Endpoint, secret: &Secret) -> UpstreamInput {
     match kind_of(&text) {
         MessageKind::Error => {
             let error = Box::new(error_of(&text, secret));
             UpstreamInput::ErrorMessage { text, error }
         }
-        kind => UpstreamInput::Message { text, kind },
+        kind if endpoint.traits().transcribes => UpstreamInput::Message { text, kind },
+        _ => UpstreamInput::Message { text, kind: MessageKind::Other },
     }
 }
 
@@ -252,15 +258,22 @@ fn message_of(outgoing: Outgoing, endpoint: Endpoint) -> Result<Message, Error> 
             Message::Binary(bytes)
         }
         Outgoing::Text(text) => Message::Text(Utf8Bytes::try_from(text)?),
-        Outgoing::KeepAlive => match endpoint {
-            Endpoint::V1Listen => fixed(r#"{"type":"KeepAlive"}"#),
-            Endpoint::V2Listen => Message::Ping(Bytes::new()),
+        Outgoing::KeepAlive => match endpoint.traits().keepalive {
+            Some(KeepaliveKind::Text) => fixed(r#"{"type":"KeepAlive"}"#),
+            Some(KeepaliveKind::Ping) | None => Message::Ping(Bytes::new()),
         },
         Outgoing::Finalize { channel: None, .. } => fixed(r#"{"type":"Finalize"}"#),
         Outgoing::Finalize { channel: Some(channel), .. } => {
             Message::Text(format!(r#"{{"type":"Finalize","channel":{channel}}}"#).into())
         }
-        Outgoing::CloseStream => fixed(r#"{"type":"CloseStream"}"#),
+        Outgoing::CloseStream => match endpoint.traits().end {
+            EndKind::CloseStream => fixed(r#"{"type":"CloseStream"}"#),
+            EndKind::Close => fixed(r#"{"type":"Close"}"#),
+            EndKind::Frame => Message::Close(Some(WireClose {
+                code: CloseCode::Normal,
+                reason: Utf8Bytes::default(),
+            })),
+        },
         Outgoing::Ping => Message::Ping(Bytes::new()),
     })
 }

@@ -72,6 +72,9 @@ counts! {
         Messages = Some("messages.received"),
         /// Final results among them.
         Finals = Some("messages.finals"),
+        /// Binary messages from Deepgram, and their bytes, where it speaks.
+        BinaryMessages = Some("messages.binary"),
+        BinaryBytes = None,
     }
     Total {
         /// Connections that were up.

@@ -285,10 +285,11 @@ impl DialQueue {
     }
 }
 
-/// The failure of one dial, as told to a session that was not dialled.
+/// The failure of one dial, as told to a session that was not dialled. The response stays the other's:
+/// it names its request.
 fn withheld(failure: DialFailure) -> DialFailure {
     let detail = bounded(format!("not dialled, as another session just got: {}", failure.detail));
-    DialFailure { withheld: true, request_id: None, detail, ..failure }
+    DialFailure { withheld: true, request_id: None, answer: None, detail, ..failure }
 }
 
 fn too_many(connections_max: usize) -> DialFailure {

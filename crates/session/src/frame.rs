@@ -30,6 +30,8 @@ pub enum AppFrame {
     },
     /// ERROR: always fatal.
     Error(Box<Refusal>),
+    /// A binary message of Deepgram's.
+    Binary { payload: Bytes },
     /// Asks whether the application is still there.
     Ping,
     /// FINISHED: the last frame of an opened session.

@@ -96,8 +96,7 @@ pub enum UpstreamInput {
     },
     /// A binary message; Deepgram's listen endpoints send none.
     Binary {
-        /// Its length in bytes.
-        length: usize,
+        payload: Bytes,
     },
     /// A ping from Deepgram: a sign of life. The WebSocket library answers it.
     Ping,

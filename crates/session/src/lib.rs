@@ -16,6 +16,7 @@ pub mod dial;
 pub mod dial_queue;
 mod dialect;
 pub mod drain;
+mod endpoint;
 pub mod fact;
 mod frame;
 pub mod gate;
@@ -38,6 +39,7 @@ use std::time::Duration;
 
 pub use config::{PreludeConfig, RecoveryConfig, SessionConfig};
 pub use dialect::{Dialect, Sdk};
+pub use endpoint::{EndKind, Endpoint, KeepaliveKind, Traits};
 pub use frame::{AppFrame, Event, LossCause, ReconnectReason};
 pub use input::{AppInput, MessageKind, UpstreamInput};
 pub use observation::{Observation, Segment, Side};
@@ -78,47 +80,6 @@ pub fn is_name_byte(byte: u8) -> bool {
 impl fmt::Display for SessionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
-    }
-}
-
-crate::vocabulary! {
-    /// Which of Deepgram's streaming endpoints a session uses: the request path.
-    pub enum Endpoint: "endpoint" {
-        /// Nova. KeepAlive is a JSON text message, Finalize exists.
-        V1Listen = "/v1/listen",
-        /// Flux. JSON KeepAlive and Finalize are fatal there; a Ping keeps it alive.
-        V2Listen = "/v2/listen",
-    }
-}
-
-crate::vocabulary! {
-    /// What a keepalive is on the wire.
-    pub enum KeepaliveKind: "kind" {
-        /// A JSON text message.
-        Text = "text",
-        /// A WebSocket ping.
-        Ping = "ping",
-    }
-}
-
-impl fmt::Display for Endpoint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl Endpoint {
-    /// The request path.
-    pub fn path(self) -> &'static str {
-        self.as_str()
-    }
-
-    /// What keeps its connections alive.
-    pub fn keepalive(self) -> KeepaliveKind {
-        match self {
-            Self::V1Listen => KeepaliveKind::Text,
-            Self::V2Listen => KeepaliveKind::Ping,
-        }
     }
 }
 

@@ -422,7 +422,7 @@ impl Session {
         if self.app.gone {
             return;
         }
-        if matches!(frame, AppFrame::Message { .. }) {
+        if matches!(frame, AppFrame::Message { .. } | AppFrame::Binary { .. }) {
             self.app.message_since.get_or_insert(now);
         }
         self.app.unwritten = true;

@@ -294,7 +294,10 @@ mod tests {
         config.upstream.auth = Auth::None;
         config.upstream.url = "ws://deepgram.invalid".parse().unwrap();
         let keys = KeyStore::load(&config.upstream, &[]).unwrap();
-        let dialer = daemon::dialer::of(&config, Arc::new(keys), None, 1).unwrap();
+        let lookups = Arc::new(tokio::sync::Semaphore::new(1));
+        let dialer =
+            daemon::dialer::of(&config, &config.upstream.url, Arc::new(keys), None, lookups)
+                .unwrap();
         let live = TcpListener::bind("127.0.0.1:0").unwrap();
         let live_at = live.local_addr().unwrap();
         // An address of its own, so that nobody takes the port meanwhile.

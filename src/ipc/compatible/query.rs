@@ -25,6 +25,7 @@ pub(super) fn read(endpoint: Endpoint, query: &str) -> Result<Asked, Refusal> {
         let message = "the query has bytes that must be percent-encoded";
         return Err(Refusal::new(ErrorCode::InvalidOpen, message));
     }
+    let none = Map::new();
     let (mut theirs, mut params, mut ours) = (String::new(), Map::new(), Ours::default());
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -39,7 +40,9 @@ pub(super) fn read(endpoint: Endpoint, query: &str) -> Result<Asked, Refusal> {
         theirs.push_str(pair);
         add(&mut params, name.into_owned(), value.into_owned());
     }
-    let params = Params::of(theirs, &params);
+    // An encoding is that of the application's audio where that becomes text.
+    let transcribes = endpoint.traits().transcribes;
+    let params = Params::of(theirs, if transcribes { &params } else { &none });
     check_vad("sidecar_vad", ours.vad, endpoint, &params)?;
     let open = Open {
         session_id: ours.session_id,

@@ -146,7 +146,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> CompatibleSocket<S> {
     fn input_of(&mut self, event: Decoded) -> AppInput {
         match event {
             // Deepgram's clients end a stream so.
-            Decoded::Message { kind: Kind::Binary, payload } if payload.is_empty() => {
+            Decoded::Message { kind: Kind::Binary, payload }
+                if payload.is_empty() && self.endpoint.traits().transcribes =>
+            {
                 AppInput::Finish
             }
             Decoded::Message { kind: Kind::Binary, payload } => AppInput::Audio(payload),
@@ -232,6 +234,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> CompatibleSocket<S> {
             AppFrame::Event { at_ms, event } => {
                 self.farewell.hear(event);
                 self.tell(TimedEvent { event, at_ms: *at_ms });
+            }
+            AppFrame::Binary { payload } => {
+                self.outbox.append(|buffer| websocket::encode_binary(payload, buffer));
             }
             AppFrame::Ping => self.outbox.append(|buffer| websocket::encode_ping(b"", buffer)),
             AppFrame::Error(refusal) => self.refuse(refusal, session),

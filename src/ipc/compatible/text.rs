@@ -5,7 +5,7 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use protocol::json;
-use session::{AppInput, Endpoint, ErrorCode, Refusal};
+use session::{AppInput, EndKind, Endpoint, ErrorCode, Refusal};
 
 /// What the application means. SDKs write control messages each in their own way, so they are told by
 /// parsing; what is no JSON is Deepgram's to judge.
@@ -18,13 +18,15 @@ pub(super) fn read(text: Bytes, endpoint: Endpoint) -> Result<AppInput, Refusal>
         }
         Err(_) => return Ok(AppInput::Text(text)),
     };
+    let traits = endpoint.traits();
     match object.get("type").and_then(Value::as_str) {
         Some("KeepAlive") => Ok(AppInput::KeepAlive),
-        Some("CloseStream") => Ok(AppInput::Finish),
-        Some("Finalize") if endpoint == Endpoint::V1Listen => {
+        Some("CloseStream") if traits.end == EndKind::CloseStream => Ok(AppInput::Finish),
+        Some("Close") if traits.end == EndKind::Close => Ok(AppInput::Finish),
+        Some("Finalize") if traits.finalizes => {
             Ok(AppInput::Finalize { channel: object.get("channel").and_then(Value::as_u64) })
         }
-        Some("Finalize") => {
+        Some("Finalize") if traits.transcribes => {
             let message = "/v2/listen has no Finalize; it would end the stream there";
             Err(Refusal::new(ErrorCode::UnexpectedFrame, message))
         }

@@ -20,6 +20,10 @@ impl Measure for RecoveryUnavailable {
             NotRecoverable::Callback => {
                 "no recovery: the results go to a callback, so a death will be final"
             }
+            NotRecoverable::Endpoint => {
+                "no recovery: the endpoint keeps a state that is lost with its connection, so a death \
+                 will be final"
+            }
         })
     }
 }

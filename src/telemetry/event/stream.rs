@@ -14,9 +14,10 @@ use session::fact::{
 
 impl Measure for KeepaliveSent {
     fn measure(&self, telemetry: &Telemetry) -> LogLine {
-        let kind = self.endpoint.keepalive();
         let keepalive = &telemetry.metrics.keepalive;
-        keepalive.sent[kind].inc();
+        if let Some(kind) = self.endpoint.traits().keepalive {
+            keepalive.sent[kind].inc();
+        }
         keepalive.lateness.observe_duration(self.lateness);
         LogLine::debug("keepalive sent")
     }

@@ -260,7 +260,8 @@ fn a_busy_deepgram_after_a_long_outage_is_not_held_off_for_the_outage() {
 
 #[test]
 fn a_hold_longer_than_ones_patience_is_told_at_once() {
-    let asked = DialFailure { retry_after: Some(secs(3600)), ..busy() };
+    let answer = Some(Default::default());
+    let asked = DialFailure { retry_after: Some(secs(3600)), answer, ..busy() };
     let mut world = World::new(Some(asked));
     world.enter_all(20);
     world.advance(secs(1));
@@ -268,6 +269,7 @@ fn a_hold_longer_than_ones_patience_is_told_at_once() {
     world.perform();
     let (_, refused, told) = world.refused.last().unwrap();
     assert_eq!((*refused, told.reason, told.withheld), (ticket, DialReason::Http429, true));
+    assert_eq!(told.answer, None, "the response names another's request");
     let left = told.retry_after.unwrap();
     assert!(left > secs(50) && left <= DIAL_WAIT_MAX, "{left:?}");
 }

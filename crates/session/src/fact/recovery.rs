@@ -12,6 +12,8 @@ crate::vocabulary! {
         Encoding = "encoding",
         /// Results go to a callback, so nothing tells what is final.
         Callback = "callback",
+        /// Nothing that the application has sent could be sent again.
+        Endpoint = "endpoint",
     }
 }
 

@@ -16,7 +16,7 @@ pub struct KeepaliveSent {
 
 impl Members for KeepaliveSent {
     fn visit<'a>(&'a self, visitor: &mut Visitor<'_, 'a>) {
-        visitor.word(self.endpoint.keepalive());
+        visitor.word_if_any(self.endpoint.traits().keepalive);
         visitor.member("lateness_ms", self.lateness);
     }
 }

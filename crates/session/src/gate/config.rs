@@ -68,7 +68,7 @@ impl Default for VadConfig {
 impl VadUnavailable {
     /// Why a session like this cannot have a gate; `None` if it can.
     pub fn of(endpoint: Endpoint, audio: Option<AudioFormat>, callback: bool) -> Option<Self> {
-        if endpoint == Endpoint::V2Listen {
+        if !endpoint.traits().finalizes {
             return Some(Self::Endpoint);
         }
         if callback {
@@ -92,7 +92,7 @@ impl VadUnavailable {
             }
             Self::SampleRate => "it can hear only sample rates from 8000 to 48000",
             Self::Channels => "it can hear at most 8 channels",
-            Self::Endpoint => "/v2/listen needs the silence to end its turns",
+            Self::Endpoint => "the endpoint needs the silence to end its turns",
             Self::Callback => "with a callback nobody could move the times of the results",
         }
     }

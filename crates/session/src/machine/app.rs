@@ -10,7 +10,9 @@ use super::{Closing, Intent, Output, Phase, Route, Session, drain};
 use crate::counts::Count;
 use crate::fact::{AppStalled, EndCause, Fact, SkipCause};
 use crate::gate::{Heard, VadMode};
-use crate::{AppFrame, AppInput, ErrorCode, LossCause, Observation, Outgoing, Refusal, Side};
+use crate::{
+    AppFrame, AppInput, EndKind, ErrorCode, LossCause, Observation, Outgoing, Refusal, Side,
+};
 
 impl Session {
     /// The application sent something, or its socket's state changed.
@@ -188,6 +190,9 @@ impl Session {
     /// The application has ended the conversation: nothing can be delivered either.
     fn app_closed(&mut self, now: Instant, cause: EndCause) {
         self.app.eof = true;
+        if self.config.endpoint.traits().end == EndKind::Frame && cause == EndCause::AppLeft {
+            self.app_finish(now);
+        }
         if cause == EndCause::AppStalled && self.intent.is_none() {
             self.record(Fact::AppStalled(AppStalled));
         }

@@ -27,7 +27,6 @@ use crate::bound::SHED_IDLE_MIN;
 use crate::close::{CloseFrame, DeepgramError};
 use crate::death::{Reason, Trigger};
 use crate::dial::{DialFailure, DialPhases};
-use crate::fact::{BinaryDropped, Fact};
 use crate::{ConnectionId, MessageKind, Outgoing, SessionConfig, TimeMap, UpstreamInput, Written};
 
 use dialing::Dial;
@@ -55,6 +54,8 @@ pub(super) enum Event {
     GaveUp { failure: DialFailure, attempts: u32 },
     /// Deepgram said something; `times` is what its times mean.
     Message { text: Bytes, kind: MessageKind, times: TimeMap },
+    /// Deepgram said something that is not text.
+    Binary { payload: Bytes },
     /// The kernel has all that was sent. Audio that goes unanswered for this long has stalled.
     Written { stalled: Option<Duration> },
     /// Nothing but keepalives was sent for the whole of the keepalive's budget.
@@ -91,6 +92,8 @@ pub(super) struct Connection {
     base: Base,
     stream: Stream,
     audio_sent: bool,
+    /// A text of the application's is with the kernel.
+    text_written: bool,
     spoken: bool,
     answered: bool,
     /// CloseStream is with the kernel.
@@ -174,6 +177,7 @@ impl Connection {
             base,
             stream: Stream::new(cx.config.audio),
             audio_sent: false,
+            text_written: false,
             spoken: false,
             answered: false,
             close_written: false,
@@ -329,11 +333,7 @@ impl Connection {
             UpstreamInput::ErrorMessage { text, error } => {
                 Some(self.error_message(cx, text, error))
             }
-            UpstreamInput::Binary { length } => {
-                self.received(cx);
-                cx.books.record(Fact::BinaryDropped(BinaryDropped { bytes: length }));
-                None
-            }
+            UpstreamInput::Binary { payload } => self.binary(cx, payload),
             UpstreamInput::Ping => self.received(cx),
             UpstreamInput::Pong => self.pong_received(cx),
             UpstreamInput::Written(written) => Some(self.written(cx, written)),

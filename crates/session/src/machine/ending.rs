@@ -31,6 +31,9 @@ impl Session {
 
     /// Another session needs a connection: an idle one is closed before its keepalive budget is spent.
     pub fn handle_shed(&mut self, now: Instant) {
+        if !self.config.endpoint.traits().transcribes {
+            return;
+        }
         let is_asked = self.intent.is_some() || self.drain.is_some() || self.prelude.is_some();
         let is_free = !is_asked && self.backlog.is_empty();
         let is_kept = self.recovery.as_ref().is_some_and(|it| it.is_in_gap() || it.is_holding());

@@ -60,6 +60,9 @@ impl Recovery {
         seed: u64,
     ) -> Result<Option<Box<Self>>, NotRecoverable> {
         let Some(recovery) = &config.recovery else { return Ok(None) };
+        if !config.endpoint.traits().transcribes {
+            return Err(NotRecoverable::Endpoint);
+        }
         if config.results_elsewhere {
             return Err(NotRecoverable::Callback);
         }

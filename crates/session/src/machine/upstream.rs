@@ -67,6 +67,7 @@ impl Session {
                     self.message(now, text, kind, times);
                 }
             }
+            Happened::Binary { payload } => self.binary(now, payload),
             Happened::Written { stalled } => self.written(now, id, stalled),
             Happened::Idle if self.prelude.is_some() => drop(self.with(now, id, Connection::stay)),
             Happened::Idle => self.close_stream(now, id, Closing::Park),
@@ -165,6 +166,14 @@ impl Session {
             self.books.drops.messages += 1;
         } else if !times.is_of_lead_alone(kind) {
             self.deliver(now, AppFrame::Message { text, times });
+        }
+    }
+
+    fn binary(&mut self, now: Instant, payload: Bytes) {
+        if self.app.breached || self.app.gone {
+            self.books.drops.messages += 1;
+        } else {
+            self.deliver(now, AppFrame::Binary { payload });
         }
     }
 

@@ -12,7 +12,7 @@ use crate::fact::{
     CloseReceived, ConnectionClosed, ConnectionDied, ConnectionEnd, Fact, SkipCause, Stage,
     StallOutcome, StreamClosing,
 };
-use crate::{Endpoint, LossCause, Outgoing, Side, bounded, millis};
+use crate::{EndKind, LossCause, Outgoing, Side, bounded, millis};
 
 /// RFC 6455's names for a close frame without a code, and for an end without a close frame.
 const NO_CODE: u16 = 1005;
@@ -112,7 +112,8 @@ impl Connection {
         if by_peer && trigger == Trigger::Read {
             self.close_received(cx, Some(NO_FRAME), DgCode::None);
         }
-        if self.metadata.is_some() {
+        let is_over = self.close_written && cx.config.endpoint.traits().end == EndKind::Frame;
+        if self.metadata.is_some() || is_over {
             return Event::Closed;
         }
         let says_why = reason != Reason::EofWithoutClose;
@@ -241,7 +242,7 @@ impl Connection {
     /// Deepgram has ended cleanly: what it says that it has processed is final, and the rest is not
     /// claimed.
     fn settle(&mut self, cx: &mut Context<'_>) {
-        let (Some(format), Endpoint::V1Listen) = (cx.config.audio, cx.config.endpoint) else {
+        let Some(format) = cx.config.audio.filter(|_| cx.config.endpoint.traits().confirms) else {
             return cx.books.ledger.leave_unknown(self.stream.in_flight());
         };
         let cause = match self.metadata.flatten() {

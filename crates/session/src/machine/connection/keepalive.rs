@@ -17,8 +17,13 @@ const PRIME_STEP: Duration = Duration::from_millis(100);
 impl Connection {
     /// Starts the keepalive clock anew. None is sent after CloseStream.
     pub(super) fn arm_keepalive(&mut self, cx: &mut Context<'_>) {
+        let traits = cx.config.endpoint.traits();
+        let is_early = traits.begins_with_text && !self.text_written;
         if self.state == State::Open {
-            self.timers.set(Timer::Keepalive, cx.now + cx.config.keepalive_interval);
+            if traits.keepalive.is_some() && !is_early {
+                let interval = cx.config.keepalive_interval.min(traits.keepalive_max);
+                self.timers.set(Timer::Keepalive, cx.now + interval);
+            }
             if !self.timers.is_running(Timer::Park) {
                 self.arm_parking(cx);
             }
@@ -27,7 +32,9 @@ impl Connection {
 
     /// Starts the keepalive budget anew.
     pub(super) fn arm_parking(&mut self, cx: &mut Context<'_>) {
-        if let (State::Open, Some(max_idle)) = (self.state, cx.config.keepalive_max_idle) {
+        let max_idle = cx.config.keepalive_max_idle;
+        let max_idle = max_idle.filter(|_| cx.config.endpoint.traits().transcribes);
+        if let (State::Open, Some(max_idle)) = (self.state, max_idle) {
             self.timers.set(Timer::Park, self.active_at + max_idle);
         }
     }

@@ -6,7 +6,7 @@ use super::stream::Window;
 use super::{Connection, Context, Event, Timer};
 use crate::close::DeepgramError;
 use crate::counts::Count;
-use crate::fact::{Fact, StallOutcome, UpstreamError};
+use crate::fact::{BinaryDropped, Fact, StallOutcome, UpstreamError};
 use crate::{MessageKind, Observation, TimeMap};
 
 impl Connection {
@@ -27,6 +27,20 @@ impl Connection {
         self.account(cx, kind);
         self.await_close(cx);
         Event::Message { text, kind, times }
+    }
+
+    /// Deepgram's voice, where it has one.
+    pub(super) fn binary(&mut self, cx: &mut Context<'_>, payload: Bytes) -> Option<Event> {
+        self.received(cx);
+        if !cx.config.endpoint.traits().speaks {
+            cx.books.record(Fact::BinaryDropped(BinaryDropped { bytes: payload.len() }));
+            return None;
+        }
+        self.spoken = true;
+        cx.books.counts[Count::BinaryMessages] += 1;
+        cx.books.counts[Count::BinaryBytes] += payload.len() as u64;
+        self.await_close(cx);
+        Some(Event::Binary { payload })
     }
 
     /// Deepgram refuses something, or says what it will die of.

@@ -26,6 +26,7 @@ impl Connection {
         self.pings_written(cx, written.pings);
         self.finalizes_written(cx, written.finalizes, written.finalizes_again);
         self.keepalives_written(cx, written.keepalives);
+        self.text_written |= written.texts > 0;
         if written.is_activity() {
             self.sent(cx);
         }
@@ -93,7 +94,8 @@ impl Connection {
         if cx.books.first_audio == FirstAudio::NotSent {
             cx.books.first_audio = FirstAudio::SentAt(cx.now);
         }
-        let is_due = !cx.config.results_elsewhere && cx.is_reading;
+        let transcribes = cx.config.endpoint.traits().transcribes;
+        let is_due = transcribes && !cx.config.results_elsewhere && cx.is_reading;
         let is_watched = self.state == State::Open && is_due;
         if is_watched { self.stall.audio_written(cx.now, cx.config.stall_after) } else { None }
     }
