@@ -126,7 +126,9 @@ fuzz: $(TOOLS)/bin/cargo-fuzz ## Each fuzz target for a minute; needs a nightly 
 			-max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=1024; \
 	done
 
-tools: $(TOOLS)/sdk/requirements.txt $(TOOLS)/bin/otelcol $(TOOLS)/dashboards/requirements.txt
+tools: $(TOOLS)/sdk/requirements.txt $(TOOLS)/sdk-4/requirements.txt $(TOOLS)/sdk-3/requirements.txt
+tools: $(TOOLS)/sdk-javascript/complete $(TOOLS)/bin/sdk-go $(TOOLS)/bin/sdk-rust
+tools: $(TOOLS)/bin/otelcol $(TOOLS)/dashboards/requirements.txt
 tools: $(TOOLS)/prometheus/$(PROMETHEUS_VERSION) $(TOOLS)/alertmanager/$(ALERTMANAGER_VERSION)
 tools: $(TOOLS)/helm/requirements.txt $(TOOLS)/bin/helm $(TOOLS)/bin/kube-score $(TOOLS)/schemas/versions
 tools: $(TOOLS)/bin/alertmanager $(TOOLS)/autobahn/requirements.txt
@@ -137,6 +139,27 @@ $(TOOLS)/sdk/requirements.txt: tests/sdk/requirements.txt
 	python3 -m venv --clear $(TOOLS)/sdk
 	$(TOOLS)/sdk/bin/pip install --quiet --disable-pip-version-check --no-deps -r $<
 	cp $< $@
+
+# The same for the older two: a package is in an environment only once.
+$(TOOLS)/sdk-%/requirements.txt: tests/sdk/requirements-%.txt
+	python3 -m venv --clear $(@D)
+	$(@D)/bin/pip install --quiet --disable-pip-version-check --no-deps -r $<
+	cp $< $@
+
+# The empty file says that it is there whole.
+$(TOOLS)/sdk-javascript/complete: tests/sdk/javascript/package.json tests/sdk/javascript/package-lock.json
+	rm -rf $(@D) && mkdir -p $(@D)
+	cp $^ $(@D)
+	npm ci --prefix $(@D) --silent --ignore-scripts --no-audit --no-fund
+	touch $@
+
+$(TOOLS)/bin/sdk-go: tests/sdk/go/main.go tests/sdk/go/go.mod tests/sdk/go/go.sum
+	cd tests/sdk/go && CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags='-s -w' -o $(CURDIR)/$@ .
+
+# A lock file of its own, because deny.toml lets nothing into the workspace twice.
+$(TOOLS)/bin/sdk-rust: tests/sdk/rust/src/main.rs tests/sdk/rust/Cargo.toml tests/sdk/rust/Cargo.lock
+	CARGO_TARGET_DIR=target/sdk-rust $(CARGO) build --locked --manifest-path tests/sdk/rust/Cargo.toml
+	install -D target/sdk-rust/debug/deepgram-sidecar-sdk-rust $@
 
 # Only its cases are used, so none of its Python 2 is run as it is.
 $(TOOLS)/autobahn/requirements.txt: crates/protocol/tests/autobahn/requirements.txt

@@ -31,6 +31,7 @@ mod proxy;
 mod receipts;
 mod refusal;
 mod resources;
+mod sdks;
 mod start;
 mod support;
 mod tls;
