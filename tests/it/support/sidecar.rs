@@ -113,8 +113,9 @@ impl Config {
     pub(crate) async fn start_on(&self, socket: &Path) -> Sidecar {
         let process = Process::spawn(&mut self.command(socket));
         let listening = process.log().event("listening").await;
-        let admin = listening["admin"].as_str().unwrap().parse().unwrap();
-        Sidecar { process, socket: socket.to_owned(), admin, _directory: None }
+        let addr = |name: &str| listening[name].as_str().map(|addr| addr.parse().unwrap());
+        let (admin, tcp) = (addr("admin").unwrap(), addr("tcp"));
+        Sidecar { process, socket: socket.to_owned(), admin, tcp, _directory: None }
     }
 }
 
@@ -147,6 +148,7 @@ pub(crate) struct Sidecar {
     pub(crate) process: Process,
     socket: PathBuf,
     admin: SocketAddr,
+    tcp: Option<SocketAddr>,
     _directory: Option<TempDir>,
 }
 
@@ -159,6 +161,11 @@ impl Sidecar {
     /// The applications' socket.
     pub(crate) fn socket(&self) -> &Path {
         &self.socket
+    }
+
+    /// Where applications speak the compatible dialect over TCP, if `ipc.tcp_listen` is set.
+    pub(crate) fn tcp_addr(&self) -> SocketAddr {
+        self.tcp.unwrap()
     }
 
     /// Where the admin pages are.

@@ -16,7 +16,7 @@ function tell(session, seen, facts = {}) {
 }
 
 /** What the SDK's user hears: `flushed` and `ended` come once each. */
-function listen(session, socket) {
+function listen(session, socket, reconnects) {
   let flush, end;
   const flushed = new Promise((resolve) => (flush = resolve));
   const ended = new Promise((resolve) => (end = resolve));
@@ -31,7 +31,8 @@ function listen(session, socket) {
   });
   socket.on("close", ({ code, reason }) => {
     tell(session, "close", { code, reason });
-    if (!session.reconnects || code === 1000) end();
+    // After another code the SDK comes back by itself.
+    if (!reconnects || code === 1000) end();
   });
   return { flushed: Promise.race([flushed, ended]), ended };
 }
@@ -67,9 +68,9 @@ async function perform(step, plan, socket, heard) {
 
 async function hold(session, plan) {
   const client = new DeepgramClient({ apiKey: "a-key", baseUrl: session.address });
-  const reconnects = session.reconnects ? {} : { reconnectAttempts: 0 };
-  const socket = await client.listen.v1.connect({ ...plan.options, ...reconnects });
-  const heard = listen(session, socket);
+  const attempts = plan.reconnects ? {} : { reconnectAttempts: 0 };
+  const socket = await client.listen.v1.connect({ ...plan.options, ...attempts });
+  const heard = listen(session, socket, plan.reconnects);
   socket.connect();
   try {
     await socket.waitForOpen();

@@ -1,7 +1,7 @@
 """What a program that drives an SDK is told, and how it tells what the SDK's user sees.
 
-The plan is one JSON object, the only argument: `recording` (raw linear16), `options` of the request, `keepalive`, and
-`sessions`, which are held one after the other, each with a `name`, an `address` and its `steps`. What is seen is
+The plan is one JSON object, the only argument: `recording` (raw linear16), `options` of the request, `keepalive`,
+`reconnects` (only JavaScript does by itself), and `sessions`, which are held one after the other, each with a `name`, an `address` and its `steps`. What is seen is
 printed as one JSON object a line.
 """
 
