@@ -29,6 +29,8 @@ pub(crate) enum Way {
     Direct,
     /// The sidecar, native protocol.
     Sidecar,
+    /// The sidecar, Deepgram's own dialect on the same socket.
+    Compatible,
     /// HAProxy in TCP mode: a WebSocket over a Unix socket, TLS added. It must be installed.
     Haproxy,
 }
@@ -38,6 +40,7 @@ impl Way {
         match self {
             Self::Direct => "direct",
             Self::Sidecar => "sidecar",
+            Self::Compatible => "compatible",
             Self::Haproxy => "haproxy",
         }
     }
@@ -47,6 +50,7 @@ impl Way {
 pub(crate) enum Hop {
     None { port: u16, tls: Option<TlsConnector> },
     Sidecar(Proxy),
+    Compatible(Proxy),
     Haproxy(Proxy),
 }
 
@@ -69,6 +73,9 @@ impl Hop {
         match way {
             Way::Direct => Ok(Self::None { port: stage.port(), tls: stage.tls()? }),
             Way::Sidecar => start_sidecar(command(sidecar), stage, load).await.map(Self::Sidecar),
+            Way::Compatible => {
+                start_sidecar(command(sidecar), stage, load).await.map(Self::Compatible)
+            }
             Way::Haproxy => {
                 start_haproxy(command(Path::new("haproxy")), stage).await.map(Self::Haproxy)
             }
@@ -79,7 +86,7 @@ impl Hop {
     pub(crate) fn pid(&self) -> Option<u32> {
         match self {
             Self::None { .. } => None,
-            Self::Sidecar(proxy) | Self::Haproxy(proxy) => {
+            Self::Sidecar(proxy) | Self::Compatible(proxy) | Self::Haproxy(proxy) => {
                 Some(proxy.process.id().expect("it is not waited for while it is measured"))
             }
         }
@@ -94,7 +101,7 @@ impl Hop {
             }
             Self::None { port, tls: None } => stream::open_websocket(dial(*port).await?).await,
             Self::Sidecar(proxy) => stream::open_native(&proxy.socket, number).await,
-            Self::Haproxy(proxy) => {
+            Self::Compatible(proxy) | Self::Haproxy(proxy) => {
                 stream::open_websocket(UnixStream::connect(&proxy.socket).await?).await
             }
         }

@@ -150,7 +150,7 @@ impl Args {
     }
 
     fn ways(&self) -> Vec<Way> {
-        or_default(&self.ways, &[Way::Direct, Way::Sidecar])
+        or_default(&self.ways, &[Way::Direct, Way::Sidecar, Way::Compatible])
     }
 }
 
