@@ -19,16 +19,16 @@ const JOBS_MAX: usize = 65_536;
 
 /// Work in the order in which it came.
 #[derive(Debug)]
-pub(super) enum Job {
+pub(super) enum Job<C> {
     Audio(Bytes),
-    Finalize { channel: Option<u32> },
-    CloseStream,
+    /// What an endpoint does in its turn after the audio before it.
+    Command(C),
 }
 
 /// A queue of work that yields audio no faster than the engine can take it.
 #[derive(Debug)]
-pub(super) struct Backlog {
-    jobs: VecDeque<Job>,
+pub(super) struct Backlog<C> {
+    jobs: VecDeque<Job<C>>,
     /// Audio in the queue, and how much stops the reading.
     bytes: u64,
     bytes_max: u64,
@@ -39,7 +39,7 @@ pub(super) struct Backlog {
     busy_until: Instant,
 }
 
-impl Backlog {
+impl<C> Backlog<C> {
     pub(super) fn new(
         format: Format,
         pacing: Option<f64>,
@@ -57,7 +57,7 @@ impl Backlog {
         }
     }
 
-    pub(super) fn push(&mut self, job: Job) {
+    pub(super) fn push(&mut self, job: Job<C>) {
         if let Job::Audio(audio) = &job {
             self.bytes += audio.len() as u64;
         }
@@ -70,7 +70,7 @@ impl Backlog {
     }
 
     /// The next piece of work that the engine is free for.
-    pub(super) fn next(&mut self, now: Instant) -> Option<Job> {
+    pub(super) fn next(&mut self, now: Instant) -> Option<Job<C>> {
         if self.deadline().is_some_and(|free| free > now) {
             return None;
         }
@@ -110,7 +110,7 @@ mod tests {
     fn worked(pacing: Option<f64>, within: Duration) -> u64 {
         let now = clock::now();
         let format = Format::new(Some("linear16"), Some(16_000), 1);
-        let mut backlog = Backlog::new(format, pacing, Duration::from_secs(60), now);
+        let mut backlog = Backlog::<()>::new(format, pacing, Duration::from_secs(60), now);
         backlog.push(Job::Audio(vec![0; 32_000 * 30].into()));
         let (mut at, mut bytes) = (now, 0);
         while at <= now + within {
@@ -139,7 +139,7 @@ mod tests {
     fn audio_in_real_time_never_waits() {
         let mut now = clock::now();
         let format = Format::new(Some("linear16"), Some(16_000), 1);
-        let mut backlog = Backlog::new(format, Some(1.25), Duration::from_secs(60), now);
+        let mut backlog = Backlog::<()>::new(format, Some(1.25), Duration::from_secs(60), now);
         for _ in 0..100 {
             backlog.push(Job::Audio(vec![0; 3_200].into()));
             assert!(backlog.next(now).is_some() && backlog.next(now).is_none());
@@ -151,7 +151,7 @@ mod tests {
     fn what_waits_is_bounded_by_its_length_in_time() {
         let now = clock::now();
         let format = Format::new(Some("linear16"), Some(16_000), 1);
-        let mut backlog = Backlog::new(format, Some(1.25), Duration::from_secs(1), now);
+        let mut backlog = Backlog::<()>::new(format, Some(1.25), Duration::from_secs(1), now);
         backlog.push(Job::Audio(vec![0; 31_999].into()));
         assert!(!backlog.is_full());
         backlog.push(Job::Audio(vec![0; 1].into()));

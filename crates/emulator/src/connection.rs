@@ -16,7 +16,6 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use super::audio::Format;
 use super::cues::Cues;
 use super::fault::{FaultyTransport, Transport};
 use super::playbook::Orders;
@@ -37,8 +36,7 @@ const GOODBYE_MAX: Duration = Duration::from_secs(1);
 /// A connection that was upgraded.
 pub(super) struct Connection<S: Transport> {
     socket: WebSocketStream<FaultyTransport<S>>,
-    stream: Stream,
-    format: Format,
+    stream: Box<dyn Stream>,
     directions: Directions,
     entry: Entry,
     gates: Gates,
@@ -78,8 +76,7 @@ enum SocketEvent {
 impl<S: Transport> Connection<S> {
     pub(super) fn new(
         socket: WebSocketStream<FaultyTransport<S>>,
-        stream: Stream,
-        format: Format,
+        stream: Box<dyn Stream>,
         directions: Directions,
         entry: Entry,
         ping_every: Duration,
@@ -87,7 +84,7 @@ impl<S: Transport> Connection<S> {
         let next_ping = (!ping_every.is_zero()).then(|| clock::now() + ping_every);
         let gates = Gates::default();
         let unflushed = false;
-        Self { socket, stream, format, directions, entry, gates, unflushed, ping_every, next_ping }
+        Self { socket, stream, directions, entry, gates, unflushed, ping_every, next_ping }
     }
 
     /// Serves the client until the connection ends; returns why.
@@ -164,7 +161,7 @@ impl<S: Transport> Connection<S> {
                 }
                 Output::Text(text) => self.send_text(text),
                 Output::Close { code, reason, end } => {
-                    return Some(self.close(Some(code), reason, end).await);
+                    return Some(self.close(code, reason, end).await);
                 }
             }
         }
@@ -174,18 +171,18 @@ impl<S: Transport> Connection<S> {
     /// Records what a result makes final, and has the result say so itself: only the client knows
     /// whether it arrived.
     fn settle(&mut self, text: String, settles: Option<u64>) -> String {
+        let Some(end) = settles else { return text };
         let mut record = self.entry.write();
         let mut runs = Positions::default();
-        self.stream.settle(settles, |block| {
+        self.stream.settle(end, &mut |block| {
             record.transcribed.record(block);
             runs.record(block);
         });
-        let is_told = settles.is_some() && record.positions.is_some();
-        if is_told { runs.told_in(&text) } else { text }
+        if record.positions.is_some() { runs.told_in(&text) } else { text }
     }
 
     fn take_action(&mut self, now: Instant) -> Option<Action> {
-        let heard = || self.format.duration(self.entry.write().audio_bytes);
+        let heard = || self.stream.format().duration(self.entry.write().audio_bytes);
         self.directions.cues.take(now, heard)
     }
 
@@ -228,13 +225,14 @@ impl<S: Transport> Connection<S> {
         let mut record = self.entry.write();
         if audio.is_empty() {
             record.empty_binaries += 1;
-            self.directions.cues.close_stream(now);
         } else {
             record.audio_frames += 1;
             record.audio_bytes += audio.len() as u64;
         }
         drop(record);
-        self.stream.handle_binary(now, audio);
+        if self.stream.handle_binary(now, audio) {
+            self.directions.cues.close_stream(now);
+        }
     }
 
     fn handle_text(&mut self, now: Instant, text: &str) {

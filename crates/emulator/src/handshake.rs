@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use http_body_util::Full;
 use serde::Serialize;
 
-use super::message::to_json;
+use super::json::to_json;
 use super::script::Refuse;
 use super::settings::{Credentials, Settings};
 

@@ -5,8 +5,8 @@
 //! was said. `docs/emulator.md` says how faithful it is.
 //!
 //! ```text
-//! server ── handshake, query ──▶ connection ──▶ stream ──▶ transcript ──▶ message
-//!   │                              script, fault      audio ──┘
+//! server ── handshake, query ──▶ connection ──▶ stream ──▶ nova
+//!   │                              script, fault            audio, backlog
 //!   └─ record
 //! ```
 
@@ -18,7 +18,7 @@ mod cues;
 mod duration;
 mod fault;
 mod handshake;
-mod message;
+mod json;
 mod playbook;
 pub mod position;
 mod query;
@@ -28,7 +28,6 @@ mod server;
 mod settings;
 mod stream;
 mod tls;
-mod transcript;
 mod words;
 
 use std::io;

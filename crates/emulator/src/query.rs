@@ -1,112 +1,6 @@
-//! The query of `/v1/listen`: what it asks for, or why it is refused.
+//! The query of a stream request, by name, and its refusal.
 
-use std::collections::{BTreeMap, HashMap};
-use std::time::Duration;
-
-use super::audio::Format;
-
-/// Deepgram's default.
-const ENDPOINTING: Duration = Duration::from_millis(10);
-
-const KEYTERM_TOKENS_MAX: usize = 500;
-
-const ENCODINGS: [&str; 11] = [
-    "linear16", "linear32", "flac", "alaw", "mulaw", "amr-nb", "amr-wb", "opus", "ogg-opus",
-    "speex", "g729",
-];
-
-/// Encodings whose bytes do not tell their rate.
-const RATED: [&str; 7] = ["linear16", "linear32", "alaw", "mulaw", "opus", "speex", "g729"];
-
-/// What a request for a stream asks for.
-#[derive(Clone, Debug)]
-pub(super) struct Parameters {
-    pub(super) model: String,
-    pub(super) language: String,
-    /// Whether `encoding` was named: the audio is raw.
-    pub(super) raw: bool,
-    pub(super) format: Format,
-    pub(super) multichannel: bool,
-    pub(super) interim_results: bool,
-    /// Silence that ends an utterance; `None` where endpointing is off.
-    pub(super) endpointing: Option<Duration>,
-    pub(super) utterance_end: Option<Duration>,
-    pub(super) vad_events: bool,
-    pub(super) punctuate: bool,
-    pub(super) diarize: bool,
-    pub(super) detect_entities: bool,
-    pub(super) search: Vec<String>,
-    pub(super) extra: BTreeMap<String, String>,
-}
-
-impl Parameters {
-    /// Channels that are transcribed apart.
-    pub(super) fn lanes(&self) -> u32 {
-        if self.multichannel { self.format.channels } else { 1 }
-    }
-
-    /// Whether keyterms may be given.
-    pub(super) fn is_nova_3(&self) -> bool {
-        self.model.starts_with("nova-3")
-    }
-
-    /// Reads a raw query string.
-    ///
-    /// # Errors
-    /// The code and message of the 400 that Deepgram would answer.
-    pub(super) fn parse(query: &str, refuse_unknown: bool) -> Result<Self, BadQuery> {
-        let query = Query::read(query);
-        if let Some(name) = query.unknown().filter(|_| refuse_unknown) {
-            return Err(BadQuery::parameter(format!("unknown field `{name}`")));
-        }
-        let parameters = Self::read(&query)?;
-        parameters.check_model(&query)?;
-        Ok(parameters)
-    }
-
-    fn read(query: &Query) -> Result<Self, BadQuery> {
-        let interim_results = query.flag("interim_results")?;
-        Ok(Self {
-            model: query.last("model").unwrap_or("base-general").to_owned(),
-            language: query.last("language").unwrap_or("en").to_owned(),
-            raw: query.last("encoding").is_some(),
-            format: query.format()?,
-            multichannel: query.flag("multichannel")?,
-            interim_results,
-            endpointing: query.endpointing()?,
-            utterance_end: query.utterance_end(interim_results)?,
-            vad_events: query.flag("vad_events")?,
-            punctuate: query.any_flag(&["punctuate", "smart_format", "detect_entities"])?,
-            diarize: query.flag("diarize")? || query.last("diarize_model").is_some(),
-            detect_entities: query.flag("detect_entities")?,
-            search: query.all("search").map(str::to_owned).collect(),
-            extra: query.extra(),
-        })
-    }
-
-    fn check_model(&self, query: &Query) -> Result<(), BadQuery> {
-        const FAMILIES: [&str; 5] = ["nova", "enhanced", "base", "custom", "whisper"];
-        let is_id = uuid::Uuid::try_parse(&self.model).is_ok();
-        let known = is_id || FAMILIES.iter().any(|family| self.model.starts_with(family));
-        let multilingual = self.is_nova_3() || self.model.starts_with("nova-2");
-        if !known || !is_language(&self.language) || (self.language == "multi" && !multilingual) {
-            return Err(BadQuery::request("No such model/language/tier combination found."));
-        }
-        let keyterms: usize = query.all("keyterm").map(|t| t.split_whitespace().count()).sum();
-        if keyterms > KEYTERM_TOKENS_MAX {
-            return Err(BadQuery::request(
-                "Keyterm limit exceeded. The maximum number of tokens across all keyterms is 500.",
-            ));
-        }
-        if keyterms > 0 && !self.is_nova_3() {
-            return Err(BadQuery::request("`keyterm` is only supported for Nova-3."));
-        }
-        if self.is_nova_3() && query.last("keywords").is_some() {
-            return Err(BadQuery::request("`keywords` is not supported for Nova-3."));
-        }
-        Ok(())
-    }
-}
+use std::collections::HashMap;
 
 /// A 400: its `err_code` and `err_msg`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,21 +10,24 @@ pub(super) struct BadQuery {
 }
 
 impl BadQuery {
-    fn parameter(cause: impl AsRef<str>) -> Self {
+    /// A parameter that cannot be read.
+    pub(super) fn parameter(cause: impl AsRef<str>) -> Self {
         let message = format!("Failed to deserialize query parameters: {}", cause.as_ref());
         Self { code: "INVALID_QUERY_PARAMETER", message }
     }
 
-    fn request(cause: &str) -> Self {
+    /// Parameters that can be read, but not granted.
+    pub(super) fn request(cause: &str) -> Self {
         Self { code: "Bad Request", message: format!("Bad Request: {cause}") }
     }
 }
 
 /// The parameters by name, in order.
-struct Query(HashMap<String, Vec<String>>);
+pub(super) struct Query(HashMap<String, Vec<String>>);
 
 impl Query {
-    fn read(query: &str) -> Self {
+    /// Reads a raw query string.
+    pub(super) fn read(query: &str) -> Self {
         let mut by_name: HashMap<String, Vec<String>> = HashMap::new();
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
             by_name.entry(name.into_owned()).or_default().push(value.into_owned());
@@ -138,19 +35,23 @@ impl Query {
         Self(by_name)
     }
 
-    fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+    pub(super) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
         self.0.get(name).into_iter().flatten().map(String::as_str)
     }
 
-    fn last(&self, name: &str) -> Option<&str> {
+    pub(super) fn last(&self, name: &str) -> Option<&str> {
         self.all(name).last()
     }
 
-    fn unknown(&self) -> Option<&str> {
-        self.0.keys().map(String::as_str).find(|name| !KNOWN.contains(name))
+    /// Refuses a parameter that is not among the `known`.
+    pub(super) fn refuse_unknown(&self, known: &[&str]) -> Result<(), BadQuery> {
+        match self.0.keys().find(|name| !known.contains(&name.as_str())) {
+            None => Ok(()),
+            Some(name) => Err(BadQuery::parameter(format!("unknown field `{name}`"))),
+        }
     }
 
-    fn flag(&self, name: &str) -> Result<bool, BadQuery> {
+    pub(super) fn flag(&self, name: &str) -> Result<bool, BadQuery> {
         match self.last(name) {
             None | Some("false") => Ok(false),
             Some("true") => Ok(true),
@@ -160,172 +61,16 @@ impl Query {
         }
     }
 
-    fn any_flag(&self, names: &[&str]) -> Result<bool, BadQuery> {
+    pub(super) fn any_flag(&self, names: &[&str]) -> Result<bool, BadQuery> {
         names.iter().try_fold(false, |any, name| Ok(any | self.flag(name)?))
     }
 
-    fn number(&self, name: &str) -> Result<Option<u32>, BadQuery> {
+    pub(super) fn number(&self, name: &str) -> Result<Option<u32>, BadQuery> {
         let number = |text: &str| {
             text.parse().map_err(|_| {
                 BadQuery::parameter(format!("{name}: invalid digit found in `{text}`"))
             })
         };
         self.last(name).map(number).transpose()
-    }
-
-    fn format(&self) -> Result<Format, BadQuery> {
-        let encoding = self.last("encoding");
-        let rate = self.number("sample_rate")?;
-        let channels = self.number("channels")?.unwrap_or(1);
-        if let Some(name) = encoding.filter(|name| !ENCODINGS.contains(name)) {
-            return Err(BadQuery::parameter(format!("unknown variant `{name}` for `encoding`")));
-        }
-        if !(1..=20).contains(&channels) || rate.is_some_and(|r| !(1_000..=384_000).contains(&r)) {
-            return Err(BadQuery::parameter("`channels` or `sample_rate` is out of range"));
-        }
-        if encoding.is_some_and(|name| RATED.contains(&name)) && rate.is_none() {
-            return Err(BadQuery::request("`sample_rate` is required with this `encoding`."));
-        }
-        // Deepgram reads `channels` only where it cannot learn it from a container.
-        Ok(Format::new(encoding, rate, if encoding.is_some() { channels } else { 1 }))
-    }
-
-    fn endpointing(&self) -> Result<Option<Duration>, BadQuery> {
-        match self.last("endpointing") {
-            Some("false") => Ok(None),
-            None | Some("true") => Ok(Some(ENDPOINTING)),
-            Some(_) => {
-                let ms = self.number("endpointing")?.unwrap_or_default();
-                Ok(Some(Duration::from_millis(u64::from(ms))))
-            }
-        }
-    }
-
-    fn utterance_end(&self, interim_results: bool) -> Result<Option<Duration>, BadQuery> {
-        let Some(ms) = self.number("utterance_end_ms")? else { return Ok(None) };
-        if !interim_results {
-            return Err(BadQuery::request("`utterance_end_ms` requires `interim_results`."));
-        }
-        if !(1_000..=5_000).contains(&ms) {
-            return Err(BadQuery::parameter("utterance_end_ms must be from 1000 to 5000"));
-        }
-        Ok(Some(Duration::from_millis(u64::from(ms))))
-    }
-
-    fn extra(&self) -> BTreeMap<String, String> {
-        let pair = |text: &str| {
-            let (key, value) = text.split_once(':').unwrap_or((text, ""));
-            (key.to_owned(), value.to_owned())
-        };
-        self.all("extra").map(pair).collect()
-    }
-}
-
-/// The shape of a BCP-47 tag; which pairs of model and language exist is not reproduced.
-fn is_language(tag: &str) -> bool {
-    let mut parts = tag.split('-');
-    let first = parts.next().unwrap_or_default();
-    tag == "multi"
-        || (matches!(first.len(), 2 | 3)
-            && first.bytes().all(|b| b.is_ascii_alphabetic())
-            && parts.all(|part| matches!(part.len(), 1..=8) && part.is_ascii()))
-}
-
-const KNOWN: [&str; 39] = [
-    "model",
-    "language",
-    "version",
-    "encoding",
-    "sample_rate",
-    "channels",
-    "multichannel",
-    "interim_results",
-    "endpointing",
-    "utterance_end_ms",
-    "vad_events",
-    "punctuate",
-    "smart_format",
-    "numerals",
-    "profanity_filter",
-    "dictation",
-    "diarize",
-    "diarize_model",
-    "detect_entities",
-    "redact",
-    "keyterm",
-    "keywords",
-    "search",
-    "replace",
-    "tag",
-    "extra",
-    "callback",
-    "callback_method",
-    "mip_opt_out",
-    "filler_words",
-    "no_delay",
-    "alternatives",
-    "tier",
-    "diarize_version",
-    "token",
-    "utterance_end",
-    "measurements",
-    "ner",
-    "times",
-];
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn refusal(query: &str) -> BadQuery {
-        Parameters::parse(query, false).unwrap_err()
-    }
-
-    #[test]
-    fn the_defaults_are_deepgrams() {
-        let parameters = Parameters::parse("", false).unwrap();
-        assert_eq!(parameters.endpointing, Some(Duration::from_millis(10)));
-        assert!(!parameters.interim_results && !parameters.raw);
-        assert_eq!(parameters.lanes(), 1);
-    }
-
-    #[test]
-    fn repeated_and_encoded_parameters_are_read() {
-        let query = "search=a%20b&search=c&extra=room:7&model=nova-3&keyterm=x&endpointing=false";
-        let parameters = Parameters::parse(query, false).unwrap();
-        assert_eq!(parameters.search, ["a b", "c"]);
-        assert_eq!(parameters.extra["room"], "7");
-        assert_eq!(parameters.endpointing, None);
-    }
-
-    #[test]
-    fn bad_values_are_refused_by_name() {
-        assert_eq!(refusal("interim_results=yes").code, "INVALID_QUERY_PARAMETER");
-        assert!(refusal("sample_rate=fast").message.contains("sample_rate"));
-        assert!(refusal("encoding=mp9").message.contains("mp9"));
-        assert!(refusal("encoding=linear16").message.contains("sample_rate"));
-        assert!(refusal("interim_results=true&utterance_end_ms=999").message.contains("utterance"));
-        assert!(refusal("utterance_end_ms=1000").message.contains("interim_results"));
-        assert!(
-            refusal("encoding=linear16&sample_rate=16000&channels=21").message.contains("range")
-        );
-    }
-
-    #[test]
-    fn bad_models_languages_and_keyterms_are_refused() {
-        let no_such = "Bad Request: No such model/language/tier combination found.";
-        assert_eq!(refusal("model=supernova").message, no_such);
-        assert_eq!(refusal("model=base&language=multi").message, no_such);
-        assert_eq!(refusal("language=klingon!").message, no_such);
-        assert!(refusal("model=nova-2&keyterm=x").message.contains("Nova-3"));
-        let terms = format!("model=nova-3&keyterm={}", "a+".repeat(501));
-        assert!(refusal(&terms).message.contains("Keyterm limit exceeded"));
-    }
-
-    #[test]
-    fn unknown_parameters_are_ignored_unless_told_otherwise() {
-        assert!(Parameters::parse("colour=blue", false).is_ok());
-        let refusal = Parameters::parse("colour=blue", true).unwrap_err();
-        assert!(refusal.message.contains("colour"));
     }
 }

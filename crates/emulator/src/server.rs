@@ -22,18 +22,14 @@ use super::connection::{Connection, Directions};
 use super::cues::Cues;
 use super::fault::{FaultyTransport, Transport, TransportFaults};
 use super::handshake::{self, Body, DG_REQUEST_ID, Presented};
-use super::message::to_json;
+use super::json::to_json;
 use super::playbook::{Orders, Playbook};
-use super::query::Parameters;
 use super::record::{ConnectionRecord, End, Entry, Ledger};
 use super::script::{Change, Opening, Plan, Refuse};
 use super::settings::Settings;
-use super::stream::Stream;
+use super::stream::{Endpoint, Stream, Terms};
 
 use slots::{Slot, Slots};
-
-/// Flux would be its sibling.
-const V1_LISTEN: &str = "/v1/listen";
 
 /// Maximum script size: thousands of plans.
 const SCRIPT_BYTES_MAX: usize = 1 << 20;
@@ -55,8 +51,7 @@ pub(super) struct Server {
 /// A stream that was granted; HTTP hands its transport over once the 101 is written.
 struct Granted {
     transport: OnUpgrade,
-    stream: Stream,
-    parameters: Parameters,
+    stream: Box<dyn Stream>,
     plan: Plan,
     orders: Orders,
     entry: Entry,
@@ -111,11 +106,13 @@ impl Server {
                 Ok(page("{}".into()))
             }
             (&Method::PUT, "/emulator/script") => Ok(self.change(request.into_body()).await),
-            (_, V1_LISTEN) => self.listen(request, faults, grant).await,
-            _ => {
-                let id = new_request_id();
-                Ok(handshake::refusal(StatusCode::NOT_FOUND, "NOT_FOUND", "Not found.", &id))
-            }
+            (_, path) => match Endpoint::at(path) {
+                Some(endpoint) => self.listen(endpoint, request, faults, grant).await,
+                None => {
+                    let id = new_request_id();
+                    Ok(handshake::refusal(StatusCode::NOT_FOUND, "NOT_FOUND", "Not found.", &id))
+                }
+            },
         }
     }
 
@@ -135,6 +132,7 @@ impl Server {
     /// Handles a stream request as the script says.
     async fn listen(
         &self,
+        endpoint: Endpoint,
         request: Request<Incoming>,
         faults: &TransportFaults,
         grant: &Grant,
@@ -146,7 +144,7 @@ impl Server {
             Opening::Accept { delay } => {
                 let delay = delay.unwrap_or(plan.settings.upgrade_latency);
                 tokio::time::sleep(delay).await;
-                match self.grant(request, plan, orders, &entry, &request_id) {
+                match self.grant(endpoint, request, plan, orders, &entry, &request_id) {
                     Ok((granted, response)) => {
                         *grant.lock().unwrap_or_else(PoisonError::into_inner) = Some(granted);
                         response
@@ -181,6 +179,7 @@ impl Server {
     /// Makes Deepgram's checks, in its order, and prepares the stream.
     fn grant(
         &self,
+        endpoint: Endpoint,
         mut request: Request<Incoming>,
         plan: Plan,
         orders: Orders,
@@ -190,11 +189,15 @@ impl Server {
         let settings = &plan.settings;
         check_credentials(&request, settings, request_id)?;
         let key = websocket_key(&request, request_id)?;
-        let refuse_unknown = settings.unknowns.unknown_parameters_refused;
-        let parameters = Parameters::parse(request.uri().query().unwrap_or(""), refuse_unknown)
-            .map_err(|bad| {
-                handshake::refusal(StatusCode::BAD_REQUEST, bad.code, &bad.message, request_id)
-            })?;
+        let terms = Terms {
+            settings: Arc::clone(settings),
+            request_id: request_id.to_owned(),
+            now: clock::now(),
+        };
+        let query = request.uri().query().unwrap_or("");
+        let stream = endpoint.open(query, terms).map_err(|bad| {
+            handshake::refusal(StatusCode::BAD_REQUEST, bad.code, &bad.message, request_id)
+        })?;
         let slot = self.slots.take(settings.concurrency).ok_or_else(|| {
             let retry_after = Some(settings.retry_after).filter(|wait| !wait.is_zero());
             handshake::scripted(
@@ -203,18 +206,16 @@ impl Server {
             )
         })?;
         let response = switching(&request, &key, request_id);
-        let now = clock::now();
-        let stream = Stream::new(parameters.clone(), settings.clone(), request_id.to_owned(), now);
         let transport = hyper::upgrade::on(&mut request);
         let entry = entry.clone();
-        Ok((Granted { transport, stream, parameters, plan, orders, entry, slot }, response))
+        Ok((Granted { transport, stream, plan, orders, entry, slot }, response))
     }
 }
 
 impl Granted {
     /// Takes the transport over from HTTP and serves the stream to its end.
     async fn serve<S: Transport>(self) {
-        let Self { transport, stream, parameters, plan, orders, entry, slot } = self;
+        let Self { transport, stream, plan, orders, entry, slot } = self;
         let closing = CloseOnDrop(&entry);
         let settings = plan.settings;
         let socket = match websocket::<S>(transport, &settings).await {
@@ -227,9 +228,8 @@ impl Granted {
         let now = clock::now();
         entry.write().opened_ms = Some(entry.millis_at(now));
         let directions = Directions { cues: Cues::new(plan.steps, now), orders };
-        let (format, ping_every) = (parameters.format, settings.unknowns.ping_every);
-        let connection =
-            Connection::new(socket, stream, format, directions, entry.clone(), ping_every);
+        let ping_every = settings.unknowns.ping_every;
+        let connection = Connection::new(socket, stream, directions, entry.clone(), ping_every);
         let end = Box::pin(connection.run()).await;
         entry.close(end);
         drop(closing);

@@ -10,7 +10,7 @@ const CLOSE_STREAM: &str = r#"{"type":"CloseStream"}"#;
 
 /// A stream, its clock, and all that it said, with the milliseconds at which it did.
 struct Bench {
-    stream: Stream,
+    stream: Nova,
     opened: Instant,
     now: Instant,
     said: Vec<(u64, Said)>,
@@ -38,7 +38,8 @@ impl Bench {
         let query = format!("model=nova-3&encoding=linear16&sample_rate=16000&{query}");
         let parameters = Parameters::parse(&query, false).unwrap();
         let now = clock::now();
-        let stream = Stream::new(parameters, Arc::new(settings), "the-id".into(), now);
+        let terms = Terms { settings: Arc::new(settings), request_id: "the-id".into(), now };
+        let stream = Nova::new(parameters, terms);
         Self { stream, opened: now, now, said: Vec::new() }
     }
 
@@ -48,7 +49,7 @@ impl Bench {
                 Output::Transcript { text, .. } | Output::Text(text) => {
                     Said::Text(serde_json::from_str(&text).unwrap())
                 }
-                Output::Close { code, reason, .. } => Said::Close(code, reason),
+                Output::Close { code, reason, .. } => Said::Close(code.unwrap(), reason),
             };
             self.said.push(((self.now - self.opened).as_millis() as u64, said));
         }
@@ -391,9 +392,9 @@ fn only_results_that_were_said_count_as_transcribed() {
     });
     bench.binary(crate::position::encode(0, 16_000)).text(FINALIZE);
     let mut blocks = 0;
-    bench.stream.settle(Some(8_000), |_| blocks += 1);
+    bench.stream.settle(8_000, &mut |_| blocks += 1);
     assert_eq!(blocks, 250);
-    bench.stream.settle(Some(16_000), |_| blocks += 1);
+    bench.stream.settle(16_000, &mut |_| blocks += 1);
     assert_eq!(blocks, 500);
 }
 

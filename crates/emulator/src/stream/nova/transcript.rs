@@ -1,11 +1,10 @@
-//! Loudness to transcript: where words are, which segments they form, when each result is due.
+//! Words to results: which segments they form, and when each result is due.
 //!
 //! It counts in samples and knows neither JSON nor clocks. One [`Lane`] is one channel.
 
-use std::time::Duration;
-
 use super::query::Parameters;
-use super::settings::{Settings, UtteranceEndStyle};
+use crate::settings::{Settings, UtteranceEndStyle};
+use crate::stream::speech::{Diction, Speech, Word};
 
 /// When things happen, in samples of one channel.
 #[derive(Clone, Debug)]
@@ -18,12 +17,7 @@ pub(super) struct Rules {
     endpointing: Option<u64>,
     utterance_end: Option<u64>,
     utterance_end_style: UtteranceEndStyle,
-    release: u64,
-    threshold: f32,
-    /// From the start of a word to the start of the next.
-    word_pitch: u64,
-    /// What of that is spoken.
-    word_length: u64,
+    diction: Diction,
 }
 
 impl Rules {
@@ -31,7 +25,6 @@ impl Rules {
         let samples = |duration| parameters.format.samples(duration);
         let interims = parameters.interim_results;
         let silent = if interims { settings.silent_final_after } else { settings.interim_every };
-        let word_pitch = samples(Duration::from_secs_f64(1.0 / settings.words_per_second)).max(2);
         Self {
             interims,
             vad_events: parameters.vad_events,
@@ -41,10 +34,7 @@ impl Rules {
             endpointing: parameters.endpointing.map(samples),
             utterance_end: parameters.utterance_end.map(samples),
             utterance_end_style: settings.utterance_end,
-            release: samples(settings.speech_release),
-            threshold: settings.speech_threshold,
-            word_pitch,
-            word_length: word_pitch * 85 / 100,
+            diction: Diction::new(parameters.format, settings),
         }
     }
 }
@@ -92,37 +82,16 @@ impl Standing {
     }
 }
 
-/// A word in the stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Word {
-    /// Its place in the recitation.
-    pub(super) place: usize,
-    pub(super) start: u64,
-    pub(super) end: u64,
-    /// Still being spoken.
-    pub(super) unfinished: bool,
-}
-
 /// The transcription of one channel.
 #[derive(Debug, Default)]
 pub(super) struct Lane {
-    /// Samples heard.
-    position: u64,
+    speech: Speech,
     /// Where the open segment began.
     start: u64,
     /// Interim results of the open segment.
     steps: u64,
     /// Whether the open segment holds speech.
     voiced: bool,
-    speaking: bool,
-    /// Samples since the last loud window.
-    quiet: u64,
-    /// Finished words of the open segment.
-    words: Vec<Word>,
-    /// Where the word being spoken began.
-    word_start: Option<u64>,
-    /// Words finished so far, in all segments.
-    place: usize,
     /// The end of the last word that became final, until its `UtteranceEnd` was sent.
     utterance: Option<u64>,
 }
@@ -130,7 +99,7 @@ pub(super) struct Lane {
 impl Lane {
     /// Samples heard so far.
     pub(super) fn position(&self) -> u64 {
-        self.position
+        self.speech.position()
     }
 
     /// Takes the next window.
@@ -141,9 +110,11 @@ impl Lane {
         loudness: f32,
         emit: &mut impl FnMut(Emission),
     ) {
-        self.position += samples;
-        self.detect_speech(rules, samples, loudness, emit);
-        self.place_words(rules);
+        let onset = self.speech.hear(&rules.diction, samples, loudness);
+        self.voiced |= self.speech.is_speaking();
+        if let Some(at) = onset.filter(|_| rules.vad_events) {
+            emit(Emission::SpeechStarted { at });
+        }
         match self.due(rules) {
             Some(Standing::Interim) => {
                 self.steps += 1;
@@ -166,75 +137,18 @@ impl Lane {
         empty_too: bool,
         emit: &mut impl FnMut(Emission),
     ) {
-        if self.position > self.start || empty_too {
-            self.finish_word(self.position);
-            self.close_segment(self.position, standing, emit);
+        let position = self.position();
+        if position > self.start || empty_too {
+            self.speech.finish_word(position);
+            self.close_segment(position, standing, emit);
         }
-    }
-
-    fn detect_speech(
-        &mut self,
-        rules: &Rules,
-        samples: u64,
-        loudness: f32,
-        emit: &mut impl FnMut(Emission),
-    ) {
-        let threshold = if self.speaking { rules.threshold / 2.0 } else { rules.threshold };
-        if loudness < threshold {
-            self.quiet += samples;
-            if self.speaking && self.quiet >= rules.release {
-                self.speaking = false;
-                self.finish_word(self.position - self.quiet);
-            }
-            return;
-        }
-        self.quiet = 0;
-        self.voiced = true;
-        if !self.speaking {
-            self.speaking = true;
-            let at = self.position - samples;
-            self.word_start = Some(at);
-            if rules.vad_events {
-                emit(Emission::SpeechStarted { at });
-            }
-        }
-    }
-
-    /// Ends words that have been spoken out and begins the next ones.
-    fn place_words(&mut self, rules: &Rules) {
-        while let Some(start) = self.word_start {
-            let audible = self.position - self.quiet;
-            if audible < start + rules.word_pitch {
-                return;
-            }
-            self.push_word(start, start + rules.word_length);
-            self.word_start = Some(start + rules.word_pitch);
-        }
-    }
-
-    /// Ends the word being spoken; a mere stub of one is the end of the word before it.
-    fn finish_word(&mut self, end: u64) {
-        let Some(start) = self.word_start.take() else { return };
-        let end = end.max(start);
-        match self.words.last_mut() {
-            Some(last) if end - start < (last.end - last.start) / 4 => {
-                last.end = end.max(last.end);
-            }
-            _ if end > start => self.push_word(start, end),
-            _ => {}
-        }
-    }
-
-    fn push_word(&mut self, start: u64, end: u64) {
-        self.words.push(Word { place: self.place, start, end, unfinished: false });
-        self.place += 1;
     }
 
     fn due(&self, rules: &Rules) -> Option<Standing> {
-        let length = self.position - self.start;
-        let ended = self.voiced && !self.speaking;
+        let length = self.position() - self.start;
+        let ended = self.voiced && !self.speech.is_speaking();
         let silent_limit = rules.silent_final_after;
-        if ended && rules.endpointing.is_some_and(|least| self.quiet >= least) {
+        if ended && rules.endpointing.is_some_and(|least| self.speech.silence() >= least) {
             Some(Standing::Endpoint)
         } else if self.voiced && length >= rules.final_after {
             Some(Standing::Final)
@@ -250,41 +164,31 @@ impl Lane {
 
     /// Where a final result ends: a word that is still being spoken is left to the next segment.
     fn cut(&self, standing: Standing) -> u64 {
-        match (standing, self.word_start) {
-            (Standing::Final, Some(word)) if word > self.start => word.min(self.position),
-            _ => self.position,
+        match (standing, self.speech.word_start()) {
+            (Standing::Final, Some(word)) if word > self.start => word.min(self.position()),
+            _ => self.position(),
         }
     }
 
     fn interim(&self) -> Segment {
-        let mut words = self.words.clone();
-        let begun = self.word_start.filter(|&start| start < self.position);
-        words.extend(begun.map(|start| Word {
-            place: self.place,
-            start,
-            end: self.position,
-            unfinished: true,
-        }));
-        Segment { start: self.start, end: self.position, words, standing: Standing::Interim }
+        let words = self.speech.words();
+        Segment { start: self.start, end: self.position(), words, standing: Standing::Interim }
     }
 
     fn close_segment(&mut self, end: u64, standing: Standing, emit: &mut impl FnMut(Emission)) {
-        let words = std::mem::take(&mut self.words);
+        let words = self.speech.take_words(end);
         self.utterance = words.last().map(|word| word.end).or(self.utterance);
         emit(Emission::Result(Segment { start: self.start, end, words, standing }));
         self.start = end;
         self.steps = 0;
-        self.voiced = self.speaking;
-        if self.speaking && self.word_start.is_none() {
-            self.word_start = Some(end);
-        }
+        self.voiced = self.speech.is_speaking();
     }
 
     /// Deepgram looks for the gap only when it has a result to send.
     fn notice_utterance_end(&mut self, rules: &Rules, emit: &mut impl FnMut(Emission)) {
         let (Some(gap), Some(end)) = (rules.utterance_end, self.utterance) else { return };
         let next_begun = self.voiced && rules.utterance_end_style != UtteranceEndStyle::Late;
-        if self.position.saturating_sub(end) < gap || next_begun {
+        if self.position().saturating_sub(end) < gap || next_begun {
             return;
         }
         self.utterance = None;

@@ -4,6 +4,8 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
+use crate::stream::TextKind;
+
 const EXPECTED: &str =
     "expected one of `CloseStream`, `Configure`, `Sync`, `KeepAlive`, `Finalize`";
 
@@ -23,15 +25,6 @@ pub(super) enum ClientText {
     KeytermsUnsupported,
     /// None of these, and why.
     Unreadable(String),
-}
-
-/// Client texts by what the record counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum TextKind {
-    KeepAlive,
-    Finalize,
-    CloseStream,
-    Other,
 }
 
 impl ClientText {

@@ -6,12 +6,13 @@ use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use serde::Serialize;
-use serde_json::Value;
 
 use super::query::Parameters;
-use super::settings::{FieldNoise, Settings};
-use super::transcript::{Segment, Standing, Word};
-use super::words::{Words, first_half};
+use super::transcript::{Segment, Standing};
+use crate::json::Pen;
+use crate::settings::Settings;
+use crate::stream::speech::Word;
+use crate::words::{Words, confidence, first_half};
 
 /// Members that the specification lets a server leave out.
 const OPTIONAL: [&str; 4] = ["speech_final", "from_finalize", "model_info", "punctuated_word"];
@@ -25,7 +26,7 @@ pub(super) struct Writer {
     parameters: Parameters,
     request_id: String,
     words: Words,
-    noise: FieldNoise,
+    pen: Pen,
     close_stream_from_finalize: bool,
     model: Model,
 }
@@ -37,7 +38,7 @@ impl Writer {
             parameters,
             request_id,
             words: Words::new(&settings.words),
-            noise: settings.field_noise,
+            pen: Pen::new(settings.field_noise, &OPTIONAL),
             close_stream_from_finalize: settings.unknowns.close_stream_from_finalize,
         }
     }
@@ -179,51 +180,12 @@ impl Writer {
 
     /// A message of a type that nobody knows, where the noise asks for one.
     pub(super) fn unknown(&self) -> Option<String> {
-        let wanted = self.noise.unknown_types;
-        wanted.then(|| r#"{"type":"Weather","sky":"clear","degrees":[21.5,null]}"#.to_owned())
+        self.pen.unknown()
     }
 
     fn write(&self, message: &impl Serialize) -> String {
-        let text = to_json(message);
-        if self.noise == FieldNoise::default() { text } else { disturb(&text, self.noise) }
+        self.pen.write(message)
     }
-}
-
-/// Any message as compact JSON.
-pub(super) fn to_json(message: &impl Serialize) -> String {
-    serde_json::to_string(message)
-        .expect("these messages are plain structs, which always serialise")
-}
-
-/// Takes the liberties that `noise` names, on every level.
-fn disturb(text: &str, noise: FieldNoise) -> String {
-    let mut value: Value = serde_json::from_str(text).expect("it was JSON that we wrote ourselves");
-    disturb_value(&mut value, noise);
-    value.to_string()
-}
-
-fn disturb_value(value: &mut Value, noise: FieldNoise) {
-    match value {
-        Value::Array(items) => items.iter_mut().for_each(|item| disturb_value(item, noise)),
-        Value::Object(members) => {
-            members.values_mut().for_each(|member| disturb_value(member, noise));
-            if noise.missing_optional {
-                members.retain(|name, _| !OPTIONAL.contains(&name.as_str()));
-            }
-            if noise.extra_fields {
-                members.insert("x_unheard_of".into(), serde_json::json!({"depth": [1, {}]}));
-            }
-            if noise.reordered {
-                *members = std::mem::take(members).into_iter().rev().collect();
-            }
-        }
-        _ => {}
-    }
-}
-
-/// A steady, plausible number for each word.
-fn confidence(place: usize) -> f32 {
-    0.9 + (place * 37 % 100) as f32 / 1_100.0
 }
 
 /// The model that a name stands for.

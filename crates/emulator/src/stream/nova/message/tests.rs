@@ -1,4 +1,5 @@
 use super::*;
+use crate::settings::FieldNoise;
 
 fn writer(query: &str, adjust: impl FnOnce(&mut Settings)) -> Writer {
     let query = format!("encoding=linear16&sample_rate=1000&model=nova-3&{query}");
