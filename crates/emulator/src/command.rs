@@ -10,11 +10,11 @@ use anyhow::Context as _;
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// A scriptable local stand-in for wss://api.deepgram.com/v1/listen.
+/// A scriptable local stand-in for /v1/listen and /v2/listen of wss://api.deepgram.com.
 ///
 /// It returns words where the audio contains speech, closes idle streams like Deepgram (net0001
-/// after 10 s, net0000 after 30 s without a result) and injects faults from a script. It does not
-/// recognise speech: the words come from --words.
+/// after 10 s, net0000 after 30 s without a result; on /v2/listen after 60 s) and injects faults
+/// from a script. It does not recognise speech: the words come from --words.
 ///
 /// GET /emulator/connections on the same port shows what it received; DELETE clears it.
 #[derive(Debug, Parser)]

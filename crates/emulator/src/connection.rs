@@ -22,7 +22,7 @@ use super::playbook::Orders;
 use super::position::Positions;
 use super::record::{End, Entry};
 use super::script::{Action, Close};
-use super::stream::{Output, Stream, TextKind};
+use super::stream::{Faults, Output, Stream, TextKind};
 
 /// The beginning of a text frame of 100 bytes.
 const CUT_FRAME: [u8; 12] = *b"\x81\x64{\"type\":\"R";
@@ -174,11 +174,12 @@ impl<S: Transport> Connection<S> {
         let Some(end) = settles else { return text };
         let mut record = self.entry.write();
         let mut runs = Positions::default();
-        self.stream.settle(end, &mut |block| {
+        let Some(reader) = self.stream.reader() else { return text };
+        reader.settle(end, |block| {
             record.transcribed.record(block);
             runs.record(block);
         });
-        if record.positions.is_some() { runs.told_in(&text) } else { text }
+        runs.told_in(&text)
     }
 
     fn take_action(&mut self, now: Instant) -> Option<Action> {
@@ -216,7 +217,10 @@ impl<S: Transport> Connection<S> {
                 self.entry.write().pings += 1;
                 self.stream.handle_ping(now);
             }
-            Message::Pong(_) => self.entry.write().pongs += 1,
+            Message::Pong(_) => {
+                self.entry.write().pongs += 1;
+                self.stream.handle_pong(now);
+            }
             Message::Close(_) | Message::Frame(_) => {}
         }
     }
@@ -253,8 +257,8 @@ impl<S: Transport> Connection<S> {
     /// Does what the script asks for.
     async fn perform(&mut self, action: Action) -> Option<End> {
         match action {
-            Action::Mute => self.stream.set_muted(true),
-            Action::IgnoreCloseStream => self.stream.set_ignores_close_stream(true),
+            Action::Mute => self.stream.faults().muted = true,
+            Action::IgnoreCloseStream => self.stream.faults().ignores_close_stream = true,
             Action::HalfOpen => self.gates.half_open = true,
             Action::StopReading => self.gates.unread = true,
             Action::SlowRead(rate) => self.gates.slow = Some(rate),
@@ -276,8 +280,7 @@ impl<S: Transport> Connection<S> {
     }
 
     async fn resume(&mut self) {
-        self.stream.set_muted(false);
-        self.stream.set_ignores_close_stream(false);
+        *self.stream.faults() = Faults::default();
         self.swallow_pongs(false).await;
         self.gates = Gates::default();
     }

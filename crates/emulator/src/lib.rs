@@ -1,11 +1,11 @@
-//! A local stand-in for Deepgram's `/v1/listen`, for tests, demos and benchmarks.
+//! A local stand-in for Deepgram's `/v1/listen` and `/v2/listen`, for tests, demos and benchmarks.
 //!
-//! It returns words where the audio contains speech, runs Deepgram's two timers, injects scripted
+//! It returns words where the audio contains speech, runs Deepgram's timers, injects scripted
 //! faults and records what each client did. It does not recognise speech: the words are not what
 //! was said. `docs/emulator.md` says how faithful it is.
 //!
 //! ```text
-//! server ── handshake, query ──▶ connection ──▶ stream ──▶ nova
+//! server ── handshake, query ──▶ connection ──▶ stream ──▶ nova, flux
 //!   │                              script, fault            audio, backlog
 //!   └─ record
 //! ```
@@ -46,7 +46,9 @@ pub use position::{PositionSummary, Positions};
 pub use record::{ConnectionRecord, End, Observed};
 pub use script::{Change, Script, ScriptError};
 use server::Server;
-pub use settings::{Credentials, FieldNoise, Settings, Undecodable, Unknowns, UtteranceEndStyle};
+pub use settings::{
+    Credentials, FieldNoise, FluxSettings, Settings, Undecodable, Unknowns, UtteranceEndStyle,
+};
 pub use tls::Tls;
 
 /// Wait after a failed accept, which usually means that file descriptors have run out.

@@ -1,6 +1,7 @@
 //! The query of a stream request, by name, and its refusal.
 
 use std::collections::HashMap;
+use std::str::FromStr;
 
 /// A 400: its `err_code` and `err_msg`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,7 +66,7 @@ impl Query {
         names.iter().try_fold(false, |any, name| Ok(any | self.flag(name)?))
     }
 
-    pub(super) fn number(&self, name: &str) -> Result<Option<u32>, BadQuery> {
+    pub(super) fn number<T: FromStr>(&self, name: &str) -> Result<Option<T>, BadQuery> {
         let number = |text: &str| {
             text.parse().map_err(|_| {
                 BadQuery::parameter(format!("{name}: invalid digit found in `{text}`"))

@@ -123,12 +123,14 @@ pub enum End {
     Hung,
     /// The client asked for the end with CloseStream or an empty binary, and got it.
     CloseStream,
-    /// Timer A: net0001.
+    /// Timer A: net0001; on `/v2/listen`, INACTIVE_CLIENT.
     IdleTimeout,
     /// Timer B: net0000.
     ResponseTimeout,
-    /// Close 1008.
+    /// Close 1008, or an Error of Flux.
     Undecodable,
+    /// The client sent a text message that its endpoint does not forgive.
+    BadMessage,
     /// The client closed first.
     ClientClose,
     /// The client was gone without a close frame.

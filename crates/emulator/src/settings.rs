@@ -2,12 +2,15 @@
 //!
 //! Durations are written as `10s` or `25ms`; a duration of zero turns its feature off.
 
+mod flux;
+
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
 use super::duration;
+pub use flux::FluxSettings;
 
 /// The words returned by default.
 const WORDS: &str = "The harbour lights came on one after another. Two boats were still out, and \
@@ -92,6 +95,8 @@ pub struct Settings {
     pub hash_audio: bool,
     /// Whether the audio carries the position code (mono linear16 only).
     pub position_code: bool,
+    /// What is different on `/v2/listen`.
+    pub flux: FluxSettings,
     /// What nobody outside Deepgram knows.
     pub unknowns: Unknowns,
 }
@@ -126,6 +131,7 @@ impl Default for Settings {
             speech_release: Duration::from_millis(100),
             hash_audio: true,
             position_code: false,
+            flux: FluxSettings::default(),
             unknowns: Unknowns::default(),
         }
     }
@@ -165,7 +171,7 @@ impl Settings {
         if self.silent_final_after.is_zero() || self.backlog.is_zero() {
             return Err("silent_final_after and backlog must be over 0".into());
         }
-        Ok(())
+        self.flux.check()
     }
 }
 
@@ -278,6 +284,13 @@ impl Default for Unknowns {
             ping_every: Duration::ZERO,
             close_stream_from_finalize: false,
         }
+    }
+}
+
+impl Unknowns {
+    /// When a stream that was opened then has lived for the longest time.
+    pub(super) fn session_end(&self, opened: Instant) -> Option<Instant> {
+        (!self.session_max.is_zero()).then(|| opened + self.session_max)
     }
 }
 

@@ -2,9 +2,9 @@
 //!
 //! Each endpoint is a module of its own, pure, and unknown to the rest of the emulator, which has
 //! only [`Endpoint`] and [`Stream`]. A stream owns its timers, the order of its work and the order
-//! of its messages. It knows neither sockets nor faults, other than those that are internal to a
-//! server: mute, ignoring CloseStream, slow.
+//! of its messages. It knows neither sockets nor faults, other than [`Faults`].
 
+mod flux;
 mod nova;
 mod outbox;
 mod speech;
@@ -16,6 +16,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::audio::Format;
+use super::position::Reader;
 use super::query::BadQuery;
 use super::record::End;
 use super::settings::Settings;
@@ -25,6 +26,8 @@ use super::settings::Settings;
 pub(super) enum Endpoint {
     /// `/v1/listen`.
     Nova,
+    /// `/v2/listen`.
+    Flux,
 }
 
 impl Endpoint {
@@ -32,6 +35,7 @@ impl Endpoint {
     pub(super) fn at(path: &str) -> Option<Self> {
         match path {
             "/v1/listen" => Some(Self::Nova),
+            "/v2/listen" => Some(Self::Flux),
             _ => None,
         }
     }
@@ -40,6 +44,7 @@ impl Endpoint {
     pub(super) fn open(self, query: &str, terms: Terms) -> Result<Box<dyn Stream>, BadQuery> {
         match self {
             Self::Nova => nova::open(query, terms),
+            Self::Flux => flux::open(query, terms),
         }
     }
 }
@@ -65,6 +70,9 @@ pub(super) trait Stream: fmt::Debug + Send {
     /// A Ping; the answer is the socket's business.
     fn handle_ping(&mut self, now: Instant);
 
+    /// The answer to a Ping of the server, or one that nobody asked for.
+    fn handle_pong(&mut self, _now: Instant) {}
+
     /// Does what has come due; harmless when nothing has.
     fn handle_timeout(&mut self, now: Instant);
 
@@ -77,14 +85,20 @@ pub(super) trait Stream: fmt::Debug + Send {
     /// Whether the socket is to be read.
     fn wants_input(&self) -> bool;
 
-    /// Hands out the position-coded blocks that a final result up to this sample covers.
-    fn settle(&mut self, end: u64, block_is_final: &mut dyn FnMut(u64));
+    /// What reads the position code, where the audio has it.
+    fn reader(&mut self) -> Option<&mut Reader>;
 
-    /// Keeps transcripts back from now on, or no longer.
-    fn set_muted(&mut self, muted: bool);
+    /// The faults that a script turns on and off.
+    fn faults(&mut self) -> &mut Faults;
+}
 
-    /// Ignores CloseStream from now on, or no longer.
-    fn set_ignores_close_stream(&mut self, ignores: bool);
+/// Faults that are internal to a server.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Faults {
+    /// Transcripts are kept back.
+    pub(super) muted: bool,
+    /// CloseStream is ignored.
+    pub(super) ignores_close_stream: bool,
 }
 
 /// A message to the client.

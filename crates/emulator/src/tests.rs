@@ -3,6 +3,7 @@
 #![expect(clippy::single_range_in_vec_init, reason = "lists of one range are what is compared")]
 
 mod changes;
+mod flux;
 
 use std::time::Duration;
 
@@ -39,9 +40,17 @@ async fn request(
     query: &str,
     headers: &[(&'static str, &str)],
 ) -> Result<(Socket, Answer), Error> {
+    request_at(emulator, &format!("/v1/listen?{query}"), headers).await
+}
+
+async fn request_at(
+    emulator: &Emulator,
+    target: &str,
+    headers: &[(&'static str, &str)],
+) -> Result<(Socket, Answer), Error> {
     let (near, far) = tokio::io::duplex(64 * 1024);
     emulator.serve_stream(far);
-    let mut request = format!("ws://emulator/v1/listen?{query}").into_client_request().unwrap();
+    let mut request = format!("ws://emulator{target}").into_client_request().unwrap();
     for (name, value) in headers {
         request.headers_mut().insert(*name, HeaderValue::from_str(value).unwrap());
     }
@@ -478,7 +487,7 @@ async fn the_record_is_a_page_that_can_be_forgotten() {
     assert_eq!(observed["connections"][0]["path"], "/v1/listen");
     fetch(&emulator, "DELETE /emulator/connections").await;
     assert!(emulator.observed().connections.is_empty());
-    assert!(fetch(&emulator, "GET /v2/listen").await.contains("404"));
+    assert!(fetch(&emulator, "GET /v3/listen").await.contains("404"));
 }
 
 #[tokio::test]

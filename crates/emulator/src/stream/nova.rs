@@ -6,13 +6,13 @@ mod text;
 mod transcript;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use super::outbox::Outbox;
-use super::{Output, Phase, Stream, Terms, TextKind};
+use super::{Faults, Output, Phase, Stream, Terms, TextKind};
 use crate::audio::{Format, Meter};
 use crate::backlog::{Backlog, Job};
 use crate::position::Reader;
@@ -60,8 +60,7 @@ struct Nova {
     response_due: Option<Instant>,
     phase: Phase,
     takes_keyterms: bool,
-    muted: bool,
-    ignores_close_stream: bool,
+    faults: Faults,
 }
 
 /// What is done in its turn after the audio before it.
@@ -92,8 +91,7 @@ impl Nova {
             response_due,
             phase: Phase::Open,
             takes_keyterms: parameters.is_nova_3(),
-            muted: false,
-            ignores_close_stream: false,
+            faults: Faults::default(),
             writer: Writer::new(parameters, &settings, request_id),
             settings,
         }
@@ -108,7 +106,7 @@ impl Nova {
     }
 
     fn close_stream(&mut self) {
-        if !self.ignores_close_stream {
+        if !self.faults.ignores_close_stream {
             self.phase = Phase::Draining;
             self.backlog.push(Job::Command(Command::CloseStream));
         }
@@ -215,18 +213,13 @@ impl Nova {
     }
 
     fn is_silent(&self) -> bool {
-        self.muted || self.settings.undecodable == Some(Undecodable::Silence)
+        self.faults.muted || self.settings.undecodable == Some(Undecodable::Silence)
     }
 
     /// A client whose socket we leave unread cannot be blamed for being idle.
     fn idle_due(&self) -> Option<Instant> {
         let runs = self.wants_input() && !self.settings.idle_timeout.is_zero();
         runs.then(|| self.active + self.settings.idle_timeout)
-    }
-
-    fn session_due(&self) -> Option<Instant> {
-        let longest: Duration = self.settings.unknowns.session_max;
-        (!longest.is_zero()).then(|| self.opened + longest)
     }
 }
 
@@ -296,7 +289,7 @@ impl Stream for Nova {
         } else if self.response_due.is_some_and(|due| due <= now) {
             let metadata = self.settings.unknowns.response_timeout_metadata;
             self.time_out(now, metadata, RESPONSE_REASON, End::ResponseTimeout);
-        } else if self.session_due().is_some_and(|due| due <= now) {
+        } else if self.settings.unknowns.session_end(self.opened).is_some_and(|due| due <= now) {
             self.finish(now);
         }
     }
@@ -306,8 +299,8 @@ impl Stream for Nova {
             let output = self.outbox.pop(now)?;
             match &output {
                 Output::Transcript { settles, .. } if self.is_silent() => {
-                    if let Some(end) = settles {
-                        self.settle(*end, &mut |_| {});
+                    if let (Some(end), Some(reader)) = (settles, &mut self.reader) {
+                        reader.settle(*end, |_| {});
                     }
                 }
                 Output::Transcript { .. } | Output::Text(_) => {
@@ -320,7 +313,8 @@ impl Stream for Nova {
     }
 
     fn next_deadline(&self) -> Option<Instant> {
-        let timers = [self.idle_due(), self.response_due, self.session_due()];
+        let timers =
+            [self.idle_due(), self.response_due, self.settings.unknowns.session_end(self.opened)];
         let open = timers.into_iter().filter(|_| self.phase == Phase::Open);
         open.chain([self.outbox.deadline(), self.backlog.deadline()]).flatten().min()
     }
@@ -329,18 +323,12 @@ impl Stream for Nova {
         !self.backlog.is_full() && !self.outbox.is_full()
     }
 
-    fn settle(&mut self, end: u64, block_is_final: &mut dyn FnMut(u64)) {
-        if let Some(reader) = &mut self.reader {
-            reader.settle(end, block_is_final);
-        }
+    fn reader(&mut self) -> Option<&mut Reader> {
+        self.reader.as_mut()
     }
 
-    fn set_muted(&mut self, muted: bool) {
-        self.muted = muted;
-    }
-
-    fn set_ignores_close_stream(&mut self, ignores: bool) {
-        self.ignores_close_stream = ignores;
+    fn faults(&mut self) -> &mut Faults {
+        &mut self.faults
     }
 }
 

@@ -86,11 +86,15 @@ impl Speech {
         onset
     }
 
+    /// Whether there are words that were not taken yet.
+    pub(super) fn has_words(&self) -> bool {
+        !self.words.is_empty() || self.begun_word().is_some()
+    }
+
     /// The words that were not taken yet, with the one being spoken.
     pub(super) fn words(&self) -> Vec<Word> {
         let mut words = self.words.clone();
-        let begun = self.word_start.filter(|&start| start < self.position);
-        words.extend(begun.map(|start| Word {
+        words.extend(self.begun_word().map(|start| Word {
             place: self.place,
             start,
             end: self.position,
@@ -118,6 +122,10 @@ impl Speech {
             _ if end > start => self.push_word(start, end),
             _ => {}
         }
+    }
+
+    fn begun_word(&self) -> Option<u64> {
+        self.word_start.filter(|&start| start < self.position)
     }
 
     fn detect(&mut self, diction: &Diction, samples: u64, loudness: f32) -> Option<u64> {

@@ -111,8 +111,8 @@ impl Parameters {
 
 fn format(query: &Query) -> Result<Format, BadQuery> {
     let encoding = query.last("encoding");
-    let rate = query.number("sample_rate")?;
-    let channels = query.number("channels")?.unwrap_or(1);
+    let rate = query.number::<u32>("sample_rate")?;
+    let channels = query.number::<u32>("channels")?.unwrap_or(1);
     if let Some(name) = encoding.filter(|name| !ENCODINGS.contains(name)) {
         return Err(BadQuery::parameter(format!("unknown variant `{name}` for `encoding`")));
     }
@@ -131,14 +131,14 @@ fn endpointing(query: &Query) -> Result<Option<Duration>, BadQuery> {
         Some("false") => Ok(None),
         None | Some("true") => Ok(Some(ENDPOINTING)),
         Some(_) => {
-            let ms = query.number("endpointing")?.unwrap_or_default();
+            let ms = query.number::<u32>("endpointing")?.unwrap_or_default();
             Ok(Some(Duration::from_millis(u64::from(ms))))
         }
     }
 }
 
 fn utterance_end(query: &Query, interim_results: bool) -> Result<Option<Duration>, BadQuery> {
-    let Some(ms) = query.number("utterance_end_ms")? else { return Ok(None) };
+    let Some(ms) = query.number::<u32>("utterance_end_ms")? else { return Ok(None) };
     if !interim_results {
         return Err(BadQuery::request("`utterance_end_ms` requires `interim_results`."));
     }

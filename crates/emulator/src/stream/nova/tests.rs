@@ -1,5 +1,7 @@
 //! The rows of Deepgram's behaviour that need neither socket nor fault, on a clock of their own.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::*;
@@ -329,7 +331,7 @@ fn audio_after_close_stream_is_ignored() {
 #[test]
 fn an_ignored_close_stream_leaves_the_stream_to_timer_a() {
     let mut bench = Bench::new("");
-    bench.stream.set_ignores_close_stream(true);
+    bench.stream.faults.ignores_close_stream = true;
     bench.text(CLOSE_STREAM).wait(20_000);
     assert!(bench.close().unwrap().2.contains("net0001"));
 }
@@ -376,10 +378,10 @@ fn a_backlog_at_its_bound_stops_the_reading_until_it_shrinks() {
 fn a_mute_stream_takes_audio_and_keeps_its_transcripts_back() {
     let mut bench = Bench::new("interim_results=true");
     bench.speech(1_000);
-    bench.stream.set_muted(true);
+    bench.stream.faults.muted = true;
     bench.speech(10_000);
     assert_eq!(bench.texts().len(), 1);
-    bench.stream.set_muted(false);
+    bench.stream.faults.muted = false;
     bench.text(CLOSE_STREAM);
     assert_eq!(bench.texts().last().unwrap()["duration"], json!(11.0), "all of it was heard");
 }
@@ -392,9 +394,9 @@ fn only_results_that_were_said_count_as_transcribed() {
     });
     bench.binary(crate::position::encode(0, 16_000)).text(FINALIZE);
     let mut blocks = 0;
-    bench.stream.settle(8_000, &mut |_| blocks += 1);
+    bench.stream.reader().unwrap().settle(8_000, |_| blocks += 1);
     assert_eq!(blocks, 250);
-    bench.stream.settle(16_000, &mut |_| blocks += 1);
+    bench.stream.reader().unwrap().settle(16_000, |_| blocks += 1);
     assert_eq!(blocks, 500);
 }
 
