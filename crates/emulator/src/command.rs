@@ -10,7 +10,8 @@ use anyhow::Context as _;
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// A scriptable local stand-in for /v1/listen and /v2/listen of wss://api.deepgram.com.
+/// A scriptable local stand-in for the WebSockets of wss://api.deepgram.com: /v1/listen, /v2/listen,
+/// /v1/speak and /v2/speak.
 ///
 /// It returns words where the audio contains speech, closes idle streams like Deepgram (net0001
 /// after 10 s, net0000 after 30 s without a result; on /v2/listen after 60 s) and injects faults

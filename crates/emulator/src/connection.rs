@@ -160,6 +160,10 @@ impl<S: Transport> Connection<S> {
                     self.send_text(text);
                 }
                 Output::Text(text) => self.send_text(text),
+                Output::Audio(audio) => {
+                    self.entry.write().audio_bytes_sent += audio.len() as u64;
+                    self.send(Message::Binary(audio));
+                }
                 Output::Close { code, reason, end } => {
                     return Some(self.close(code, reason, end).await);
                 }

@@ -117,6 +117,16 @@ fn date_in(wait: Duration) -> HeaderValue {
     HeaderValue::from_str(&date).expect("a date is printable ASCII")
 }
 
+/// A 429 for one stream too many. The endpoints that speak have other words for it.
+pub(super) fn too_many(speaks: bool, request_id: &str) -> Response<Body> {
+    let status = StatusCode::TOO_MANY_REQUESTS;
+    let (code, message) = match speaks {
+        false => usual_error(status),
+        true => ("Too Many Requests", "Please try again later."),
+    };
+    refusal(status, code, message, request_id)
+}
+
 /// An answer that points elsewhere.
 pub(super) fn redirect(status: u16, location: &str, request_id: &str) -> Response<Body> {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::FOUND);

@@ -82,6 +82,8 @@ pub struct ConnectionRecord {
     pub client_close: Option<u16>,
     /// Text messages sent.
     pub texts_sent: u64,
+    /// Bytes of audio sent.
+    pub audio_bytes_sent: u64,
     /// Position-coded samples that were transcribed, where the code is on.
     pub positions: Option<PositionSummary>,
     /// The same in the order in which they became final.
@@ -131,6 +133,8 @@ pub enum End {
     Undecodable,
     /// The client sent a text message that its endpoint does not forgive.
     BadMessage,
+    /// The stream reached its maximum lifetime.
+    SessionMax,
     /// The client closed first.
     ClientClose,
     /// The client was gone without a close frame.

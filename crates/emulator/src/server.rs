@@ -5,7 +5,9 @@ mod slots;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use http::header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL};
+use http::header::{
+    CONNECTION, RETRY_AFTER, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
+};
 use http::header::{UPGRADE, USER_AGENT};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
@@ -25,7 +27,7 @@ use super::handshake::{self, Body, DG_REQUEST_ID, Presented};
 use super::json::to_json;
 use super::playbook::{Orders, Playbook};
 use super::record::{ConnectionRecord, End, Entry, Ledger};
-use super::script::{Change, Opening, Plan, Refuse};
+use super::script::{Change, Opening, Plan};
 use super::settings::Settings;
 use super::stream::{Endpoint, Stream, Terms};
 
@@ -198,12 +200,14 @@ impl Server {
         let stream = endpoint.open(query, terms).map_err(|bad| {
             handshake::refusal(StatusCode::BAD_REQUEST, bad.code, &bad.message, request_id)
         })?;
-        let slot = self.slots.take(settings.concurrency).ok_or_else(|| {
-            let retry_after = Some(settings.retry_after).filter(|wait| !wait.is_zero());
-            handshake::scripted(
-                &Refuse { status: 429, body: None, retry_after, retry_after_date: false },
-                request_id,
-            )
+        let (pool, limit) = endpoint.pool(settings);
+        let slot = self.slots.take(pool, limit).ok_or_else(|| {
+            let mut answer = handshake::too_many(endpoint.speaks(), request_id);
+            if !settings.retry_after.is_zero() {
+                let seconds = settings.retry_after.as_secs();
+                answer.headers_mut().insert(RETRY_AFTER, seconds.into());
+            }
+            answer
         })?;
         let response = switching(&request, &key, request_id);
         let transport = hyper::upgrade::on(&mut request);

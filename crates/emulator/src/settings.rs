@@ -3,6 +3,7 @@
 //! Durations are written as `10s` or `25ms`; a duration of zero turns its feature off.
 
 mod flux;
+mod speak;
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::duration;
 pub use flux::FluxSettings;
+pub use speak::SpeakSettings;
 
 /// The words returned by default.
 const WORDS: &str = "The harbour lights came on one after another. Two boats were still out, and \
@@ -97,6 +99,8 @@ pub struct Settings {
     pub position_code: bool,
     /// What is different on `/v2/listen`.
     pub flux: FluxSettings,
+    /// What is different on `/v1/speak` and `/v2/speak`.
+    pub speak: SpeakSettings,
     /// What nobody outside Deepgram knows.
     pub unknowns: Unknowns,
 }
@@ -132,6 +136,7 @@ impl Default for Settings {
             hash_audio: true,
             position_code: false,
             flux: FluxSettings::default(),
+            speak: SpeakSettings::default(),
             unknowns: Unknowns::default(),
         }
     }
@@ -171,7 +176,8 @@ impl Settings {
         if self.silent_final_after.is_zero() || self.backlog.is_zero() {
             return Err("silent_final_after and backlog must be over 0".into());
         }
-        self.flux.check()
+        self.flux.check()?;
+        self.speak.check()
     }
 }
 

@@ -7,6 +7,7 @@
 mod flux;
 mod nova;
 mod outbox;
+mod speak;
 mod speech;
 
 use std::fmt;
@@ -28,6 +29,10 @@ pub(super) enum Endpoint {
     Nova,
     /// `/v2/listen`.
     Flux,
+    /// `/v1/speak`.
+    Aura,
+    /// `/v2/speak`.
+    FluxTts,
 }
 
 impl Endpoint {
@@ -36,6 +41,8 @@ impl Endpoint {
         match path {
             "/v1/listen" => Some(Self::Nova),
             "/v2/listen" => Some(Self::Flux),
+            "/v1/speak" => Some(Self::Aura),
+            "/v2/speak" => Some(Self::FluxTts),
             _ => None,
         }
     }
@@ -45,8 +52,37 @@ impl Endpoint {
         match self {
             Self::Nova => nova::open(query, terms),
             Self::Flux => flux::open(query, terms),
+            Self::Aura => speak::aura::open(query, terms),
+            Self::FluxTts => speak::flux::open(query, terms),
         }
     }
+
+    /// Whether its streams turn text into audio.
+    pub(super) fn speaks(self) -> bool {
+        matches!(self, Self::Aura | Self::FluxTts)
+    }
+
+    /// Whose streams count together, and how many there may be.
+    pub(super) fn pool(self, settings: &Settings) -> (Pool, usize) {
+        match self {
+            Self::Nova | Self::Flux => (Pool::Listen, settings.concurrency),
+            Self::Aura => (Pool::Aura, settings.speak.concurrency),
+            Self::FluxTts => (Pool::FluxTts, settings.speak.concurrency),
+        }
+    }
+}
+
+/// Streams that share a limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pool {
+    Listen,
+    Aura,
+    FluxTts,
+}
+
+impl Pool {
+    /// How many there are.
+    pub(super) const COUNT: usize = 3;
 }
 
 /// What a stream begins with, besides its query.
@@ -112,6 +148,8 @@ pub(super) enum Output {
     },
     /// Metadata, Error, and the like.
     Text(String),
+    /// What is spoken.
+    Audio(Bytes),
     /// The end, and why; without a code, a close frame without one.
     Close { code: Option<u16>, reason: String, end: End },
 }
@@ -134,3 +172,6 @@ enum Phase {
     /// The last message is on its way; nothing more is heard.
     Ended,
 }
+
+#[cfg(test)]
+mod bench;

@@ -4,6 +4,7 @@
 
 mod changes;
 mod flux;
+mod speak;
 
 use std::time::Duration;
 

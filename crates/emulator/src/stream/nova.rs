@@ -307,7 +307,7 @@ impl Stream for Nova {
                     self.response_due = None;
                     return Some(output);
                 }
-                Output::Close { .. } => return Some(output),
+                Output::Audio(_) | Output::Close { .. } => return Some(output),
             }
         }
     }

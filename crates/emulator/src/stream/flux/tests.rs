@@ -44,6 +44,7 @@ impl Bench {
                 Output::Transcript { text, .. } | Output::Text(text) => {
                     self.said.push((at, serde_json::from_str(&text).unwrap()));
                 }
+                Output::Audio(_) => panic!("Flux does not speak"),
                 Output::Close { code, end, .. } => self.closed = Some((at, code, end)),
             }
         }

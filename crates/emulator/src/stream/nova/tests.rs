@@ -51,6 +51,7 @@ impl Bench {
                 Output::Transcript { text, .. } | Output::Text(text) => {
                     Said::Text(serde_json::from_str(&text).unwrap())
                 }
+                Output::Audio(_) => panic!("Nova does not speak"),
                 Output::Close { code, reason, .. } => Said::Close(code.unwrap(), reason),
             };
             self.said.push(((self.now - self.opened).as_millis() as u64, said));
