@@ -48,7 +48,7 @@ const SWITCHES: [(&str, &str, &[&str]); 29] = [
 ];
 
 /// Switches that no question is about, and why.
-const UNASKED: [(&str, &str); 16] = [
+const UNASKED: [(&str, &str); 17] = [
     ("api_keys", "a wrong key fails the upgrade: see `doctor`"),
     ("bearer_tokens", "likewise"),
     ("upgrade_latency", "an upgrade that hangs fails: see `doctor`"),
@@ -65,6 +65,7 @@ const UNASKED: [(&str, &str); 16] = [
     ("position_code", "Deepgram has nothing like it"),
     ("flux", "the questions are asked on `/v1/listen`"),
     ("speak", "likewise"),
+    ("agent", "likewise"),
 ];
 
 /// Asked only where audio cannot be decoded, which silence can.

@@ -11,7 +11,7 @@ use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// A scriptable local stand-in for the WebSockets of wss://api.deepgram.com: /v1/listen, /v2/listen,
-/// /v1/speak and /v2/speak.
+/// /v1/speak, /v2/speak and /v1/agent/converse.
 ///
 /// It returns words where the audio contains speech, closes idle streams like Deepgram (net0001
 /// after 10 s, net0000 after 30 s without a result; on /v2/listen after 60 s) and injects faults

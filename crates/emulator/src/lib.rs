@@ -1,12 +1,11 @@
-//! A local stand-in for Deepgram's `/v1/listen`, `/v2/listen`, `/v1/speak` and `/v2/speak`, for tests,
-//! demos and benchmarks.
+//! A local stand-in for Deepgram's WebSockets, for tests, demos and benchmarks.
 //!
 //! It returns words where the audio contains speech, runs Deepgram's timers, injects scripted
 //! faults and records what each client did. It does not recognise speech: the words are not what
 //! was said. `docs/emulator.md` says how faithful it is.
 //!
 //! ```text
-//! server ── handshake, query ──▶ connection ──▶ stream ──▶ nova, flux, speak
+//! server ── handshake, query ──▶ connection ──▶ stream ──▶ nova, flux, speak, agent
 //!   │                              script, fault            audio, backlog
 //!   └─ record
 //! ```
@@ -48,8 +47,8 @@ pub use record::{ConnectionRecord, End, Observed};
 pub use script::{Change, Script, ScriptError};
 use server::Server;
 pub use settings::{
-    Credentials, FieldNoise, FluxSettings, Settings, SpeakSettings, Undecodable, Unknowns,
-    UtteranceEndStyle,
+    AgentSettings, Credentials, FieldNoise, FluxSettings, Settings, SpeakSettings, Undecodable,
+    Unknowns, UtteranceEndStyle,
 };
 pub use tls::Tls;
 

@@ -2,6 +2,7 @@
 //!
 //! Durations are written as `10s` or `25ms`; a duration of zero turns its feature off.
 
+mod agent;
 mod flux;
 mod speak;
 
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use super::duration;
+pub use agent::AgentSettings;
 pub use flux::FluxSettings;
 pub use speak::SpeakSettings;
 
@@ -101,6 +103,8 @@ pub struct Settings {
     pub flux: FluxSettings,
     /// What is different on `/v1/speak` and `/v2/speak`.
     pub speak: SpeakSettings,
+    /// What is different on `/v1/agent/converse`.
+    pub agent: AgentSettings,
     /// What nobody outside Deepgram knows.
     pub unknowns: Unknowns,
 }
@@ -137,6 +141,7 @@ impl Default for Settings {
             position_code: false,
             flux: FluxSettings::default(),
             speak: SpeakSettings::default(),
+            agent: AgentSettings::default(),
             unknowns: Unknowns::default(),
         }
     }

@@ -4,11 +4,14 @@
 //! only [`Endpoint`] and [`Stream`]. A stream owns its timers, the order of its work and the order
 //! of its messages. It knows neither sockets nor faults, other than [`Faults`].
 
+mod agent;
 mod flux;
 mod nova;
 mod outbox;
 mod speak;
 mod speech;
+mod turn;
+mod voice;
 
 use std::fmt;
 use std::sync::Arc;
@@ -33,6 +36,8 @@ pub(super) enum Endpoint {
     Aura,
     /// `/v2/speak`.
     FluxTts,
+    /// `/v1/agent/converse`.
+    Agent,
 }
 
 impl Endpoint {
@@ -43,6 +48,7 @@ impl Endpoint {
             "/v2/listen" => Some(Self::Flux),
             "/v1/speak" => Some(Self::Aura),
             "/v2/speak" => Some(Self::FluxTts),
+            "/v1/agent/converse" => Some(Self::Agent),
             _ => None,
         }
     }
@@ -54,6 +60,7 @@ impl Endpoint {
             Self::Flux => flux::open(query, terms),
             Self::Aura => speak::aura::open(query, terms),
             Self::FluxTts => speak::flux::open(query, terms),
+            Self::Agent => agent::open(query, terms),
         }
     }
 
@@ -68,6 +75,7 @@ impl Endpoint {
             Self::Nova | Self::Flux => (Pool::Listen, settings.concurrency),
             Self::Aura => (Pool::Aura, settings.speak.concurrency),
             Self::FluxTts => (Pool::FluxTts, settings.speak.concurrency),
+            Self::Agent => (Pool::Agent, settings.agent.concurrency),
         }
     }
 }
@@ -78,11 +86,12 @@ pub(super) enum Pool {
     Listen,
     Aura,
     FluxTts,
+    Agent,
 }
 
 impl Pool {
     /// How many there are.
-    pub(super) const COUNT: usize = 3;
+    pub(super) const COUNT: usize = 4;
 }
 
 /// What a stream begins with, besides its query.

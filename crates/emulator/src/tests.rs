@@ -2,6 +2,7 @@
 
 #![expect(clippy::single_range_in_vec_init, reason = "lists of one range are what is compared")]
 
+mod agent;
 mod changes;
 mod flux;
 mod speak;

@@ -5,7 +5,6 @@ mod message;
 mod options;
 mod query;
 mod text;
-mod turn;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -13,6 +12,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::outbox::Outbox;
+use super::turn::{Info, Rules, Turns};
 use super::{Faults, Output, Phase, Stream, Terms, TextKind};
 use crate::audio::{Format, Meter};
 use crate::backlog::{Backlog, Job};
@@ -24,7 +24,6 @@ use message::{Draft, Writer};
 use options::{Configure, Options, Refusal};
 use query::Parameters;
 use text::ClientText;
-use turn::{Info, Rules, Turns};
 
 /// Begins a stream.
 pub(super) fn open(query: &str, terms: Terms) -> Result<Box<dyn Stream>, BadQuery> {

@@ -1,18 +1,17 @@
-//! The endpoints that turn text into audio, and what they share: the form of the audio, a voice,
-//! and a limit by the minute.
+//! The endpoints that turn text into audio, and what they share: the form of the audio, and a
+//! limit by the minute.
 
 pub(super) mod aura;
 pub(super) mod flux;
 mod minute;
-pub(super) mod voice;
 
 use std::time::Instant;
 
 use super::Output;
+use super::voice::Form;
 use crate::query::{BadQuery, Query};
 use crate::record::End;
 use crate::settings::Settings;
-use voice::Form;
 
 /// Texts, marks and pieces of audio that may wait; more stop the reading.
 const JOBS_MAX: usize = 4_096;

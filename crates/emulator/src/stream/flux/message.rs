@@ -2,13 +2,13 @@
 
 use serde::Serialize;
 
-use super::options::{Options, Refusal, Thresholds};
+use super::options::{Options, Refusal};
 use super::query::Parameters;
-use super::turn::{Event, Info, Trigger};
 use crate::audio::Format;
 use crate::json::Pen;
 use crate::settings::Settings;
 use crate::stream::speech::Word;
+use crate::stream::turn::{Event, Info, Thresholds, Trigger};
 use crate::words::{Words, confidence, first_half};
 
 /// Members that the specification lets a server leave out.

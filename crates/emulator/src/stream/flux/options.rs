@@ -1,8 +1,9 @@
 //! What a query asks for and a Configure may change.
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use crate::settings::FluxSettings;
+use crate::stream::turn::{Changes, Thresholds};
 
 const KEYTERMS_MAX: usize = 100;
 const KEYTERM_CHARS_MAX: usize = 100;
@@ -50,63 +51,6 @@ impl Options {
         };
         vocabulary.check().map_err(|description| Refusal { code: None, description })?;
         Ok(Self { thresholds, vocabulary })
-    }
-}
-
-/// The thresholds of a stream.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub(super) struct Thresholds {
-    /// Confidence of an EagerEndOfTurn; `None` for no such events.
-    #[serde(rename = "eager_eot_threshold", skip_serializing_if = "Option::is_none")]
-    pub(super) eager: Option<f32>,
-    /// Confidence of an EndOfTurn.
-    #[serde(rename = "eot_threshold")]
-    pub(super) end: f32,
-    /// Silence that ends a turn whatever the confidence.
-    #[serde(rename = "eot_timeout_ms")]
-    pub(super) timeout_ms: u32,
-}
-
-impl Default for Thresholds {
-    fn default() -> Self {
-        Self { eager: None, end: 0.7, timeout_ms: 5_000 }
-    }
-}
-
-/// New thresholds; those that are left out stay.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Changes {
-    #[serde(rename = "eager_eot_threshold")]
-    pub(super) eager: Option<f32>,
-    #[serde(rename = "eot_threshold")]
-    pub(super) end: Option<f32>,
-    #[serde(rename = "eot_timeout_ms")]
-    pub(super) timeout_ms: Option<u32>,
-}
-
-impl Thresholds {
-    /// # Errors
-    /// A sentence on the first that is out of its range.
-    pub(super) fn changed(self, new: Changes, settings: &FluxSettings) -> Result<Self, String> {
-        let eager = new.eager.or(self.eager);
-        let end = new.end.unwrap_or(self.end);
-        let timeout_ms = new.timeout_ms.unwrap_or(self.timeout_ms);
-        let end_max = settings.eot_threshold_max;
-        if !(0.5..=end_max).contains(&end) {
-            return Err(format!("eot_threshold must be between 0.5 and {end_max}"));
-        }
-        if eager.is_some_and(|eager| !(0.3..=0.9).contains(&eager)) {
-            return Err("eager_eot_threshold must be between 0.3 and 0.9".into());
-        }
-        if eager.is_some_and(|eager| eager > end) {
-            return Err("eager_eot_threshold must be less than or equal to eot_threshold".into());
-        }
-        let timeout_max = settings.eot_timeout_max.as_millis();
-        if !(500..=timeout_max).contains(&u128::from(timeout_ms)) {
-            return Err(format!("eot_timeout_ms must be between 500 and {timeout_max}"));
-        }
-        Ok(Self { eager, end, timeout_ms })
     }
 }
 

@@ -1,9 +1,10 @@
 //! The query of `/v2/listen`: what it asks for, or why it is refused.
 
-use super::options::{Changes, Options, Thresholds, Vocabulary};
+use super::options::{Options, Vocabulary};
 use crate::audio::Format;
 use crate::query::{BadQuery, Query};
 use crate::settings::Settings;
+use crate::stream::turn::{Changes, Thresholds};
 
 const ENCODINGS: [&str; 6] = ["linear16", "linear32", "mulaw", "alaw", "opus", "ogg-opus"];
 

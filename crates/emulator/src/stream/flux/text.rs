@@ -61,7 +61,7 @@ fn kind_of(name: &str) -> TextKind {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stream::flux::options::Changes;
+    use crate::stream::turn::Changes;
 
     fn complaint(text: &str) -> String {
         match ClientText::read(text).0 {

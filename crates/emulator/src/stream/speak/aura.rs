@@ -8,7 +8,6 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::minute::Minute;
-use super::voice::{Form, Piece, Voice};
 use super::{JOBS_MAX, close, form, session_end};
 use crate::audio::Format;
 use crate::json::Pen;
@@ -16,6 +15,7 @@ use crate::position::Reader;
 use crate::query::{BadQuery, Query};
 use crate::record::End;
 use crate::settings::Settings;
+use crate::stream::voice::{Form, Piece, Voice};
 use crate::stream::{Faults, Output, Stream, Terms, TextKind};
 
 const RATES: [u32; 5] = [8_000, 16_000, 24_000, 32_000, 48_000];

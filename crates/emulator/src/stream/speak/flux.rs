@@ -10,13 +10,13 @@ use std::time::Instant;
 use bytes::Bytes;
 use serde::Deserialize;
 
-use super::voice::{Form, Piece, Voice};
 use super::{JOBS_MAX, check_speed, close, form, session_end};
 use crate::audio::Format;
 use crate::position::Reader;
 use crate::query::{BadQuery, Query};
 use crate::record::End;
 use crate::settings::Settings;
+use crate::stream::voice::{Form, Piece, Voice};
 use crate::stream::{Faults, Output, Stream, Terms, TextKind};
 use message::{Speech, Writer};
 

@@ -13,27 +13,27 @@ use crate::settings::Settings;
 
 /// The form of the audio.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(in crate::stream) struct Form {
+pub(super) struct Form {
     format: Format,
     is_linear: bool,
     pub(super) speed: f32,
 }
 
 impl Form {
-    pub(in crate::stream) fn new(encoding: &str, rate: u32, speed: f32) -> Self {
+    pub(super) fn new(encoding: &str, rate: u32, speed: f32) -> Self {
         let format = Format::new(Some(encoding), Some(rate), 1);
         Self { format, is_linear: encoding == "linear16", speed }
     }
 
     /// How long this many samples play.
-    pub(in crate::stream) fn duration(self, samples: u64) -> Duration {
+    pub(super) fn duration(self, samples: u64) -> Duration {
         self.format.duration(samples * self.format.sample_bytes() as u64)
     }
 }
 
 /// What comes next.
 #[derive(Debug)]
-pub(in crate::stream) enum Piece<M> {
+pub(super) enum Piece<M> {
     Audio(Bytes),
     /// All that was said before it has been sent.
     Mark(M),
@@ -41,7 +41,7 @@ pub(in crate::stream) enum Piece<M> {
 
 /// Says texts one after the other, and tells where marks between them are reached.
 #[derive(Debug)]
-pub(in crate::stream) struct Voice<M> {
+pub(super) struct Voice<M> {
     form: Form,
     jobs: VecDeque<Job<M>>,
     /// When what was sent has been worked out, at the pace.
@@ -68,7 +68,7 @@ enum Job<M> {
 }
 
 impl<M> Voice<M> {
-    pub(in crate::stream) fn new(form: Form, settings: &Settings, now: Instant) -> Self {
+    pub(super) fn new(form: Form, settings: &Settings, now: Instant) -> Self {
         Self {
             form,
             jobs: VecDeque::new(),
@@ -87,7 +87,7 @@ impl<M> Voice<M> {
     }
 
     /// Says a text; tells how many samples that takes.
-    pub(in crate::stream) fn say(&mut self, now: Instant, text: &str) -> u64 {
+    pub(super) fn say(&mut self, now: Instant, text: &str) -> u64 {
         let words = text.split_whitespace().count() as f64;
         let spoken = self.word.mul_f64(words / f64::from(self.form.speed));
         let samples = self.form.format.samples(spoken);
@@ -98,7 +98,7 @@ impl<M> Voice<M> {
     }
 
     /// Sets a mark behind what was said so far.
-    pub(in crate::stream) fn mark(&mut self, mark: M) {
+    pub(super) fn mark(&mut self, mark: M) {
         self.jobs.push_back(Job::Mark(mark));
     }
 
@@ -113,12 +113,12 @@ impl<M> Voice<M> {
     }
 
     /// Things that wait.
-    pub(in crate::stream) fn waiting(&self) -> usize {
+    pub(super) fn waiting(&self) -> usize {
         self.jobs.len()
     }
 
     /// The next piece that may leave.
-    pub(in crate::stream) fn next(&mut self, now: Instant) -> Option<Piece<M>> {
+    pub(super) fn next(&mut self, now: Instant) -> Option<Piece<M>> {
         self.deadline().filter(|due| *due <= now)?;
         match self.jobs.front_mut()? {
             Job::Audio { left, .. } => {
@@ -139,7 +139,7 @@ impl<M> Voice<M> {
     }
 
     /// When the next piece may leave; a mark leaves with the audio before it.
-    pub(in crate::stream) fn deadline(&self) -> Option<Instant> {
+    pub(super) fn deadline(&self) -> Option<Instant> {
         self.jobs.front().map(|job| match job {
             Job::Audio { from, .. } => self.due.max(*from),
             Job::Mark(_) => self.due,

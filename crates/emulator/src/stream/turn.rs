@@ -3,12 +3,14 @@
 //! It counts in samples and knows neither JSON nor clocks, so that the same audio makes the same
 //! turns. Their windows join without a gap: each reaches from the end of the turn before it.
 
+mod thresholds;
+
 use std::time::Duration;
 
-use super::options::Thresholds;
 use crate::audio::Format;
 use crate::settings::Settings;
 use crate::stream::speech::{Diction, Speech, Word};
+pub(super) use thresholds::{Changes, Thresholds};
 
 /// When things happen, in samples.
 #[derive(Clone, Debug)]
