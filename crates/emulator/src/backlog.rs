@@ -64,6 +64,11 @@ impl<C> Backlog<C> {
         self.jobs.push_back(job);
     }
 
+    /// Adds what is done after the audio so far.
+    pub(super) fn push_command(&mut self, command: C) {
+        self.push(Job::Command(command));
+    }
+
     /// Whether no more may come in for now.
     pub(super) fn is_full(&self) -> bool {
         self.bytes >= self.bytes_max || self.jobs.len() >= JOBS_MAX

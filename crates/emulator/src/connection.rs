@@ -3,13 +3,15 @@
 //!
 //! No arm of its loop waits for a write, so that a client that does not read delays no timer.
 
+mod socket;
+
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use futures_util::{Sink, SinkExt, Stream as _, StreamExt};
+use futures_util::{Sink, SinkExt, StreamExt};
 use tokio::io::AsyncWriteExt;
 use tokio::time::{sleep_until, timeout};
 use tokio_tungstenite::WebSocketStream;
@@ -23,6 +25,7 @@ use super::position::Positions;
 use super::record::{End, Entry};
 use super::script::{Action, Close};
 use super::stream::{Faults, Output, Stream, TextKind};
+use socket::{SocketEvent, is_loss, poll_socket};
 
 /// The beginning of a text frame of 100 bytes.
 const CUT_FRAME: [u8; 12] = *b"\x81\x64{\"type\":\"R";
@@ -63,14 +66,6 @@ struct Gates {
     slow: Option<u64>,
     /// When reading may go on.
     read_at: Option<Instant>,
-}
-
-/// What a socket can tell.
-enum SocketEvent {
-    Flushed,
-    Message(Message),
-    Failed(Error),
-    Ended,
 }
 
 impl<S: Transport> Connection<S> {
@@ -361,30 +356,4 @@ impl<S: Transport> Connection<S> {
         let rest = async { while let Some(Ok(_)) = self.socket.next().await {} };
         let _ = timeout(GOODBYE_MAX, rest).await;
     }
-}
-
-/// Whether tungstenite calls the loss of the connection a breach of the protocol.
-fn is_loss(cause: &tokio_tungstenite::tungstenite::error::ProtocolError) -> bool {
-    use tokio_tungstenite::tungstenite::error::ProtocolError;
-    matches!(cause, ProtocolError::ResetWithoutClosingHandshake)
-}
-
-/// Flushing goes first: what is read may depend on what was written, never the other way round.
-fn poll_socket<S: Transport>(
-    socket: &mut WebSocketStream<FaultyTransport<S>>,
-    cx: &mut Context<'_>,
-    reading: bool,
-    writing: bool,
-) -> Poll<SocketEvent> {
-    if writing && let Poll::Ready(flushed) = Pin::new(&mut *socket).poll_flush(cx) {
-        return Poll::Ready(flushed.map_or_else(SocketEvent::Failed, |()| SocketEvent::Flushed));
-    }
-    if !reading {
-        return Poll::Pending;
-    }
-    Pin::new(socket).poll_next(cx).map(|next| match next {
-        Some(Ok(message)) => SocketEvent::Message(message),
-        Some(Err(error)) => SocketEvent::Failed(error),
-        None => SocketEvent::Ended,
-    })
 }

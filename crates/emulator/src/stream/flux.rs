@@ -110,7 +110,7 @@ impl Flux {
     fn close_stream(&mut self) {
         if !self.faults.ignores_close_stream {
             self.phase = Phase::Draining;
-            self.backlog.push(Job::Command(Command::CloseStream));
+            self.backlog.push_command(Command::CloseStream);
         }
     }
 
@@ -118,7 +118,7 @@ impl Flux {
     fn receive(&mut self, now: Instant, configure: Configure) {
         if self.pending < self.settings.flux.pending_configures_max {
             self.pending += 1;
-            return self.backlog.push(Job::Command(Command::Configure(configure)));
+            return self.backlog.push_command(Command::Configure(configure));
         }
         let description = "Too many pending Configure messages.".to_owned();
         let refusal = Draft::ConfigureFailure(Refusal { code: None, description });
@@ -262,7 +262,7 @@ impl Stream for Flux {
         match read {
             ClientText::CloseStream => self.close_stream(),
             ClientText::Configure(configure) => self.receive(now, configure),
-            ClientText::ForceEndTurn => self.backlog.push(Job::Command(Command::ForceEndTurn)),
+            ClientText::ForceEndTurn => self.backlog.push_command(Command::ForceEndTurn),
             ClientText::Unparsable(cause) => {
                 let description = format!("Could not deserialize last text message: {cause}");
                 let code = "UNPARSABLE_CLIENT_MESSAGE".to_owned();

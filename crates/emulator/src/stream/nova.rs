@@ -108,7 +108,7 @@ impl Nova {
     fn close_stream(&mut self) {
         if !self.faults.ignores_close_stream {
             self.phase = Phase::Draining;
-            self.backlog.push(Job::Command(Command::CloseStream));
+            self.backlog.push_command(Command::CloseStream);
         }
     }
 
@@ -259,7 +259,7 @@ impl Stream for Nova {
         match read {
             ClientText::KeepAlive | ClientText::Sync | ClientText::Configure => {}
             ClientText::Finalize { channel } => {
-                self.backlog.push(Job::Command(Command::Finalize { channel }));
+                self.backlog.push_command(Command::Finalize { channel });
             }
             ClientText::CloseStream => self.close_stream(),
             ClientText::KeytermsUnsupported => {
