@@ -19,7 +19,7 @@ use deepgram_sidecar::telemetry::{
 };
 use path::{Nobody, Path};
 use session::fact::Observer;
-use session::{Endpoint, MessageKind, Observation, SessionId};
+use session::{Dialect, Endpoint, MessageKind, Observation, SessionId};
 
 const PAYLOADS: [usize; 2] = [640, 3_200];
 
@@ -31,11 +31,11 @@ fn frames(criterion: &mut Criterion, telemetry: &Telemetry) {
     group.throughput(Throughput::Elements(1));
     for length in PAYLOADS {
         let audio = vec![7; length];
-        let mut off = Path::open(|_| Nobody);
+        let mut off = Path::open(Dialect::Native, |_| Nobody);
         group.bench_function(format!("{length} B, telemetry off"), |bencher| {
             bencher.iter(|| off.pass(black_box(&audio)));
         });
-        let mut on = Path::open(|live| telemetry.session(live));
+        let mut on = Path::open(Dialect::Native, |live| telemetry.session(live));
         group.bench_function(format!("{length} B, telemetry on"), |bencher| {
             bencher.iter(|| on.pass(black_box(&audio)));
         });

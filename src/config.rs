@@ -6,6 +6,7 @@
 //! process's environment or logs.
 
 mod collector;
+mod contradiction;
 mod document;
 mod endpoint;
 mod error;

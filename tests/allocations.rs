@@ -16,6 +16,8 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
+use deepgram_sidecar::ipc::compatible::CompatibleSocket;
+use deepgram_sidecar::ipc::socket::AppSocket;
 use deepgram_sidecar::live::LiveSession;
 use deepgram_sidecar::relay::driver::Driver;
 use deepgram_sidecar::telemetry::{SessionTelemetry, Telemetry};
@@ -32,7 +34,8 @@ use session::fact::Observer;
 use session::gate::Heard;
 use session::machine::Output;
 use session::{
-    AppInput, ConnectionId, Endpoint, MessageKind, Observation, TimeMap, UpstreamInput, Written,
+    AppInput, ConnectionId, Dialect, Endpoint, MessageKind, Observation, TimeMap, UpstreamInput,
+    Written,
 };
 use tokio::net::UnixStream;
 use vad::Vad;
@@ -212,10 +215,12 @@ fn an_audio_frame_that_is_gated_allocates_nothing() {
 
 #[test]
 fn an_audio_frame_from_socket_to_websocket_allocates_nothing() {
-    for length in PAYLOADS {
-        let mut path = Path::open(|_| Nobody);
-        let audio = vec![7; length];
-        assert_eq!(allocations(|| path.pass(&audio)), 0, "{length} B");
+    for dialect in Dialect::ALL {
+        for length in PAYLOADS {
+            let mut path = Path::open(dialect, |_| Nobody);
+            let audio = vec![7; length];
+            assert_eq!(allocations(|| path.pass(&audio)), 0, "{length} B, {dialect:?}");
+        }
     }
 }
 
@@ -224,7 +229,7 @@ fn an_audio_frame_from_socket_to_websocket_allocates_nothing() {
 fn an_audio_frame_that_is_watched_allocates_nothing() {
     let telemetry = path::telemetry();
     for length in PAYLOADS {
-        let mut path = Path::open(|live| telemetry.session(live));
+        let mut path = Path::open(Dialect::Native, |live| telemetry.session(live));
         let audio = vec![7; length];
         assert_eq!(allocations(|| path.pass(&audio)), 0, "{length} B");
     }
@@ -270,7 +275,11 @@ fn moving_the_times_of_a_result_allocates_once() {
 #[test]
 fn a_session_is_small() {
     type Authorization = fn() -> Option<HeaderValue>;
-    let driver = size_of::<Driver<UnixStream, Dialer<Authorization>, SessionTelemetry>>();
-    let bytes = driver + size_of::<Link<Transport>>() + size_of::<LiveSession>();
-    assert!(bytes <= 3_360, "{bytes} B");
+    let native =
+        size_of::<Driver<AppSocket<UnixStream>, Dialer<Authorization>, SessionTelemetry>>();
+    let compatible =
+        size_of::<Driver<CompatibleSocket<UnixStream>, Dialer<Authorization>, SessionTelemetry>>();
+    let beside = size_of::<Link<Transport>>() + size_of::<LiveSession>();
+    assert!(native + beside <= 3_600, "{} B", native + beside);
+    assert!(compatible + beside <= 3_840, "{} B", compatible + beside);
 }

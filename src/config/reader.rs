@@ -1,11 +1,12 @@
 //! Reads the layers into values, and collects all mistakes.
 
+use super::contradiction::Contradiction;
 use super::document::Node;
 use super::finding::{Finding, Origin};
 use super::layers::{Given, Layers};
 use super::rule::Rule;
 use super::schema::{Section, Walk, takes};
-use super::sections::{Config, Contradiction};
+use super::sections::Config;
 use super::setting::{Setting, Wrong};
 
 /// The configuration that results from the layers. A wrong value is replaced by the default, and

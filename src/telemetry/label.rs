@@ -7,10 +7,10 @@ use session::death::{Class, Reason};
 use session::dial::{Blocker, DialReason};
 use session::drain::{Flush, LastFrame};
 use session::fact::{
-    EndCause, GapLevel, NotRecoverable, ParkCause, PreludeEnd, SkipCause, Stage, StallOutcome,
+    GapLevel, NotRecoverable, ParkCause, PreludeEnd, SkipCause, Stage, StallOutcome,
 };
 use session::gate::{GateState, VadMode, VadUnavailable};
-use session::summary::Outcome;
+use session::summary::{EndCause, Outcome};
 use session::{KeepaliveKind, LossCause, Side, Vocabulary};
 
 mod composite;

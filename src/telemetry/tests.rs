@@ -20,12 +20,13 @@ use session::death::{Death, Reason};
 use session::dial::DialPhases;
 use session::drain::{Drained, Flush};
 use session::fact::{
-    Connected, ConnectionClosed, ConnectionDied, ConnectionEnd, Drops, EndCause, Fact, Observer,
+    Connected, ConnectionClosed, ConnectionDied, ConnectionEnd, Drops, Fact, Observer,
     SessionEnded, Stage,
 };
 use session::gate::VadMode;
 use session::summary::{
-    AudioSummary, DeathSummary, FinalizeSummary, MessageSummary, Outcome, Summary, VadSummary,
+    AudioSummary, DeathSummary, EndCause, FinalizeSummary, MessageSummary, Outcome, Summary,
+    VadSummary,
 };
 use session::{Endpoint, SessionId};
 

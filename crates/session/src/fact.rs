@@ -18,7 +18,7 @@ pub use connection::{
     LateEvidence, Stage, TimerLate, UpstreamError,
 };
 pub use ending::{
-    AppStalled, AudioLost, Drops, EndCause, ParkCause, SessionEnded, SessionParked, SessionResumed,
+    AppStalled, AudioLost, Drops, ParkCause, SessionEnded, SessionParked, SessionResumed,
 };
 pub use prelude::{PreludeEnd, PreludeEnded, PreludeSent};
 pub use recovery::{

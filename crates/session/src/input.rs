@@ -7,8 +7,8 @@ use bytes::Bytes;
 use super::close::{CloseFrame, DeepgramError, DgCode};
 use super::death::{Reason, Trigger};
 use super::dial::{DialFailure, DialPhases};
-use super::fact::EndCause;
 use super::gate::VadMode;
+use super::summary::EndCause;
 use super::{Refusal, Written};
 
 /// Input from the application's socket.

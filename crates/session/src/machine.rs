@@ -38,8 +38,9 @@ use std::time::{Duration, Instant};
 use super::close::CloseFrame;
 use super::death::Death;
 use super::drain::DrainTimes;
-use super::fact::{EndCause, Fact};
+use super::fact::Fact;
 use super::gate::Gate;
+use super::summary::EndCause;
 use super::{
     AppFrame, ConnectionId, Event, LossCause, Observation, Outgoing, Refusal, SessionConfig,
     SessionId, State, millis,

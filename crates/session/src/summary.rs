@@ -24,6 +24,22 @@ crate::vocabulary! {
     }
 }
 
+crate::vocabulary! {
+    /// Why a session was aborted.
+    pub enum EndCause: "cause" {
+        /// The application left without FINISH.
+        AppLeft = "app_left",
+        /// The application did not read its socket.
+        AppStalled = "app_stalled",
+        /// The application broke the contract.
+        AppProtocol = "app_protocol",
+        /// What the application was sent is above a limit of its own.
+        AppLimit = "app_limit",
+        /// The session was parked and no new connection could be made.
+        ResumeFailed = "resume_failed",
+    }
+}
+
 /// The session's summary. Member names and meanings are the contract's, section 6.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Summary {

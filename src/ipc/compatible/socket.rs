@@ -21,8 +21,7 @@ use crate::live::LiveSession;
 use farewell::Farewell;
 use protocol::websocket::{self, Breach, Close, Decoder, Event as Decoded, Kind};
 use session::drain::LastFrame;
-use session::fact::EndCause;
-use session::summary::Summary;
+use session::summary::{EndCause, Summary};
 use session::{AppFrame, AppInput, Endpoint, ErrorCode, Refusal};
 
 /// How much is read of an application that is not to be read, so that its Pings are found: half a

@@ -11,7 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use super::*;
 use crate::config::Config;
-use crate::daemon::{recovery, session_defaults};
+use crate::daemon::defaults::{recovery, session_defaults};
 use crate::drain::Drain;
 use crate::live::registry::Registry;
 use crate::relay::reception::{Door, Peers, Reception, Unopened};

@@ -19,7 +19,7 @@ use tokio_util::task::TaskTracker;
 
 use super::*;
 use crate::config::Config;
-use crate::daemon::{recovery, session_defaults};
+use crate::daemon::defaults::{recovery, session_defaults};
 use crate::drain::Drain;
 use crate::ipc::socket::AppSocket;
 use crate::live::registry::Registry;

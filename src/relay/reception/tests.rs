@@ -2,7 +2,7 @@ use tokio::net::UnixStream;
 
 use super::*;
 use crate::config::Config;
-use crate::daemon::{recovery, session_defaults};
+use crate::daemon::defaults::{recovery, session_defaults};
 use session::gate::VadMode;
 
 #[tokio::test]

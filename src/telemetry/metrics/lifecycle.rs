@@ -6,7 +6,8 @@ use crate::telemetry::family::{Children, Families, bounds};
 use crate::telemetry::label::RejectReason;
 use session::State;
 use session::drain::{Flush, LastFrame};
-use session::fact::{EndCause, ParkCause};
+use session::fact::ParkCause;
+use session::summary::EndCause;
 use session::summary::Outcome;
 
 /// Sessions, and their totals as histograms observed when they end.

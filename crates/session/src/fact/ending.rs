@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::LossCause;
 use crate::drain::Drained;
-use crate::summary::Summary;
+use crate::summary::{EndCause, Summary};
 
 /// The session has no connection until the next audio.
 #[derive(Clone, Debug, PartialEq)]
@@ -118,20 +118,4 @@ pub struct Drops {
     pub preludes: u64,
     /// Messages from Deepgram for an application that had left.
     pub messages: u64,
-}
-
-crate::vocabulary! {
-    /// Why a session was aborted.
-    pub enum EndCause: "cause" {
-        /// The application left without FINISH.
-        AppLeft = "app_left",
-        /// The application did not read its socket.
-        AppStalled = "app_stalled",
-        /// The application broke the contract.
-        AppProtocol = "app_protocol",
-        /// What the application was sent is above a limit of its own.
-        AppLimit = "app_limit",
-        /// The session was parked and no new connection could be made.
-        ResumeFailed = "resume_failed",
-    }
 }

@@ -8,8 +8,9 @@ use super::connection::Connection;
 use super::timer::SessionTimer;
 use super::{Closing, Intent, Output, Phase, Route, Session, drain};
 use crate::counts::Count;
-use crate::fact::{AppStalled, EndCause, Fact, SkipCause};
+use crate::fact::{AppStalled, Fact, SkipCause};
 use crate::gate::{Heard, VadMode};
+use crate::summary::EndCause;
 use crate::{
     AppFrame, AppInput, EndKind, ErrorCode, LossCause, Observation, Outgoing, Refusal, Side,
 };

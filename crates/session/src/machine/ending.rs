@@ -10,8 +10,8 @@ use super::{Closing, Intent, Output, Phase, Route, Session};
 use crate::counts::Count;
 use crate::death::{Reason, Trigger};
 use crate::dial::DialFailure;
-use crate::fact::{EndCause, Fact, ParkCause, SessionEnded, SessionParked, SkipCause};
-use crate::summary::{DeathSummary, FinalizeSummary, MessageSummary, Outcome, Summary};
+use crate::fact::{Fact, ParkCause, SessionEnded, SessionParked, SkipCause};
+use crate::summary::{DeathSummary, EndCause, FinalizeSummary, MessageSummary, Outcome, Summary};
 use crate::{AppFrame, ConnectionId, Event, LossCause, Outgoing, millis};
 
 impl Session {

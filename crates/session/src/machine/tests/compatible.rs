@@ -4,7 +4,7 @@ use super::*;
 use crate::RecoveryConfig;
 use crate::close::CloseFrame;
 use crate::death::Reason;
-use crate::fact::EndCause;
+use crate::summary::EndCause;
 
 fn compatible() -> SessionConfig {
     SessionConfig { dialect: Dialect::Compatible, ..config() }

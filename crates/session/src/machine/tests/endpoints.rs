@@ -4,7 +4,8 @@ use super::*;
 use crate::EndKind;
 use crate::RecoveryConfig;
 use crate::close::CloseFrame;
-use crate::fact::{EndCause, NotRecoverable};
+use crate::fact::NotRecoverable;
+use crate::summary::EndCause;
 
 fn at(endpoint: Endpoint) -> SessionConfig {
     let audio = config().audio.filter(|_| endpoint.traits().transcribes);
