@@ -15,6 +15,8 @@ const BYTES_KEPT: usize = 16 << 10;
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     bytes: BytesMut,
+    /// How much has been written in all.
+    written: u64,
     writer: Writer,
 }
 
@@ -54,7 +56,10 @@ impl Outbox {
         let before = self.bytes.len();
         while !self.bytes.is_empty() {
             match Pin::new(&mut *stream).poll_write(cx, &self.bytes) {
-                Poll::Ready(Ok(written @ 1..)) => self.bytes.advance(written),
+                Poll::Ready(Ok(written @ 1..)) => {
+                    self.bytes.advance(written);
+                    self.written += written as u64;
+                }
                 Poll::Ready(Ok(0) | Err(_)) => {
                     self.abandon();
                     return Poll::Ready(AppInput::WriteFailed);
@@ -103,6 +108,16 @@ impl Outbox {
 
     pub(super) fn is_gone(&self) -> bool {
         self.writer == Writer::Gone
+    }
+
+    /// How many bytes have been written in all.
+    pub(super) fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// How many that will be, with those that wait.
+    pub(super) fn end(&self) -> u64 {
+        self.written + self.bytes.len() as u64
     }
 
     /// Bytes that wait.

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use http::uri::PathAndQuery;
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
@@ -21,28 +22,25 @@ pub(super) struct Asked {
 
 /// Reads a query string, without its `?`.
 pub(super) fn read(endpoint: Endpoint, query: &str) -> Result<Asked, Refusal> {
-    if !query.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#') {
+    if !may_be_passed_on(query) {
         let message = "the query has bytes that must be percent-encoded";
         return Err(Refusal::new(ErrorCode::InvalidOpen, message));
     }
     let none = Map::new();
-    let (mut theirs, mut params, mut ours) = (String::new(), Map::new(), Ours::default());
-    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+    let (mut theirs, mut params, mut ours) = (Vec::new(), Map::new(), Ours::default());
+    for pair in query.split('&') {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         let (name, value) = (decoded(name), decoded(value));
         if name.starts_with(OURS) {
             ours.set(&name, &value)?;
             continue;
         }
-        if !theirs.is_empty() {
-            theirs.push('&');
-        }
-        theirs.push_str(pair);
+        theirs.push(pair);
         add(&mut params, name.into_owned(), value.into_owned());
     }
     // An encoding is that of the application's audio where that becomes text.
     let transcribes = endpoint.traits().transcribes;
-    let params = Params::of(theirs, if transcribes { &params } else { &none });
+    let params = Params::of(theirs.join("&"), if transcribes { &params } else { &none });
     check_vad("sidecar_vad", ours.vad, endpoint, &params)?;
     let open = Open {
         session_id: ours.session_id,
@@ -51,6 +49,12 @@ pub(super) fn read(endpoint: Endpoint, query: &str) -> Result<Asked, Refusal> {
         ..Open::of(endpoint, params)
     };
     Ok(Asked { open, wants_events: ours.wants_events.unwrap_or_default() })
+}
+
+/// Whether it can stand in our own request as it is. What cannot would fail each dial.
+fn may_be_passed_on(query: &str) -> bool {
+    let is_text = query.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
+    is_text && PathAndQuery::try_from(format!("/?{query}")).is_ok()
 }
 
 /// As forms have it: a plus is a space.

@@ -123,9 +123,10 @@ impl<'h> Head<'h> {
         if open.session_id.is_none() {
             open.session_id = self.header("x-session-id")?.map(session_id).transpose()?;
         }
-        let traceparent = self.header("traceparent")?;
-        open.traceparent = traceparent.and_then(TraceContext::parse);
-        open.traceparent_malformed = traceparent.is_some() && open.traceparent.is_none();
+        // One that stands twice is malformed, which is forgiven.
+        open.traceparent = self.header("traceparent").ok().flatten().and_then(TraceContext::parse);
+        open.traceparent_malformed =
+            self.find("traceparent").is_some() && open.traceparent.is_none();
         let user_agent = self.header("user-agent").ok().flatten().unwrap_or_default();
         let end = user_agent.floor_char_boundary(USER_AGENT_BYTES_MAX);
         Ok(Request {

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::request::{HttpRefusal, Upgrade};
 use session::dial::{Answer, DialReason};
-use session::{ConnectRefusal, Refusal, SessionId};
+use session::{ConnectRefusal, ErrorCode, Refusal, SessionId};
 
 /// When to ask again where nobody knows better.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -48,8 +48,16 @@ pub fn refusal(refused: &HttpRefusal) -> Bytes {
         503 => head.retry_after(RETRY_AFTER),
         _ => {}
     }
-    let code = refusal.code.as_str().to_ascii_uppercase();
-    head.with_body("application/json", &body_of(&code, &refusal.message))
+    head.with_body("application/json", &body_of(&err_code(*status, refusal), &refusal.message))
+}
+
+/// The session's word for it; where that is about frames, of which there are none yet, the status's.
+fn err_code(status: u16, refusal: &Refusal) -> String {
+    let name = match refusal.code {
+        ErrorCode::BadFrame => name_of(status).replace(' ', "_"),
+        code => code.as_str().to_owned(),
+    };
+    name.to_ascii_uppercase()
 }
 
 /// The refusal of a session: Deepgram's own answer where it has given one.
@@ -110,13 +118,17 @@ fn body_of(err_code: &str, err_msg: &str) -> Vec<u8> {
     serde_json::to_vec(&Body { err_code, err_msg }).expect("two strings are JSON")
 }
 
+fn name_of(status: u16) -> &'static str {
+    let status = StatusCode::from_u16(status).ok();
+    status.and_then(|it| it.canonical_reason()).unwrap_or("Refused")
+}
+
 /// The head of a response.
 struct Head(String);
 
 impl Head {
     fn new(status: u16) -> Self {
-        let known = StatusCode::from_u16(status).ok().and_then(|it| it.canonical_reason());
-        Self(format!("HTTP/1.1 {status} {}\r\n", known.unwrap_or("Refused")))
+        Self(format!("HTTP/1.1 {status} {}\r\n", name_of(status)))
     }
 
     /// A header. What would end its line, or is no text to all readers, is replaced.
@@ -149,3 +161,6 @@ impl Head {
         self.0
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,10 @@
 //! An application's WebSocket: Deepgram's messages in both directions.
 
+mod ahead;
 mod farewell;
+mod hearing;
+mod told;
 
-use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
@@ -12,24 +14,18 @@ use serde::Serialize;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::request::{self, HttpRefusal, Request, Upgrade};
-use super::{response, text};
+use super::response;
 use crate::ipc::app::{App, AppStream};
 use crate::ipc::inbox;
 use crate::ipc::outbox::Outbox;
 use crate::ipc::payload::TimedEvent;
 use crate::live::LiveSession;
+use ahead::Ahead;
 use farewell::Farewell;
-use protocol::websocket::{self, Breach, Close, Decoder, Event as Decoded, Kind};
+use protocol::websocket::{self, Close, Decoder};
 use session::drain::LastFrame;
-use session::summary::{EndCause, Summary};
-use session::{AppFrame, AppInput, Endpoint, ErrorCode, Refusal};
-
-/// How much is read of an application that is not to be read, so that its Pings are found: half a
-/// minute of audio, or the largest message.
-const AHEAD_BYTES_MAX: usize = 1 << 20;
-
-/// What an input that was read ahead counts for beside its bytes.
-const ENTRY_BYTES: usize = 64;
+use session::{AppFrame, AppInput, Endpoint, Refusal};
+use told::Finished;
 
 /// Why a request is not served.
 #[derive(Debug)]
@@ -49,17 +45,16 @@ pub struct CompatibleSocket<S> {
     endpoint: Endpoint,
     wants_events: bool,
     reader: Reader,
-    /// What was read ahead.
-    ahead: VecDeque<AppInput>,
-    ahead_bytes: usize,
+    ahead: Ahead,
     outbox: Outbox,
     writer: Writer,
     /// The application's close frame, which is answered in kind.
     close: Option<Close>,
     /// The payload of the latest Ping that has no answer yet.
     ping: Option<Bytes>,
-    /// An answer to a Ping waits to be written; a later one would only repeat it.
-    has_pong: bool,
+    /// Where in all that is written the latest answer to a Ping ends. Until that is out, another one
+    /// would only repeat it.
+    pong_end: u64,
     farewell: Farewell,
 }
 
@@ -75,12 +70,21 @@ enum Reader {
 #[derive(Debug)]
 enum Writer {
     /// The answer to its request.
-    Answer(Box<Upgrade>),
+    Answer(Box<Unanswered>),
     /// Frames.
     Frames,
     /// Nothing any more. If it is the application that has ended the conversation, it waits for the end
     /// of the stream.
     Ended { shuts: bool },
+}
+
+/// A request that has no answer yet.
+#[derive(Debug)]
+struct Unanswered {
+    upgrade: Upgrade,
+    /// What the session has told meanwhile, which is that it drains: a message stands behind the
+    /// upgrade.
+    told: BytesMut,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> CompatibleSocket<S> {
@@ -93,13 +97,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> CompatibleSocket<S> {
             endpoint: Endpoint::V1Listen,
             wants_events: false,
             reader: Reader::Open,
-            ahead: VecDeque::new(),
-            ahead_bytes: 0,
+            ahead: Ahead::default(),
             outbox: Outbox::default(),
             writer: Writer::Ended { shuts: false },
             close: None,
             ping: None,
-            has_pong: false,
+            pong_end: 0,
             farewell: Farewell::default(),
         }
     }
@@ -121,7 +124,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> CompatibleSocket<S> {
     pub fn opened(&mut self, request: Request) -> crate::ipc::open::Open {
         self.endpoint = request.open.endpoint;
         self.wants_events = request.wants_events;
-        self.writer = Writer::Answer(Box::new(request.upgrade));
+        let unanswered = Unanswered { upgrade: request.upgrade, told: BytesMut::new() };
+        self.writer = Writer::Answer(Box::new(unanswered));
         request.open
     }
 
@@ -130,88 +134,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> CompatibleSocket<S> {
         inbox::poll_read(cx, &mut self.stream, &mut self.inbound, missing)
     }
 
-    /// The next thing that the application has said, out of what has been read.
-    fn decode(&mut self) -> Option<AppInput> {
-        if self.reader != Reader::Open {
-            self.inbound.clear();
-            return None;
-        }
-        match self.decoder.decode(&mut self.inbound) {
-            Ok(event) => event.map(|event| self.input_of(event)),
-            Err(breach) => Some(self.breach(breach)),
-        }
-    }
-
-    fn input_of(&mut self, event: Decoded) -> AppInput {
-        match event {
-            // Deepgram's clients end a stream so.
-            Decoded::Message { kind: Kind::Binary, payload }
-                if payload.is_empty() && self.endpoint.traits().transcribes =>
-            {
-                AppInput::Finish
-            }
-            Decoded::Message { kind: Kind::Binary, payload } => AppInput::Audio(payload),
-            Decoded::Message { kind: Kind::Text, payload } => self.text(payload),
-            Decoded::Ping(payload) => {
-                self.ping = Some(payload);
-                AppInput::Pong
-            }
-            Decoded::Pong(_) => AppInput::Pong,
-            Decoded::Close(close) => {
-                let cause = cause_of(&close);
-                self.reader = Reader::Deaf;
-                self.close = Some(close);
-                AppInput::Closed(cause)
-            }
-        }
-    }
-
-    fn text(&mut self, text: Bytes) -> AppInput {
-        text::read(text, self.endpoint).unwrap_or_else(|refusal| {
-            self.farewell.refuse(&refusal);
-            self.reader = Reader::Deaf;
-            AppInput::Breach(Box::new(refusal))
-        })
-    }
-
-    fn breach(&mut self, breach: Breach) -> AppInput {
-        self.reader = Reader::Deaf;
-        self.farewell.close(breach.close_code(), &breach.to_string());
-        let code = match breach.close_code() {
-            1009 => ErrorCode::FrameTooLarge,
-            _ => ErrorCode::BadFrame,
-        };
-        AppInput::Breach(Box::new(Refusal::new(code, breach.to_string())))
-    }
-
-    /// Looks for Pings behind what the session cannot take yet.
-    fn read_ahead(&mut self) {
-        while self.ahead_bytes < AHEAD_BYTES_MAX
-            && let Some(input) = self.decode()
-        {
-            self.keep(input);
-        }
-    }
-
-    fn keep(&mut self, input: AppInput) {
-        self.ahead_bytes += weight(&input);
-        self.ahead.push_back(input);
-    }
-
-    fn end_of_input(&mut self) {
-        self.reader = Reader::Eof;
-        self.inbound = BytesMut::new();
-        self.keep(AppInput::Eof);
-    }
-
     /// An answer to a Ping goes behind what waits.
     fn append_pong(&mut self) {
         if matches!(self.writer, Writer::Frames)
-            && !self.has_pong
+            && self.outbox.written() >= self.pong_end
             && let Some(payload) = self.ping.take()
         {
-            self.has_pong = true;
             self.outbox.append(|buffer| websocket::encode_pong(&payload, buffer));
+            self.pong_end = self.outbox.end();
         }
     }
 
@@ -240,7 +170,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> CompatibleSocket<S> {
             AppFrame::Ping => self.outbox.append(|buffer| websocket::encode_ping(b"", buffer)),
             AppFrame::Error(refusal) => self.refuse(refusal, session),
             AppFrame::Finished { summary, close } => {
-                self.tell(Finished { event: "finished", summary });
+                self.tell(Finished::of(summary));
                 let (code, reason) = self.farewell.of(summary, close.as_deref());
                 self.writer = Writer::Ended { shuts: false };
                 self.outbox.append(|buffer| websocket::encode_close(code, &reason, buffer));
@@ -249,10 +179,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> CompatibleSocket<S> {
     }
 
     fn answer(&mut self, session: &LiveSession, request_id: Option<&str>) {
-        let Writer::Answer(upgrade) = std::mem::replace(&mut self.writer, Writer::Frames) else {
+        let Writer::Answer(unanswered) = std::mem::replace(&mut self.writer, Writer::Frames) else {
             unreachable!("a session is opened once")
         };
-        self.outbox.append(|buffer| response::upgraded(&upgrade, &session.id, request_id, buffer));
+        let Unanswered { upgrade, told } = *unanswered;
+        self.outbox.append(|buffer| {
+            response::upgraded(&upgrade, &session.id, request_id, buffer);
+            buffer.extend_from_slice(&told);
+        });
     }
 
     /// An ERROR: instead of the upgrade, or the reason of the close frame that follows.
@@ -268,10 +202,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> CompatibleSocket<S> {
 
     /// What Deepgram would not say is told to those who ask for it.
     fn tell(&mut self, told: impl Serialize) {
-        if self.wants_events {
-            let text = serde_json::to_vec(&Told { kind: "SidecarEvent", told })
-                .expect("a session's words are JSON");
-            self.outbox.append(|buffer| websocket::encode_text(&text, buffer));
+        if !self.wants_events {
+            return;
+        }
+        let text = told::text_of(told);
+        match &mut self.writer {
+            Writer::Answer(unanswered) => websocket::encode_text(&text, &mut unanswered.told),
+            _ => self.outbox.append(|buffer| websocket::encode_text(&text, buffer)),
         }
     }
 }
@@ -281,18 +218,18 @@ impl<S: AppStream> App for CompatibleSocket<S> {
 
     fn poll_input(&mut self, cx: &mut Context<'_>, wants_input: bool) -> Poll<AppInput> {
         loop {
+            if !wants_input {
+                // It may find a Ping, whose answer is written next.
+                self.read_ahead();
+            }
             if let Poll::Ready(input) = self.poll_write(cx) {
                 return Poll::Ready(input);
             }
             if wants_input && let Some(input) = self.next_buffered() {
                 return Poll::Ready(input);
             }
-            if !wants_input {
-                self.read_ahead();
-            }
-            let is_full = self.ahead_bytes >= AHEAD_BYTES_MAX;
-            if self.reader == Reader::Eof || is_full {
-                return self.poll_write(cx);
+            if self.reader == Reader::Eof || self.ahead.is_full() {
+                return Poll::Pending;
             }
             match ready!(self.poll_read(cx)) {
                 Ok(1..) => {}
@@ -309,20 +246,12 @@ impl<S: AppStream> App for CompatibleSocket<S> {
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<AppInput> {
         self.append_pong();
         let input = self.outbox.poll_write(cx, &mut self.stream);
-        if self.outbox.is_drained() {
-            self.has_pong = false;
-            self.shut(cx);
-        }
+        self.shut(cx);
         input
     }
 
     fn next_buffered(&mut self) -> Option<AppInput> {
-        let input = self.ahead.pop_front();
-        match &input {
-            Some(input) => self.ahead_bytes -= weight(input),
-            None => return self.decode(),
-        }
-        input
+        self.ahead.pop().or_else(|| self.decode())
     }
 
     fn is_emptied(&self) -> bool {
@@ -354,9 +283,8 @@ impl<S: AppStream> App for CompatibleSocket<S> {
         if self.inbound.is_empty() {
             self.inbound = BytesMut::new();
         }
-        if self.ahead.is_empty() {
-            self.ahead = VecDeque::new();
-        }
+        self.decoder.rest();
+        self.ahead.rest();
         self.outbox.rest();
     }
 
@@ -380,40 +308,6 @@ impl<S: AppStream> App for CompatibleSocket<S> {
     fn into_stream(self) -> S {
         self.stream
     }
-}
-
-/// What the application means by its close frame.
-fn cause_of(close: &Close) -> EndCause {
-    match close.code {
-        // Its own Ping found no answer, or none that it has read.
-        Some(1011) if close.reason.contains("ping timeout") => EndCause::AppStalled,
-        Some(1009) => EndCause::AppLimit,
-        _ => EndCause::AppLeft,
-    }
-}
-
-/// What an input that is kept counts for.
-fn weight(input: &AppInput) -> usize {
-    let payload = match input {
-        AppInput::Audio(payload) | AppInput::Text(payload) => payload.len(),
-        _ => 0,
-    };
-    ENTRY_BYTES + payload
-}
-
-#[derive(Serialize)]
-struct Told<T> {
-    #[serde(rename = "type")]
-    kind: &'static str,
-    #[serde(flatten)]
-    told: T,
-}
-
-#[derive(Serialize)]
-struct Finished<'a> {
-    event: &'static str,
-    #[serde(flatten, serialize_with = "crate::json::members")]
-    summary: &'a Summary,
 }
 
 #[cfg(test)]

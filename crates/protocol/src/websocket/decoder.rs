@@ -131,6 +131,13 @@ impl Decoder {
         }
     }
 
+    /// Gives back what it keeps for the next fragments, unless it is inside a message.
+    pub fn rest(&mut self) {
+        if self.fragmented.is_none() {
+            self.assembly = BytesMut::new();
+        }
+    }
+
     fn advance(&mut self, buffer: &mut BytesMut) -> Result<Option<Event>, Breach> {
         loop {
             let payload = match self.stage {
