@@ -25,6 +25,17 @@ pub fn reason_of_error(error: &Error) -> Reason {
     }
 }
 
+/// The code that tells Deepgram what was wrong with what it sent (RFC 6455, section 7.4.1); `None` if
+/// nothing was.
+pub fn close_code_of(error: &Error) -> Option<u16> {
+    match error {
+        Error::Utf8(_) => Some(1007),
+        Error::Capacity(_) => Some(1009),
+        error if reason_of_error(error) == Reason::WsProtocol => Some(1002),
+        _ => None,
+    }
+}
+
 /// The error in words. The library calls an end of stream a reset, or a normal close.
 pub fn detail_of_error(error: &Error) -> String {
     match reason_of_error(error) {

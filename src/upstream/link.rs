@@ -12,11 +12,11 @@ use futures_util::{Sink, Stream};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
-use tokio_tungstenite::tungstenite::protocol::{CloseFrame as WireClose, Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame as LastWord, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 
 use super::close_frame::CloseWatch;
-use super::failure::{detail_of_error, reason_of_error};
+use super::failure::{close_code_of, detail_of_error, reason_of_error};
 use super::message::{error_of, kind_of};
 use super::meter::Meter;
 use super::secret::Secret;
@@ -213,6 +213,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
 
     fn failed(&mut self, error: &Error, trigger: Trigger) -> UpstreamInput {
         self.ended = true;
+        if let Some(code) = close_code_of(error) {
+            // The library says nothing to who breaks the protocol. It goes out when we hang up.
+            let word = LastWord { code: code.into(), reason: Utf8Bytes::default() };
+            let _ = Pin::new(&mut self.socket).start_send(Message::Close(Some(word)));
+        }
         failure(error, trigger)
     }
 
@@ -269,7 +274,7 @@ fn message_of(outgoing: Outgoing, endpoint: Endpoint) -> Result<Message, Error> 
         Outgoing::CloseStream => match endpoint.traits().end {
             EndKind::CloseStream => fixed(r#"{"type":"CloseStream"}"#),
             EndKind::Close => fixed(r#"{"type":"Close"}"#),
-            EndKind::Frame => Message::Close(Some(WireClose {
+            EndKind::Frame => Message::Close(Some(LastWord {
                 code: CloseCode::Normal,
                 reason: Utf8Bytes::default(),
             })),

@@ -1,3 +1,5 @@
+mod breaches;
+
 use std::future::poll_fn;
 
 use futures_util::SinkExt;
@@ -244,21 +246,6 @@ async fn an_end_of_stream_without_a_close_is_named() {
     let (mut link, theirs) = link(64, Endpoint::V1Listen).await;
     drop(theirs);
     assert_eq!(reason(next(&mut link).await), (Reason::EofWithoutClose, Trigger::Read));
-}
-
-#[tokio::test]
-async fn breaches_of_the_websocket_protocol_are_named() {
-    for bytes in [
-        &[0x83, 0x00][..],                            // reserved opcode
-        &[0xc1, 0x00][..],                            // reserved bit
-        &[0x81, 0x81, 0, 0, 0, 0, 0][..],             // masked by a server
-        &[0x81, 0x01, 0xff][..],                      // not UTF-8
-        &[0x82, 0x7f, 0, 0, 0, 0, 0, 0x40, 0, 1][..], // one byte over 4 MiB, from its header alone
-    ] {
-        let (mut link, mut theirs) = link(64, Endpoint::V1Listen).await;
-        theirs.write_all(bytes).await.unwrap();
-        assert_eq!(reason(next(&mut link).await), (Reason::WsProtocol, Trigger::Read), "{bytes:?}");
-    }
 }
 
 #[tokio::test]
