@@ -7,6 +7,7 @@ mod admin;
 mod breach;
 mod bystanders;
 mod cast;
+mod compatible;
 mod death;
 mod dialing;
 mod doctor;

@@ -264,18 +264,6 @@ async fn a_peer_on_a_list_is_served() {
 }
 
 #[tokio::test]
-async fn http_is_told_that_it_is_not_available() {
-    let emulator = Emulator::start().await;
-    let sidecar = Sidecar::start(&emulator).await;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    let mut stream = tokio::net::UnixStream::connect(sidecar.socket()).await.unwrap();
-    stream.write_all(b"G").await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    assert!(answer.starts_with("HTTP/1.1 501 "), "{answer}");
-}
-
-#[tokio::test]
 async fn a_session_that_was_not_opened_ends_with_one_error_alone() {
     let emulator = Emulator::scripted(&["{hang_handshake: true}"]).await;
     let sidecar = Sidecar::start(&emulator).await;

@@ -13,6 +13,7 @@ mod process;
 mod prometheus;
 mod sidecar;
 mod terminal;
+pub(crate) mod websocket;
 
 use std::time::Duration;
 

@@ -42,7 +42,7 @@ impl Stage {
             configured(config).start().await
         }));
         let sidecars = sidecars.await;
-        let addresses = sidecars.iter().map(|it| format!("ws://{}", it.tcp_addr())).collect();
+        let addresses = sidecars.iter().map(|it| format!("ws://{}", it.port())).collect();
         Self { stories, addresses, directory: recording(), emulators, sidecars }
     }
 

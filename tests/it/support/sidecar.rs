@@ -47,6 +47,12 @@ impl Config {
         self
     }
 
+    /// Has it listen on a loopback port too.
+    #[must_use]
+    pub(crate) fn with_port(self) -> Self {
+        self.set("ipc.tcp_listen", "127.0.0.1:0")
+    }
+
     /// Sets one variable.
     #[must_use]
     pub(crate) fn environment(mut self, name: &str, value: &str) -> Self {
@@ -113,9 +119,9 @@ impl Config {
     pub(crate) async fn start_on(&self, socket: &Path) -> Sidecar {
         let process = Process::spawn(&mut self.command(socket));
         let listening = process.log().event("listening").await;
-        let addr = |name: &str| listening[name].as_str().map(|addr| addr.parse().unwrap());
-        let (admin, tcp) = (addr("admin").unwrap(), addr("tcp"));
-        Sidecar { process, socket: socket.to_owned(), admin, tcp, _directory: None }
+        let admin = listening["admin"].as_str().unwrap().parse().unwrap();
+        let port = listening["tcp"].as_str().map(|addr| addr.parse().unwrap());
+        Sidecar { process, socket: socket.to_owned(), port, admin, _directory: None }
     }
 }
 
@@ -147,8 +153,8 @@ fn limited(descriptors: u32) -> Command {
 pub(crate) struct Sidecar {
     pub(crate) process: Process,
     socket: PathBuf,
+    port: Option<SocketAddr>,
     admin: SocketAddr,
-    tcp: Option<SocketAddr>,
     _directory: Option<TempDir>,
 }
 
@@ -163,9 +169,12 @@ impl Sidecar {
         &self.socket
     }
 
-    /// Where applications speak the compatible dialect over TCP, if `ipc.tcp_listen` is set.
-    pub(crate) fn tcp_addr(&self) -> SocketAddr {
-        self.tcp.unwrap()
+    /// The applications' port.
+    ///
+    /// # Panics
+    /// If it was not given one.
+    pub(crate) fn port(&self) -> SocketAddr {
+        self.port.expect("ipc.tcp_listen is set")
     }
 
     /// Where the admin pages are.
