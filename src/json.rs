@@ -74,3 +74,14 @@ pub fn display<S: Serializer>(value: &impl Display, serializer: S) -> Result<S::
 pub fn word<S: Serializer>(word: &impl Vocabulary, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(word.word())
 }
+
+/// For a field that may hold one.
+///
+/// # Errors
+/// The serializer's.
+pub fn word_if_any<S: Serializer>(
+    word: &Option<impl Vocabulary>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    word.map(Vocabulary::word).serialize(serializer)
+}

@@ -65,6 +65,13 @@ pub struct Speaker {
     pub user_agent: Box<str>,
 }
 
+impl Speaker {
+    /// What the SDK says of itself, if it says anything.
+    pub fn user_agent(&self) -> Option<&str> {
+        Some(&*self.user_agent).filter(|it| !it.is_empty())
+    }
+}
+
 impl Default for Speaker {
     fn default() -> Self {
         Self { dialect: Dialect::Native, sdk: None, user_agent: Box::default() }

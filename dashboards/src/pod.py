@@ -113,7 +113,7 @@ def _applications() -> list:
         ),
         bars(
             "Errors told to applications",
-            "ERROR frames by code. Invalid frames or OPENs mean a broken client library.",
+            "ERRORs by code, in either dialect. Invalid frames or OPENs mean a broken client library.",
             units.Short,
             Query(moved(total(increase("app_protocol_errors_total"), "code")), "{{code}}"),
             links=[to.to_logs()],
@@ -121,7 +121,8 @@ def _applications() -> list:
         ),
         bars(
             "Applications that did not read",
-            "Sessions ended because the application did not read its socket. Zero is normal: it lost its transcripts.",
+            "Sessions ended because the application did not read its socket, or answered no Ping. Zero is normal: it "
+            "lost its transcripts.",
             units.Short,
             Query(total(increase("app_stalls_total"), "pod"), "{{pod}}"),
             links=[to.to_pod(NAME)],
@@ -134,6 +135,37 @@ def _applications() -> list:
             Query(quantile(0.5, "app_delivery_latency_seconds"), "p50"),
             Query(quantile(0.99, "app_delivery_latency_seconds"), "p99"),
             none="nothing was delivered",
+        ),
+        *_compatible(),
+    ]
+
+
+def _compatible() -> list:
+    """Applications that use one of Deepgram's SDKs."""
+    return [
+        bars(
+            "Sessions by SDK",
+            "Sessions accepted, by the SDK that their application uses; `none` is the sidecar's own protocol, `other` "
+            "a User-Agent that is not one of Deepgram's SDKs. While applications move to the sidecar, this is how far "
+            "they are.",
+            units.Short,
+            Query(total(increase("sessions_opened_total"), "dialect, sdk"), "{{dialect}} {{sdk}}"),
+        ),
+        bars(
+            "Requests refused by status",
+            "Requests for a WebSocket that the sidecar itself refused. 404: the SDK's base URL has a path of its own. "
+            "403: no token, or a browser. 409: the session id is in use.",
+            units.Short,
+            Query(total(increase("app_requests_refused_total"), "status"), "{{status}}"),
+            links=[to.to_logs()],
+        ),
+        series(
+            "KeepAlives of the applications' own",
+            "KeepAlives per second that SDKs and wrappers send by themselves. The sidecar does not pass them on, "
+            "because it sends its own: they can be switched off.",
+            units.CountsPerSecond,
+            Query(total(rate("app_keepalives_total"), "pod"), "{{pod}}"),
+            links=[to.to_pod(NAME)],
         ),
     ]
 

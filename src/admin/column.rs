@@ -7,7 +7,7 @@ use super::quantity::{bytes, time_or_dash};
 use session::counts::Count;
 
 /// Every column, from left to right.
-pub(crate) const COLUMNS: [Column; 13] = [
+pub(crate) const COLUMNS: [Column; 14] = [
     Column { title: "session", content: Content::Words(|row| row.session_id.into()) },
     Column { title: "state", content: Content::Words(|row| row.condition()) },
     sorted("age", SortKey::Age, time_or_dash, |it| Some(it.age_ms)),
@@ -18,6 +18,7 @@ pub(crate) const COLUMNS: [Column; 13] = [
     sorted("keepalives", SortKey::Keepalives, number, |it| Some(it.count(Count::Keepalives))),
     Column { title: "audio", content: quantity(None, time_or_dash, Figures::accepted_ms) },
     Column { title: "finalizes", content: Content::Words(|row| finalizes(row.figures)) },
+    Column { title: "sdk", content: Content::Words(|row| row.sdk.unwrap_or("-").into()) },
     Column { title: "gate", content: Content::Words(|row| gate(row.figures)) },
     sorted("open", SortKey::GateOpen, time_or_dash, Figures::gate_open_ms),
     sorted("saving", SortKey::Saving, time_or_dash, |it| it.gate()?.saving_ms()),
@@ -56,6 +57,8 @@ pub(crate) struct Row<'a> {
     /// The reason of the first death of a connection.
     pub(crate) death: Option<&'a str>,
     pub(crate) is_stalled: bool,
+    /// `None` in the native dialect.
+    pub(crate) sdk: Option<&'a str>,
     pub(crate) figures: &'a Figures,
 }
 
@@ -188,6 +191,15 @@ impl Row<'_> {
     }
 }
 
+/// What an application speaks, and with what.
+pub(crate) fn spoken(dialect: &str, sdk: Option<&str>, user_agent: Option<&str>) -> String {
+    match (sdk, user_agent) {
+        (None, _) => dialect.into(),
+        (Some(sdk), None) => format!("{dialect}, {sdk}"),
+        (Some(sdk), Some(user_agent)) => format!("{dialect}, {sdk} ({user_agent})"),
+    }
+}
+
 fn bytes_or_dash(value: Option<u64>) -> String {
     value.map_or_else(|| "-".into(), bytes)
 }
@@ -243,8 +255,8 @@ mod tests {
         let condition = |state: &str, recoveries| {
             let mut figures = Figures::default();
             figures.set(Count::Recoveries, recoveries);
-            let (session_id, death, is_stalled) = ("s", Some("ping_timeout"), false);
-            Row { session_id, state, death, is_stalled, figures: &figures }.condition()
+            let (session_id, death, is_stalled, sdk) = ("s", Some("ping_timeout"), false, None);
+            Row { session_id, state, death, is_stalled, sdk, figures: &figures }.condition()
         };
         assert_eq!(condition("reconnecting", 0), "reconnecting: ping_timeout");
         assert_eq!(condition("open", 1), "open, 1 recovered");
@@ -255,8 +267,8 @@ mod tests {
     #[test]
     fn the_dead_alarm_and_a_late_keepalive_warns() {
         let tone = |state: &str, send_age_ms, is_stalled| {
-            let (session_id, death, figures) = ("s", None, &figures(send_age_ms));
-            Row { session_id, state, death, is_stalled, figures }.tone()
+            let (session_id, death, sdk, figures) = ("s", None, None, &figures(send_age_ms));
+            Row { session_id, state, death, is_stalled, sdk, figures }.tone()
         };
         assert_eq!(tone("open", 7_999, false), Tone::Calm);
         assert_eq!(tone("open", 8_000, false), Tone::Warning);

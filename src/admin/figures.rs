@@ -163,7 +163,7 @@ impl Figures {
             ("lag", time_or_dash(self.transcript_lag_ms)),
             ("waiting", self.waiting()),
             ("recoveries", number(Count::Recoveries)),
-            ("keepalives", number(Count::Keepalives)),
+            ("keepalives", self.keepalives()),
             ("finalizes", self.finalizes()),
             ("messages", format!("{}, {} final", number(Count::Messages), number(Count::Finals))),
         ];
@@ -203,6 +203,14 @@ impl Figures {
         let counts = [Count::UpstreamQueueBytes, Count::AppQueueBytes, Count::RingBytes];
         let [upstream, app, ring] = counts.map(|count| bytes(self.count(count)));
         format!("{upstream} for Deepgram, {app} for the application, {ring} kept for recovery")
+    }
+
+    fn keepalives(&self) -> String {
+        let sent = self.count(Count::Keepalives);
+        match self.count(Count::AppKeepalives) {
+            0 => sent.to_string(),
+            own => format!("{sent}, and {own} of the application's own, which were not passed on"),
+        }
     }
 
     fn finalizes(&self) -> String {
@@ -370,6 +378,18 @@ mod tests {
         figures.books.gate = Some(silent);
         let so_far = "1m01s held back, 5.0s would have been in shadow; 9.0s of speech; opened 3 times, 1 Finalize";
         assert_eq!(figures.rows().last(), Some(&("", so_far.to_owned())));
+    }
+
+    #[test]
+    fn keepalives_of_the_applications_own_are_told_if_there_are_any() {
+        let keepalives = |own| {
+            let mut figures = Figures::default();
+            figures.set(Count::Keepalives, 7);
+            figures.set(Count::AppKeepalives, own);
+            figures.rows().into_iter().find(|(name, _)| *name == "keepalives").unwrap().1
+        };
+        assert_eq!(keepalives(0), "7");
+        assert!(keepalives(3).starts_with("7, and 3 of the application's own"));
     }
 
     #[test]

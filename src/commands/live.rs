@@ -38,6 +38,9 @@ pub(super) struct Totals {
 pub(super) struct Session {
     pub(super) session_id: String,
     pub(super) endpoint: String,
+    pub(super) dialect: String,
+    pub(super) sdk: Option<String>,
+    pub(super) user_agent: Option<String>,
     pub(super) state: String,
     pub(super) trace_id: Option<String>,
     #[serde(flatten)]
@@ -101,6 +104,7 @@ impl Session {
             state: &self.state,
             death: self.death.as_ref().map(|death| &*death.reason),
             is_stalled: self.stalled,
+            sdk: self.sdk.as_deref(),
             figures: &self.figures,
         }
     }
@@ -137,6 +141,7 @@ pub(super) mod tests {
             "keepalives": 128, "finalizes": {"sent": 12, "errors": 1, "timeouts": 2},
             "queue_bytes": {"to_upstream": 3_200, "to_app": 0}, "stalled": false, "death": null,
             "vad": {"mode": "active", "gate_state": "speech", "held_ms": 9_000, "open_ms": 2_500},
+            "dialect": "compatible", "sdk": "python_legacy",
         });
         let dead = json!({
             "session_id": "call-8", "state": "dead", "age_ms": 31_000, "send_age_ms": 12_000,
@@ -171,8 +176,9 @@ pub(super) mod tests {
         let row = |index: usize| COLUMNS.each_ref().map(|it| sessions.sessions[index].cell(it));
         let well = ["call-7", "open", "12m34s", "1.2s", "0.3s", "0.8s", "3.12 KiB", "128", "40.0s"];
         assert_eq!(row(0)[..9], well);
-        assert_eq!(row(0)[9..], ["12, 3 failed", "active: speech", "2.5s", "9.0s"]);
+        let rest = ["12, 3 failed", "python_legacy", "active: speech", "2.5s", "9.0s"];
+        assert_eq!(row(0)[9..], rest);
         assert_eq!(row(1)[1..4], ["dead: net_0001_idle", "31.0s", "12.0s"]);
-        assert_eq!(row(1)[4..], ["-", "-", "0 B", "2", "-", "0", "-", "-", "-"]);
+        assert_eq!(row(1)[4..], ["-", "-", "0 B", "2", "-", "0", "-", "-", "-", "-"]);
     }
 }

@@ -1,6 +1,7 @@
 //! From an accepted connection to a running session: admission, and the OPEN.
 
 mod door;
+mod rejection;
 #[cfg(test)]
 mod tests;
 mod unopened;
@@ -10,7 +11,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{sleep, timeout};
 use tokio_util::task::TaskTracker;
@@ -19,19 +19,19 @@ use uuid::Uuid;
 use super::driver::Driver;
 use crate::drain::Drain;
 use crate::ipc::app::{App, AppStream};
-use crate::ipc::compatible::{self, CompatibleSocket, HttpRefusal, Unserved};
+use crate::ipc::compatible::CompatibleSocket;
 use crate::ipc::open::{self, Open};
-use crate::ipc::payload;
-use crate::ipc::socket::{AppSocket, PreOpen};
+use crate::ipc::socket::AppSocket;
 use crate::live::registry::{Registry, Slot};
 use crate::live::{LiveSession, Speaker};
 use crate::telemetry::Telemetry;
 use crate::telemetry::event::{
-    AppRejected, Emit, OpenMissed, SessionReceipt, SessionRejected, SessionsAdmitted,
+    AppRejected, Emit, OpenMissed, Rejected, SessionReceipt, SessionRejected, SessionsAdmitted,
     TraceparentMalformed,
 };
 use crate::telemetry::label::UnopenedCause;
 use crate::upstream::dial::Dial;
+use rejection::{Rejection, Told};
 use session::drain::{LastFrame, Receipt};
 use session::gate::VadConfig;
 use session::machine::{Session, draining_refusal};
@@ -79,18 +79,6 @@ pub struct Reception<D> {
     pub refused_full: AtomicU64,
 }
 
-/// Why a connection does not become a session.
-enum Rejection {
-    /// Gets an ERROR, and counts as a refused connection.
-    Connection(Refusal),
-    /// Gets an ERROR, and counts as a refused session.
-    Session(Refusal),
-    /// Gets an HTTP response: it has asked for something that is no session.
-    Request(HttpRefusal),
-    /// Closed without a word.
-    Silent(UnopenedCause),
-}
-
 impl<D: Dial> Reception<D> {
     /// Serves one connection until it ends.
     pub async fn serve<S: AppStream>(&self, stream: S, door: Door) {
@@ -107,7 +95,7 @@ impl<D: Dial> Reception<D> {
                 self.serve_compatible(socket, door, wait).await;
             }
             Err(rejection) => {
-                self.reject(socket.into_stream(), rejection, Dialect::Native).await;
+                self.reject(socket.into_stream(), rejection, Dialect::Native, door).await;
             }
         }
     }
@@ -132,7 +120,7 @@ impl<D: Dial> Reception<D> {
         };
         tokio::select! {
             biased;
-            dialect = wait.bound(socket.read_dialect()) => dialect?.map_err(rejection),
+            dialect = wait.bound(socket.read_dialect()) => dialect?.map_err(Rejection::from),
             () = silent => Ok(Dialect::Native),
         }
     }
@@ -147,8 +135,7 @@ impl<D: Dial> Reception<D> {
             if let Some(refusal) = self.peers.refusal_at(door) {
                 return Err(Rejection::Connection(refusal));
             }
-            let payload = self.before_shutdown(wait.bound(socket.read_open())).await?;
-            let payload = payload.map_err(rejection)?;
+            let payload = self.before_shutdown(wait.bound(socket.read_open())).await??;
             self.claim(Speaker::default(), || open::parse(&payload)).map_err(Rejection::Session)
         };
         match opened.await {
@@ -158,7 +145,7 @@ impl<D: Dial> Reception<D> {
                 self.session(socket, open, slot).await;
             }
             Err(rejection) => {
-                self.reject(socket.into_stream(), rejection, Dialect::Native).await;
+                self.reject(socket.into_stream(), rejection, Dialect::Native, door).await;
             }
         }
     }
@@ -173,8 +160,7 @@ impl<D: Dial> Reception<D> {
             if let Some(refusal) = self.peers.refusal_at(door) {
                 return Err(Rejection::Connection(refusal));
             }
-            let request = self.before_shutdown(wait.bound(socket.read_request())).await?;
-            let request = request.map_err(unserved)?;
+            let request = self.before_shutdown(wait.bound(socket.read_request())).await??;
             self.peers.check(door, &request).map_err(Rejection::Connection)?;
             let speaker = request.speaker.clone();
             let open = socket.opened(request);
@@ -186,7 +172,7 @@ impl<D: Dial> Reception<D> {
                 self.session(socket, open, slot).await;
             }
             Err(rejection) => {
-                self.reject(socket.into_stream(), rejection, Dialect::Compatible).await;
+                self.reject(socket.into_stream(), rejection, Dialect::Compatible, door).await;
             }
         }
     }
@@ -261,27 +247,29 @@ impl<D: Dial> Reception<D> {
     }
 
     /// Tells the application why it is not served, if it is to know, and lets it read that.
-    async fn reject<S>(&self, mut stream: S, rejection: Rejection, dialect: Dialect)
+    async fn reject<S>(&self, mut stream: S, rejection: Rejection, dialect: Dialect, door: Door)
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let answer = match rejection {
-            Rejection::Connection(refusal) => {
-                AppRejected { refusal: &refusal }.emit(&self.telemetry);
-                refusal_in(dialect, refusal)
-            }
-            Rejection::Session(refusal) => {
-                let is_full = refusal.code == ErrorCode::TooManySessions;
-                let is_repeated = is_full && self.refused_full.fetch_add(1, Relaxed) > 0;
-                SessionRejected { refusal: &refusal, is_repeated }.emit(&self.telemetry);
-                refusal_in(dialect, refusal)
-            }
+        let (told, wants_session) = match rejection {
+            Rejection::Connection(refusal) => (Told::of(dialect, refusal), false),
+            Rejection::Session(refusal) => (Told::of(dialect, refusal), true),
             Rejection::Request(refused) => {
-                AppRejected { refusal: &refused.refusal }.emit(&self.telemetry);
-                compatible::refusal(&refused)
+                let wants_session = refused.refusal.code == ErrorCode::InvalidOpen;
+                (Told::Http(refused), wants_session)
             }
             Rejection::Silent(cause) => return OpenMissed { cause }.emit(&self.telemetry),
         };
+        let refusal = told.refusal();
+        let rejected = Rejected { refusal, door: door.as_str(), status: told.status() };
+        if wants_session {
+            let is_full = refusal.code == ErrorCode::TooManySessions;
+            let is_repeated = is_full && self.refused_full.fetch_add(1, Relaxed) > 0;
+            SessionRejected { rejected, is_repeated }.emit(&self.telemetry);
+        } else {
+            AppRejected(rejected).emit(&self.telemetry);
+        }
+        let answer = told.into_bytes();
         if let Ok(Ok(())) = timeout(REFUSAL_TIMEOUT, stream.write_all(&answer)).await {
             linger(stream).await;
         }
@@ -305,27 +293,6 @@ impl Wait<'_> {
             }
             () = self.place.evicted() => Err(Rejection::Silent(UnopenedCause::Evicted)),
         }
-    }
-}
-
-fn rejection(missed: PreOpen) -> Rejection {
-    match missed {
-        PreOpen::Refused(refusal) => Rejection::Connection(refusal),
-        PreOpen::Left => Rejection::Silent(UnopenedCause::Left),
-    }
-}
-
-fn unserved(unserved: Unserved) -> Rejection {
-    match unserved {
-        Unserved::Refused(refused) => Rejection::Request(refused),
-        Unserved::Left => Rejection::Silent(UnopenedCause::Left),
-    }
-}
-
-fn refusal_in(dialect: Dialect, refusal: Refusal) -> Bytes {
-    match dialect {
-        Dialect::Native => payload::refusal(refusal),
-        Dialect::Compatible => compatible::refusal(&refusal.into()),
     }
 }
 

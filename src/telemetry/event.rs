@@ -21,7 +21,7 @@ mod stream;
 mod vad;
 
 pub use app::{
-    AcceptFailed, AcceptResumed, AppRejected, FrameRefused, OpenMissed, SessionRejected,
+    AcceptFailed, AcceptResumed, AppRejected, FrameRefused, OpenMissed, Rejected, SessionRejected,
     SessionsAdmitted, TraceparentMalformed,
 };
 pub use daemon::{

@@ -17,7 +17,7 @@ mod composite;
 mod message;
 
 pub(crate) use composite::{
-    ConnectResult, DeathLabels, Dropped, Listening, ModeChange, ProtocolError,
+    ConnectResult, DeathLabels, Dropped, Listening, ModeChange, ProtocolError, Spoken,
 };
 pub(crate) use message::WireMessage;
 
@@ -130,6 +130,19 @@ label_enums! {
         InvalidRequest = "invalid_request",
     }
 
+    /// The HTTP status with which the sidecar itself refuses a request for a session.
+    enum RefusedStatus: "status" {
+        S400 = "400",
+        S403 = "403",
+        S404 = "404",
+        S405 = "405",
+        S409 = "409",
+        S426 = "426",
+        S431 = "431",
+        S503 = "503",
+        Other = "other",
+    }
+
     /// The result of reloading the API key.
     enum KeyReload: "result" { Replaced = "replaced", Failed = "failed" }
 
@@ -198,6 +211,22 @@ impl CloseCode {
             1012 => Self::C1012,
             1013 => Self::C1013,
             1014 => Self::C1014,
+            _ => Self::Other,
+        }
+    }
+}
+
+impl RefusedStatus {
+    pub(crate) fn of(status: u16) -> Self {
+        match status {
+            400 => Self::S400,
+            403 => Self::S403,
+            404 => Self::S404,
+            405 => Self::S405,
+            409 => Self::S409,
+            426 => Self::S426,
+            431 => Self::S431,
+            503 => Self::S503,
             _ => Self::Other,
         }
     }

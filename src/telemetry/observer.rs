@@ -17,7 +17,7 @@ use crate::live::LiveSession;
 use session::State;
 use session::fact::{ConnectionDied, Fact, Observer, SessionEnded};
 use session::trace::TraceContext;
-use session::{Observation, Refusal, millis};
+use session::{Observation, Refusal, Sdk, millis};
 
 /// Records what happens in one session.
 ///
@@ -48,7 +48,8 @@ impl SessionTelemetry {
         }
         let span = session_span(&live, trace.context(), app);
         let series = telemetry.sessions.add(live.clone());
-        span.in_scope(|| SessionOpened { is_listed: series.is_listed() }.emit(&telemetry));
+        let opened = SessionOpened { is_listed: series.is_listed(), speaker: &live.speaker };
+        span.in_scope(|| opened.emit(&telemetry));
         Self {
             telemetry,
             live,
@@ -191,6 +192,8 @@ fn session_span(live: &LiveSession, own: Option<TraceContext>, app: Option<Trace
         trace_id = own.or(app).map(|it| it.trace_id_text()),
         span_id = own.map(|it| it.span_id_text()),
         endpoint = live.endpoint.path(),
+        dialect = live.speaker.dialect.as_str(),
+        sdk = live.speaker.sdk.map(Sdk::as_str),
         tags,
     )
 }

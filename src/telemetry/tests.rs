@@ -15,6 +15,7 @@ use std::time::Duration;
 use prometheus::proto::{MetricFamily, MetricType};
 
 use super::*;
+use crate::live::Speaker;
 use session::audio::AudioFormat;
 use session::death::{Death, Reason};
 use session::dial::DialPhases;
@@ -28,7 +29,7 @@ use session::summary::{
     AudioSummary, DeathSummary, EndCause, FinalizeSummary, MessageSummary, Outcome, Summary,
     VadSummary,
 };
-use session::{Endpoint, SessionId};
+use session::{Dialect, Endpoint, Sdk, SessionId};
 
 /// Every series of ours with its value; of histograms `_count` and `_sum`.
 ///
@@ -98,6 +99,13 @@ pub(super) fn live(id: &str) -> Arc<LiveSession> {
         clock::now(),
         tags,
     )
+}
+
+/// The same, of an application that speaks Deepgram's dialect with this SDK.
+pub(super) fn live_with(id: &str, sdk: Sdk) -> Arc<LiveSession> {
+    let user_agent = format!("{}/1.2.3", sdk.as_str()).into();
+    let speaker = Speaker { dialect: Dialect::Compatible, sdk: Some(sdk), user_agent };
+    live(id).with_speaker(speaker)
 }
 
 /// A session that died and whose application then left.

@@ -76,7 +76,7 @@ async fn assert_totals(prometheus: &Prometheus, ends: &[Value]) {
         assert_eq!(prometheus.number(query).await, total as f64, "{query} and {member}");
     }
     let opened = ends.len() + HOLDING;
-    assert_eq!(prometheus.number("$sessions_opened_total").await, opened as f64);
+    assert_eq!(prometheus.number("sum($sessions_opened_total)").await, opened as f64);
     assert_eq!(prometheus.number("sum($sessions_active)").await, HOLDING as f64);
     assert_eq!(prometheus.number("$sessions_cancelled_total + $panics_total").await, 0.0);
 }

@@ -13,7 +13,7 @@ use crate::json;
 use crate::live::{Entry, Inspection, LiveSession};
 use session::State;
 use session::fact::ConnectionDied;
-use session::{Endpoint, SessionId, millis};
+use session::{Dialect, Endpoint, Sdk, SessionId, millis};
 
 /// Timeout for a session's task. It responds between two inputs, so within a millisecond unless it
 /// hangs.
@@ -26,6 +26,12 @@ pub(super) struct View<'a> {
     pub(super) session_id: &'a SessionId,
     #[serde(serialize_with = "json::display")]
     pub(super) endpoint: Endpoint,
+    #[serde(serialize_with = "json::word")]
+    pub(super) dialect: Dialect,
+    /// `None` in the native dialect.
+    #[serde(serialize_with = "json::word_if_any")]
+    pub(super) sdk: Option<Sdk>,
+    pub(super) user_agent: Option<&'a str>,
     #[serde(serialize_with = "json::word")]
     pub(super) state: State,
     pub(super) stalled: bool,
@@ -44,6 +50,9 @@ impl<'a> View<'a> {
         Self {
             session_id: &session.id,
             endpoint: session.endpoint,
+            dialect: session.speaker.dialect,
+            sdk: session.speaker.sdk,
+            user_agent: session.speaker.user_agent(),
             state: session.state(),
             stalled: session.counters.is_stalled.load(Relaxed),
             death: session.first_death(),
@@ -59,6 +68,7 @@ impl<'a> View<'a> {
             state: self.state.as_str(),
             death: self.death.as_ref().map(|died| died.death.reason.as_str()),
             is_stalled: self.stalled,
+            sdk: self.sdk.map(Sdk::as_str),
             figures: &self.figures,
         }
     }

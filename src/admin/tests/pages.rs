@@ -2,12 +2,14 @@
 
 use super::*;
 
+use crate::live::Speaker;
 use crate::live::registry::Slot;
 use session::audio::AudioFormat;
 use session::counts::Count;
 use session::death::{Death, Reason, Trigger};
 use session::fact::{ConnectionDied, Fact, Observer, Stage, VadOpened};
 use session::gate::{GateSnapshot, GateState, VadMode};
+use session::{Dialect, Sdk};
 
 const HOSTILE: &str = "<script>alert(1)</script>\"'&\u{0}\r\n";
 
@@ -103,6 +105,25 @@ async fn a_session_whose_task_does_not_answer_is_shown_all_the_same() {
     assert_eq!((&page["keepalives"], &page["state"]), (&json!(3), &json!("dead")));
     assert_eq!(page["death"]["reason"], "closed_other");
     assert_eq!(page["events"][0]["event"], "upstream_lost");
+}
+
+#[tokio::test]
+async fn a_session_shows_what_its_application_speaks_and_with_what() {
+    let mut served = Served::new().await;
+    let _native = live(&served, "native", Duration::from_secs(2), 0, "");
+    let id = SessionId::parse("sdk").unwrap();
+    let session = LiveSession::new(id, Endpoint::V1Listen, None, clock::now(), Vec::new());
+    let speaker =
+        Speaker { dialect: Dialect::Compatible, sdk: Some(Sdk::Other), user_agent: HOSTILE.into() };
+    session.counters.set(Count::AppKeepalives, 4);
+    let _slot = served.registry.claim(session.with_speaker(speaker)).unwrap();
+    let page = json(&mut served, "/sessions").await;
+    let of = |index: usize| ["dialect", "sdk", "user_agent"].map(|it| &page["sessions"][index][it]);
+    assert_eq!(of(0), [&json!("native"), &Value::Null, &Value::Null]);
+    assert_eq!(of(1), [&json!("compatible"), &json!("other"), &json!(HOSTILE)]);
+    assert_eq!(page["sessions"][1]["app_keepalives"], 4);
+    let html = served.browse("/sessions/sdk").await;
+    assert!(html.contains(&format!("compatible, other ({HARMLESS}")), "{html}");
 }
 
 /// A live session behind an active gate that has held a second back and is open for another.

@@ -5,6 +5,7 @@ use std::fmt::{self, Display};
 use serde_json::{Map, Value};
 
 use super::table::bare;
+use crate::admin::column::spoken;
 use crate::admin::quantity;
 use crate::commands::live::{ConnectionView, Event, FirstDeath, Session, Timer};
 use crate::commands::plain;
@@ -42,6 +43,8 @@ fn identity(f: &mut fmt::Formatter<'_>, session: &Session) -> fmt::Result {
         row(f, "death", format_args!("{reason} ({class}), detected by {trigger}: {detail}"))?;
     }
     row(f, "endpoint", plain::line(&session.endpoint))?;
+    let (sdk, user_agent) = (session.sdk.as_deref(), session.user_agent.as_deref());
+    row(f, "dialect", plain::line(&spoken(&session.dialect, sdk, user_agent)))?;
     if let Some(trace) = &session.trace_id {
         row(f, "trace", plain::line(trace))?;
     }
@@ -129,6 +132,7 @@ mod tests {
     fn a_session_is_told_with_its_timers_and_events() {
         let session = json!({
             "session_id": "call-7", "endpoint": "/v1/listen", "state": "open",
+            "dialect": "compatible", "sdk": "go", "user_agent": "@deepgram/sdk go\u{1b}/1",
             "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736", "age_ms": 61_000,
             "send_age_ms": 1_200, "tags": {"tenant": "ac\u{1b}me"}, "connections": 1,
             "audio": {"frames": 2, "bytes_received": 6_400, "bytes_sent": 6_400, "accepted_ms": 200,
@@ -147,6 +151,7 @@ mod tests {
 session     call-7
 state       open
 endpoint    /v1/listen
+dialect     compatible, go (@deepgram/sdk go\\u{1b}/1)
 trace       4bf92f3577b34da6a3ce929d0e0e4736
 age         1m01s
 tags        tenant=ac\\u{1b}me

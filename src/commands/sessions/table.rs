@@ -50,9 +50,9 @@ mod tests {
         assert_eq!(
             lines,
             [
-                "SESSION  STATE                   AGE   SENT  RECEIVED   LAG     QUEUE  KEEPALIVES  AUDIO  FINALIZES     GATE            OPEN  SAVING",
-                "call-7   open                 12m34s   1.2s      0.3s  0.8s  3.12 KiB         128  40.0s  12, 3 failed  active: speech  2.5s    9.0s",
-                "call-8   dead: net_0001_idle   31.0s  12.0s         -     -       0 B           2      -  0             -                  -       -",
+                "SESSION  STATE                   AGE   SENT  RECEIVED   LAG     QUEUE  KEEPALIVES  AUDIO  FINALIZES     SDK            GATE            OPEN  SAVING",
+                "call-7   open                 12m34s   1.2s      0.3s  0.8s  3.12 KiB         128  40.0s  12, 3 failed  python_legacy  active: speech  2.5s    9.0s",
+                "call-8   dead: net_0001_idle   31.0s  12.0s         -     -       0 B           2      -  0             -              -                  -       -",
                 "3 more: see --limit",
             ]
         );

@@ -17,6 +17,16 @@ pub enum Door {
     Port,
 }
 
+impl Door {
+    /// The word for it on log lines.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Socket(_) => "socket",
+            Self::Port => "port",
+        }
+    }
+}
+
 /// User and group of the process at the other end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peer {

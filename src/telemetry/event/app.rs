@@ -7,26 +7,54 @@ use tracing::Level;
 use super::Emit;
 use super::line::LogLine;
 use crate::telemetry::Telemetry;
-use crate::telemetry::label::{ConnectionResult, ProtocolError, RejectReason, UnopenedCause};
+use crate::telemetry::label::{
+    ConnectionResult, ProtocolError, RefusedStatus, RejectReason, UnopenedCause,
+};
+use session::members::{Members, Visitor};
 use session::{ErrorCode, Refusal};
 
-/// A connection was refused at accept, before it could send anything: the peer is not allowed, or
-/// the daemon is draining.
+/// A refusal without a session: where the application came in, and how it was told.
 #[derive(Clone, Copy, Debug)]
-pub struct AppRejected<'a> {
+pub struct Rejected<'a> {
     pub refusal: &'a Refusal,
+    /// `socket` or `port`.
+    pub door: &'static str,
+    /// The HTTP status, if it was told in the compatible dialect.
+    pub status: Option<u16>,
 }
+
+impl Rejected<'_> {
+    fn count(&self, telemetry: &Telemetry) {
+        count_told(telemetry, self.refusal);
+        if let Some(status) = self.status {
+            telemetry.metrics.app.requests_refused[RefusedStatus::of(status)].inc();
+        }
+    }
+}
+
+impl Members for Rejected<'_> {
+    fn visit<'a>(&'a self, visitor: &mut Visitor<'_, 'a>) {
+        visitor.flatten(self.refusal);
+        // Deepgram's own would be `status`.
+        visitor.member("door", self.door).member("http_status", self.status);
+    }
+}
+
+/// A connection was refused before it could ask for a session: the peer is not allowed, what it sent
+/// is no request for one, or the daemon is draining.
+#[derive(Clone, Copy, Debug)]
+pub struct AppRejected<'a>(pub Rejected<'a>);
 
 impl Emit for AppRejected<'_> {
     fn emit(&self, telemetry: &Telemetry) {
-        let result = match self.refusal.code {
+        let result = match self.0.refusal.code {
             ErrorCode::PeerNotAllowed => ConnectionResult::RejectedPeer,
             ErrorCode::Draining => ConnectionResult::RejectedDraining,
             _ => ConnectionResult::Error,
         };
         telemetry.metrics.app.connections[result].inc();
-        count_told(telemetry, self.refusal);
-        LogLine::warn("connection refused at accept").write("app_rejected", self.refusal);
+        self.0.count(telemetry);
+        LogLine::warn("connection refused").write("app_rejected", &self.0);
     }
 }
 
@@ -88,26 +116,26 @@ impl Emit for OpenMissed {
     }
 }
 
-/// A connection sent an OPEN, or garbage, and got an ERROR.
+/// A connection asked for a session, and was refused one.
 #[derive(Clone, Copy, Debug)]
 pub struct SessionRejected<'a> {
-    pub refusal: &'a Refusal,
+    pub rejected: Rejected<'a>,
     /// It is one of a row of refusals for lack of slots, of which the first was logged.
     pub is_repeated: bool,
 }
 
 impl Emit for SessionRejected<'_> {
     fn emit(&self, telemetry: &Telemetry) {
-        let reason = match self.refusal.code {
+        let reason = match self.rejected.refusal.code {
             ErrorCode::TooManySessions => RejectReason::Limit,
             ErrorCode::Draining => RejectReason::Draining,
             ErrorCode::PeerNotAllowed => RejectReason::Peer,
             _ => RejectReason::InvalidRequest,
         };
         telemetry.metrics.session.rejected[reason].inc();
-        count_told(telemetry, self.refusal);
+        self.rejected.count(telemetry);
         let level = if self.is_repeated { Level::DEBUG } else { Level::WARN };
-        LogLine::at(level, "session refused").write("session_rejected", self.refusal);
+        LogLine::at(level, "session refused").write("session_rejected", &self.rejected);
     }
 }
 

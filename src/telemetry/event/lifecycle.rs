@@ -5,10 +5,10 @@ use tracing::Level;
 use super::Emit;
 use super::connection::death_level;
 use super::line::{LogLine, Measure};
-use crate::live::Entry;
+use crate::live::{Entry, Speaker};
 use crate::telemetry::Telemetry;
 use crate::telemetry::family::ObserveDuration;
-use crate::telemetry::label::Dropped;
+use crate::telemetry::label::{Dropped, Spoken};
 use session::State;
 use session::death::Class;
 use session::drain::{Flush, Receipt};
@@ -20,19 +20,21 @@ use session::summary::Outcome;
 
 /// A session was accepted.
 #[derive(Debug)]
-pub(in crate::telemetry) struct SessionOpened {
+pub(in crate::telemetry) struct SessionOpened<'a> {
     /// Whether it has its own series.
     pub(in crate::telemetry) is_listed: bool,
+    pub(in crate::telemetry) speaker: &'a Speaker,
 }
 
-impl Emit for SessionOpened {
+impl Emit for SessionOpened<'_> {
     fn emit(&self, telemetry: &Telemetry) {
-        telemetry.metrics.session.opened.inc();
+        telemetry.metrics.session.opened[Spoken::of(self.speaker)].inc();
         if !self.is_listed {
             telemetry.metrics.session.series_refused.inc();
         }
         telemetry.set_state(State::Ended, State::Connecting);
-        tracing::info!(name: "session_open", "session accepted");
+        let user_agent = self.speaker.user_agent();
+        tracing::info!(name: "session_open", user_agent, "session accepted");
     }
 }
 
@@ -59,7 +61,7 @@ impl Measure for SessionResumed {
 impl Measure for AppStalled {
     fn measure(&self, telemetry: &Telemetry) -> LogLine {
         telemetry.metrics.app.stalls.inc();
-        LogLine::warn("the application did not read its socket for session.app_stall_timeout")
+        LogLine::warn("the application did not read its socket in time, or answered no Ping")
     }
 }
 

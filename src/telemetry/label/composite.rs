@@ -1,11 +1,12 @@
 //! Label sets that are not a single vocabulary: several labels, or a vocabulary with extra words.
 
 use super::Label;
+use crate::live::Speaker;
 use session::death::{Class, Reason, Trigger};
 use session::dial::DialReason;
 use session::fact::VadModeSource;
 use session::gate::VadMode;
-use session::{ErrorCode, LossCause, Vocabulary};
+use session::{Dialect, ErrorCode, LossCause, Sdk, Vocabulary};
 
 /// `reason`, `trigger`, `class` of a death: only the pairs in [`Reason::triggers`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -234,5 +235,57 @@ impl Label for ModeChange {
 
     fn values(self) -> Vec<&'static str> {
         vec![self.to.as_str(), self.by.as_str()]
+    }
+}
+
+/// The `dialect` that an application speaks, and the `sdk`, of which only Deepgram's dialect has one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Spoken {
+    Native,
+    Compatible(Sdk),
+}
+
+impl Spoken {
+    pub(crate) fn of(speaker: &Speaker) -> Self {
+        match speaker.dialect {
+            Dialect::Native => Self::Native,
+            Dialect::Compatible => Self::Compatible(speaker.sdk.unwrap_or(Sdk::Other)),
+        }
+    }
+
+    pub(crate) fn dialect(self) -> &'static str {
+        match self {
+            Self::Native => Dialect::Native.as_str(),
+            Self::Compatible(_) => Dialect::Compatible.as_str(),
+        }
+    }
+
+    /// `none` in the native dialect.
+    pub(crate) fn sdk(self) -> &'static str {
+        match self {
+            Self::Native => "none",
+            Self::Compatible(sdk) => sdk.as_str(),
+        }
+    }
+}
+
+impl Label for Spoken {
+    fn all() -> Vec<Self> {
+        std::iter::once(Self::Native).chain(Sdk::ALL.map(Self::Compatible)).collect()
+    }
+
+    fn names() -> Vec<&'static str> {
+        vec![Dialect::KEY, Sdk::KEY]
+    }
+
+    fn index(self) -> usize {
+        match self {
+            Self::Native => 0,
+            Self::Compatible(sdk) => 1 + sdk as usize,
+        }
+    }
+
+    fn values(self) -> Vec<&'static str> {
+        vec![self.dialect(), self.sdk()]
     }
 }

@@ -36,10 +36,12 @@ fn every_label_is_found_at_its_place_and_is_like_no_other() {
     assert_sound::<Outcome>();
     assert_sound::<ProtocolError>();
     assert_sound::<Reason>();
+    assert_sound::<RefusedStatus>();
     assert_sound::<RejectReason>();
     assert_sound::<ScrapePage>();
     assert_sound::<SkipCause>();
     assert_sound::<SpanDrop>();
+    assert_sound::<Spoken>();
     assert_sound::<(Stage, Class)>();
     assert_sound::<Account>();
     assert_sound::<CloseCode>();
@@ -66,4 +68,13 @@ fn every_label_is_found_at_its_place_and_is_like_no_other() {
 fn a_death_outside_the_vocabulary_is_still_counted() {
     let odd = DeathLabels::new(Reason::PingTimeout, Trigger::Fault);
     assert_eq!(odd, DeathLabels::new(Reason::PingTimeout, Trigger::Ping));
+}
+
+#[test]
+fn a_status_is_counted_as_itself_or_as_another() {
+    let statuses = RefusedStatus::ALL.into_iter().filter(|it| *it != RefusedStatus::Other);
+    for status in statuses {
+        assert_eq!(RefusedStatus::of(status.as_str().parse().unwrap()), status);
+    }
+    assert_eq!(RefusedStatus::of(502), RefusedStatus::Other);
 }

@@ -10,7 +10,8 @@ use crate::config::{Collector, Config, LogFormat};
 use crate::json::Json;
 use crate::telemetry::event::{Emit, KeyReloadFailed, KeyReplaced, TraceparentMalformed};
 use crate::telemetry::tests::facts::one_of_each;
-use crate::telemetry::tests::{live, session_ended, summary};
+use crate::telemetry::tests::{live, live_with, session_ended, summary};
+use session::Sdk;
 use session::fact::{Fact, Observer};
 use session::fact::{KeepaliveBlocked, KeepaliveSent};
 use session::summary::Outcome;
@@ -143,6 +144,22 @@ fn without_traces_lines_still_join_the_applications() {
     assert_eq!(lines[0]["trace_id"], "4bf92f3577b34da6a3ce929d0e0e4736");
     assert_eq!(lines[0].get("span_id"), None);
     assert_eq!(lines[3].get("trace_id"), None);
+}
+
+#[test]
+fn every_line_of_a_session_has_its_dialect_and_sdk_and_the_first_the_user_agent() {
+    let captured = logged(Logs::default(), |telemetry, _| {
+        telemetry.session(live_with("call-7", Sdk::Python)).record(&session_ended());
+        drop(telemetry.session(live("call-8")));
+    });
+    let lines = captured.lines();
+    for line in &lines[..2] {
+        assert_eq!((&line["dialect"], &line["sdk"]), (&"compatible".into(), &"python".into()));
+    }
+    assert_eq!(lines[0]["user_agent"], "python/1.2.3");
+    let native = &lines[2];
+    assert_eq!(native["dialect"], "native");
+    assert_eq!((native.get("sdk"), native.get("user_agent")), (None, None));
 }
 
 #[test]

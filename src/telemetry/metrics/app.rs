@@ -3,7 +3,7 @@
 use prometheus::{IntCounter, IntGauge};
 
 use crate::telemetry::family::{Children, Families};
-use crate::telemetry::label::{ConnectionResult, ProtocolError, UnopenedCause};
+use crate::telemetry::label::{ConnectionResult, ProtocolError, RefusedStatus, UnopenedCause};
 
 /// Connections from applications, and errors in their input.
 #[derive(Debug)]
@@ -12,6 +12,8 @@ pub(crate) struct AppMetrics {
     pub(crate) connections: Children<ConnectionResult, IntCounter>,
     pub(crate) unopened: Children<UnopenedCause, IntCounter>,
     pub(crate) protocol_errors: Children<ProtocolError, IntCounter>,
+    pub(crate) requests_refused: Children<RefusedStatus, IntCounter>,
+    pub(crate) keepalives: IntCounter,
     pub(crate) stalls: IntCounter,
 }
 
@@ -30,11 +32,19 @@ impl AppMetrics {
             ),
             protocol_errors: families.counters(
                 "app_protocol_errors_total",
-                "ERROR frames sent to applications, by code; and malformed traceparents.",
+                "ERRORs told to applications, in either dialect, by code; and malformed traceparents.",
+            ),
+            requests_refused: families.counters(
+                "app_requests_refused_total",
+                "Requests for a WebSocket that the sidecar itself refused, by HTTP status.",
+            ),
+            keepalives: families.counter(
+                "app_keepalives_total",
+                "KeepAlives of the applications' own, which are not passed on.",
             ),
             stalls: families.counter(
                 "app_stalls_total",
-                "Sessions ended because the application did not read its socket.",
+                "Sessions ended because the application did not read its socket, or answered no Ping.",
             ),
         }
     }

@@ -3,7 +3,7 @@
 use prometheus::{Counter, Histogram, IntCounter, IntGauge};
 
 use crate::telemetry::family::{Children, Families, bounds};
-use crate::telemetry::label::RejectReason;
+use crate::telemetry::label::{RejectReason, Spoken};
 use session::State;
 use session::drain::{Flush, LastFrame};
 use session::fact::ParkCause;
@@ -17,7 +17,7 @@ use session::summary::Outcome;
 pub(crate) struct SessionMetrics {
     pub(crate) active: Children<State, IntGauge>,
     pub(crate) limit: IntGauge,
-    pub(crate) opened: IntCounter,
+    pub(crate) opened: Children<Spoken, IntCounter>,
     pub(crate) rejected: Children<RejectReason, IntCounter>,
     pub(crate) ended: Children<Outcome, IntCounter>,
     pub(crate) aborted: Children<EndCause, IntCounter>,
@@ -43,10 +43,13 @@ impl SessionMetrics {
         Self {
             active: families.gauges("sessions_active", "Live sessions, by state."),
             limit: families.gauge("sessions_limit", "Maximum concurrent sessions: ipc.max_sessions."),
-            opened: families.counter("sessions_opened_total", "Sessions accepted."),
+            opened: families.counters(
+                "sessions_opened_total",
+                "Sessions accepted, by the dialect that the application speaks and, in the compatible one, its SDK.",
+            ),
             rejected: families.counters(
                 "sessions_rejected_total",
-                "OPENs refused, by reason.",
+                "OPENs, and requests for a WebSocket, that were refused a session, by reason.",
             ),
             ended: families.counters(
                 "sessions_ended_total",

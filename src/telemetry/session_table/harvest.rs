@@ -21,7 +21,7 @@ pub(super) const QUEUES: [(Queue, Count); 3] = [
 ];
 
 /// The totals, each with the count that feeds it.
-const FEEDS: [(Count, Feed); 23] = [
+const FEEDS: [(Count, Feed); 24] = [
     (Count::FinalizesRequested, |to, it| to.finalize.requests.inc_by(it.count)),
     (Count::Frames, |to, it| to.audio.frames_received.inc_by(it.count)),
     (Count::BytesReceived, |to, it| {
@@ -44,6 +44,7 @@ const FEEDS: [(Count, Feed); 23] = [
     (Count::TextsSent, |to, it| messages(to, WireMessage::TextSent, it)),
     (Count::CloseStreamsSent, |to, it| messages(to, WireMessage::CloseStreamSent, it)),
     (Count::PingsSent, |to, it| messages(to, WireMessage::PingSent, it)),
+    (Count::AppKeepalives, |to, it| to.app.keepalives.inc_by(it.count)),
     (Count::VadOpens, |to, it| to.vad.opens.inc_by(it.count)),
     (Count::VadFinalizes, |to, it| to.vad.finalizes.inc_by(it.count)),
     (Count::VadSilenceBytes, |to, it| judged(to, GateState::Silence, it)),

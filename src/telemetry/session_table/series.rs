@@ -8,10 +8,10 @@ use std::time::Instant;
 use super::Record;
 use super::harvest::{QUEUES, age};
 use crate::telemetry::exposition::{Kind, Page};
-use crate::telemetry::label::Account;
-use session::Vocabulary;
+use crate::telemetry::label::{Account, Spoken};
 use session::counts::Count;
 use session::gate::VadMode;
+use session::{Dialect, Sdk, Vocabulary};
 
 const PREFIX: &str = "deepgram_sidecar_live_session";
 
@@ -96,11 +96,15 @@ fn label<V: Vocabulary>(word: V) -> (&'static str, &'static str) {
 
 fn write_identity(page: &mut Page, records: &[Arc<Record>]) {
     let name = format!("{PREFIX}_info");
-    page.family(&name, Kind::Gauge, "The session's endpoint and trace; always 1.");
+    let help = "The session's endpoint, what its application speaks, and its trace; always 1.";
+    page.family(&name, Kind::Gauge, help);
     for record in records {
         let trace = record.live.trace().map(|trace| trace.trace_id_text()).unwrap_or_default();
         let endpoint = label(record.live.endpoint);
-        page.sample(&name, [id_of(record), endpoint, ("trace_id", &trace)], 1.0);
+        let spoken = Spoken::of(&record.live.speaker);
+        let (dialect, sdk) = ((Dialect::KEY, spoken.dialect()), (Sdk::KEY, spoken.sdk()));
+        let labels = [id_of(record), endpoint, dialect, sdk, ("trace_id", &trace)];
+        page.sample(&name, labels, 1.0);
     }
     let name = format!("{PREFIX}_state");
     page.family(&name, Kind::Gauge, "The session's state: the current one is 1.");

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::*;
-use crate::telemetry::tests::{died, session_ended};
+use crate::telemetry::tests::{died, live_with, session_ended};
 use crate::telemetry::{Format, SessionTelemetry, Telemetry};
 use session::State;
 use session::audio::AudioFormat;
@@ -13,7 +13,7 @@ use session::death::Reason;
 use session::fact::{Fact, Observer};
 use session::gate::{GateSnapshot, GateState, VadMode};
 use session::trace::TraceContext;
-use session::{Endpoint, SessionId};
+use session::{Endpoint, Sdk, SessionId};
 
 /// What `docs/metrics.md` promises.
 const SERIES_PER_SESSION_MAX: usize = 23;
@@ -178,7 +178,10 @@ fn every_series_of_a_live_session_says_what_its_counter_says() {
     let series = samples(&telemetry);
     let trace = "trace_id=4bf92f3577b34da6a3ce929d0e0e4736";
     for (name, value) in [
-        (&*format!("info{{session_id=s,endpoint=/v1/listen,{trace}}}"), 1.0),
+        (
+            &*format!("info{{session_id=s,endpoint=/v1/listen,dialect=native,sdk=none,{trace}}}"),
+            1.0,
+        ),
         ("state{session_id=s,state=finalizing}", 1.0),
         ("audio_seconds_total{session_id=s,account=accepted}", 3.0),
         ("audio_seconds_total{session_id=s,account=finalized}", 1.0),
@@ -202,6 +205,14 @@ fn every_series_of_a_live_session_says_what_its_counter_says() {
     counters.set(Count::LastSendMs, 1);
     counters.set(Count::LastReceiveMs, 1);
     assert_eq!(samples(&telemetry).len(), SERIES_PER_SESSION_MAX, "it has died and recovered");
+}
+
+#[test]
+fn a_session_shows_what_its_application_speaks() {
+    let telemetry = telemetry(10, Duration::ZERO);
+    let _handle = telemetry.session(live_with("s", Sdk::Go));
+    let info = "info{session_id=s,endpoint=/v1/listen,dialect=compatible,sdk=go,trace_id=}";
+    assert_eq!(samples(&telemetry).get(info), Some(&1.0));
 }
 
 #[test]

@@ -13,7 +13,9 @@ app_connections_active gauge
 app_connections_total counter result
 app_connections_unopened_total counter cause
 app_delivery_latency_seconds histogram
+app_keepalives_total counter
 app_protocol_errors_total counter code
+app_requests_refused_total counter status
 app_stalls_total counter
 audio_frames_received_total counter
 audio_in_flight_seconds gauge
@@ -93,7 +95,7 @@ sessions_active gauge state
 sessions_cancelled_total counter
 sessions_ended_total counter outcome
 sessions_limit gauge
-sessions_opened_total counter
+sessions_opened_total counter dialect,sdk
 sessions_parked_total counter cause
 sessions_rejected_total counter reason
 sessions_resumed_total counter

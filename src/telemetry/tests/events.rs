@@ -1,5 +1,7 @@
 //! What happens outside of sessions moves its series and no other.
 
+use serde_json::Value;
+
 use super::*;
 use crate::config::{LogLevel, Logs};
 use crate::telemetry::event::*;
@@ -30,10 +32,18 @@ fn events_of_applications() {
 
     let refusal = Refusal::new(ErrorCode::PeerNotAllowed, "no");
     assert_event(
-        AppRejected { refusal: &refusal },
+        AppRejected(natively(&refusal)),
         &[
             ("app_connections_total{result=rejected_peer}", 1.0),
             ("app_protocol_errors_total{code=peer_not_allowed}", 1.0),
+        ],
+    );
+    assert_event(
+        AppRejected(Rejected { refusal: &refusal, door: "port", status: Some(403) }),
+        &[
+            ("app_connections_total{result=rejected_peer}", 1.0),
+            ("app_protocol_errors_total{code=peer_not_allowed}", 1.0),
+            ("app_requests_refused_total{status=403}", 1.0),
         ],
     );
     let error = std::io::Error::other("no descriptors");
@@ -59,10 +69,19 @@ fn events_of_refusals() {
     ] {
         let refusal = Refusal::new(code, "no");
         assert_event(
-            SessionRejected { refusal: &refusal, is_repeated: false },
+            SessionRejected { rejected: natively(&refusal), is_repeated: false },
             &[
                 (&format!("sessions_rejected_total{{reason={reason}}}"), 1.0),
                 (&format!("app_protocol_errors_total{{code={}}}", code.as_str()), 1.0),
+            ],
+        );
+        let rejected = Rejected { refusal: &refusal, door: "socket", status: Some(409) };
+        assert_event(
+            SessionRejected { rejected, is_repeated: false },
+            &[
+                (&format!("sessions_rejected_total{{reason={reason}}}"), 1.0),
+                (&format!("app_protocol_errors_total{{code={}}}", code.as_str()), 1.0),
+                ("app_requests_refused_total{status=409}", 1.0),
             ],
         );
     }
@@ -71,6 +90,26 @@ fn events_of_refusals() {
         let series = format!("app_protocol_errors_total{{code={}}}", code.as_str());
         assert_event(FrameRefused { refusal: &refusal }, &[(&series, 1.0)]);
     }
+}
+
+/// A refusal that was told in the native dialect.
+fn natively(refusal: &Refusal) -> Rejected<'_> {
+    Rejected { refusal, door: "socket", status: None }
+}
+
+#[test]
+fn a_refusal_is_logged_with_the_door_and_what_was_answered() {
+    let refusal = Refusal::new(ErrorCode::BadFrame, "there is nothing here");
+    let lines = logged(Logs::default(), |telemetry, _| {
+        AppRejected(natively(&refusal)).emit(telemetry);
+        let rejected = Rejected { refusal: &refusal, door: "port", status: Some(404) };
+        SessionRejected { rejected, is_repeated: false }.emit(telemetry);
+    });
+    let [native, http] = &lines.lines()[..] else { panic!("two refusals") };
+    assert_eq!(native["event"], "app_rejected");
+    assert_eq!((&native["door"], &native["http_status"]), (&"socket".into(), &Value::Null));
+    assert_eq!(http["event"], "session_rejected");
+    assert_eq!((&http["door"], &http["http_status"]), (&"port".into(), &404.into()));
 }
 
 #[test]

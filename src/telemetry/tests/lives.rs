@@ -16,7 +16,7 @@ fn a_session_is_active_in_one_state_at_a_time() {
     let session = live("s");
     let mut handle = None;
     let opened = [
-        ("sessions_opened_total", 1.0),
+        ("sessions_opened_total{dialect=native,sdk=none}", 1.0),
         ("sessions_active{state=connecting}", 1.0),
         ("session_series", 1.0),
     ];
@@ -32,6 +32,18 @@ fn a_session_is_active_in_one_state_at_a_time() {
         handle.state_changed(session.set_state(State::Ended), State::Ended);
     });
     assert_moved(&telemetry, &[], || drop(handle));
+}
+
+#[test]
+fn a_session_is_counted_with_what_its_application_speaks() {
+    for sdk in Sdk::ALL {
+        let telemetry = Telemetry::default();
+        let opened = format!("sessions_opened_total{{dialect=compatible,sdk={}}}", sdk.as_str());
+        let mut handle = None;
+        let moved = moved(&telemetry, || handle = Some(telemetry.session(live_with("s", sdk))));
+        let opens = moved.into_iter().filter(|(name, _)| name.starts_with("sessions_opened"));
+        assert_eq!(opens.collect::<Vec<_>>(), [(opened, 1.0)]);
+    }
 }
 
 #[test]
@@ -106,6 +118,7 @@ fn a_scrape_brings_totals_up_to_date_and_counts_nothing_twice() {
         ("upstream_messages_total{direction=sent,type=text}", 6.0),
         ("upstream_messages_total{direction=sent,type=close_stream}", 1.0),
         ("upstream_messages_total{direction=sent,type=ping}", 8.0),
+        ("app_keepalives_total", 9.0),
         ("queue_bytes{queue=to_upstream}", 100.0),
         ("queue_bytes{queue=to_app}", 200.0),
         ("queue_session_max_bytes{queue=to_upstream}", 100.0),
@@ -135,6 +148,7 @@ fn a_scrape_brings_totals_up_to_date_and_counts_nothing_twice() {
         counters.set(Count::TextsSent, 6);
         counters.set(Count::CloseStreamsSent, 1);
         counters.set(Count::PingsSent, 8);
+        counters.set(Count::AppKeepalives, 9);
         counters.set(Count::UpstreamQueueBytes, 100);
         counters.set(Count::AppQueueBytes, 200);
     });

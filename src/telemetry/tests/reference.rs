@@ -182,6 +182,9 @@ fn everything() -> Telemetry {
     let id = SessionId::parse("flux").unwrap();
     let flux = LiveSession::new(id, Endpoint::V2Listen, format, clock::now(), Vec::new());
     telemetry.session(flux).record(&session_ended());
+    for sdk in Sdk::ALL {
+        telemetry.session(live_with(sdk.as_str(), sdk)).record(&session_ended());
+    }
     telemetry
 }
 

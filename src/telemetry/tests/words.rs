@@ -23,7 +23,8 @@ use session::members::{Member, Members, Visitor};
 use session::{KeepaliveKind, LossCause, Vocabulary};
 
 /// Fields that every log line of a session has.
-const OF_EVERY_LINE: [&str; 7] = ["ts", "level", "event", "msg", "session_id", "endpoint", "tags"];
+const OF_EVERY_LINE: [&str; 8] =
+    ["ts", "level", "event", "msg", "session_id", "endpoint", "dialect", "tags"];
 
 /// Fields that the log line of a session's end adds to the fact: its first death, and the id that
 /// Deepgram's support asks for.

@@ -15,7 +15,14 @@ pub(super) fn attributes(live: &LiveSession) -> Vec<KeyValue> {
     let endpoint = word_under("deepgram", live.endpoint);
     let model = live.model.as_deref();
     let model = model.map(|model| KeyValue::new("deepgram.model", model.to_owned()));
-    [id, endpoint].into_iter().chain(model).chain(tags).collect()
+    let speaker = &live.speaker;
+    let dialect = word_under("stt", speaker.dialect);
+    let sdk = speaker.sdk.map(|sdk| word_under("stt", sdk));
+    // The name is OpenTelemetry's.
+    let agent = speaker.user_agent();
+    let agent = agent.map(|agent| KeyValue::new("user_agent.original", agent.to_owned()));
+    let speaker = std::iter::once(dialect).chain(sdk).chain(agent);
+    [id, endpoint].into_iter().chain(model).chain(speaker).chain(tags).collect()
 }
 
 /// Its summary, set at the end, and what failed in it.

@@ -13,14 +13,14 @@ use tokio::time::advance;
 use tracing_subscriber::layer::SubscriberExt;
 
 use super::*;
-use crate::telemetry::tests::{connected, died, drained, live, session_ended};
+use crate::telemetry::tests::{connected, died, drained, live, live_with, session_ended};
 use crate::telemetry::{SessionTelemetry, Telemetry};
-use session::Observation;
 use session::death::Reason;
 use session::dial::{DialFailure, DialReason};
 use session::drain::Drained;
 use session::fact::*;
 use session::summary::Outcome;
+use session::{Observation, Sdk};
 
 const S: fn(u64) -> Duration = Duration::from_secs;
 const MS: fn(u64) -> Duration = Duration::from_millis;
@@ -93,7 +93,7 @@ impl Setup {
     }
 
     fn session(&self, app: Option<&str>) -> Told {
-        let live = live("call-7").with_model(Some("nova-3".to_owned()));
+        let live = live_with("call-7", Sdk::Javascript).with_model(Some("nova-3".to_owned()));
         let app = app.map(|text| TraceContext::parse(text).unwrap());
         Told { telemetry: self.telemetry.session_within(live.clone(), app), live }
     }
@@ -195,6 +195,9 @@ async fn a_sessions_life_is_told_by_spans_with_their_own_times() {
     assert_eq!(value(up, "server.address"), "api.deepgram.com".into());
     assert_eq!(value(root, "session.id"), "call-7".into());
     assert_eq!(value(root, "stt.tag.tenant"), "ac\"me\n".into());
+    assert_eq!(value(root, "stt.dialect"), "compatible".into());
+    assert_eq!(value(root, "stt.sdk"), "javascript".into());
+    assert_eq!(value(root, "user_agent.original"), "javascript/1.2.3".into());
     assert_eq!(value(root, "stt.outcome"), "finished".into());
     assert_eq!(value(refused, "error.type"), "tcp".into());
     assert_eq!(refused.status, Status::error("refused"));

@@ -7,7 +7,9 @@ use maud::{Markup, html};
 use super::super::view::{ConnectionView, Detail, View};
 use super::sessions::tone;
 use super::{REFRESH, events, page, tags};
+use crate::admin::column::spoken;
 use crate::admin::quantity::{counted, time, time_or_dash};
+use session::Sdk;
 use session::counts::Count;
 use session::fact::ConnectionDied;
 
@@ -60,6 +62,7 @@ pub(super) fn death(died: &ConnectionDied) -> Markup {
 fn identity(view: &View<'_>) -> Markup {
     html! {
         (row("endpoint", view.endpoint.path()))
+        (row("dialect", spoken(view.dialect.as_str(), view.sdk.map(Sdk::as_str), view.user_agent)))
         @if let Some(trace) = &view.trace_id { (row("trace", trace)) }
         (row("age", time(view.figures.age_ms)))
         @if !view.tags.is_empty() { (row("tags", tags(view.tags))) }
