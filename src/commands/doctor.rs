@@ -42,8 +42,8 @@ const AFTER_HELP: &str = "Examples:
 ///
 /// kubectl exec POD -c deepgram-sidecar -- deepgram-sidecar doctor
 ///
-/// It checks the configuration, the key, file descriptors, the applications' socket, DNS, TCP and TLS
-/// of each address, the upgrade, the clock, and streams one second of silence. It takes the
+/// It checks the configuration, the key, file descriptors, the applications' socket and port, DNS, TCP
+/// and TLS of each address, the upgrade, the clock, and streams one second of silence. It takes the
 /// daemon's own steps, each limited by upstream.connect_timeout and a minute at most, touches no
 /// running daemon, and never prints the key. Deepgram bills the second.
 ///
@@ -121,6 +121,7 @@ async fn examine(args: &Args, report: &mut Report) -> ExitCode {
     let keys = check_key(&config, &sources, report);
     report.add(local::descriptors(&config));
     report.add(local::socket(&config));
+    local::port(&config).into_iter().for_each(|row| report.add(row));
     // A proxy that cannot be used was reported with the configuration.
     let proxy = Proxy::find(&config.upstream.url, &sources.environment).ok().flatten();
     if let Some(proxy) = &proxy {

@@ -270,6 +270,19 @@ async fn what_is_wrong_in_the_pod_is_named() {
 }
 
 #[tokio::test]
+async fn a_port_that_another_has_and_a_token_that_is_missing_are_named() {
+    let emulator = Emulator::start().await;
+    let config = Config::dialing(&emulator);
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let on_taken = config.clone().set("ipc.tcp_listen", taken.local_addr().unwrap());
+    examine(&on_taken, &[]).await.assert_only("port", "set another ipc.tcp_listen");
+    let on_free = config.set("ipc.tcp_listen", "127.0.0.1:0");
+    assert!(examine(&on_free, &[]).await.checks("ok").contains(&"port"));
+    let found = examine(&on_free.set("ipc.tcp_token_file", "/proc/none"), &[]).await;
+    found.assert_only("port", "mount a secret");
+}
+
+#[tokio::test]
 async fn too_few_descriptors_are_counted_out() {
     let emulator = Emulator::start().await;
     let directory = tempfile::tempdir().unwrap();

@@ -1,17 +1,19 @@
-//! What can be checked without a network: the key, file descriptors, the applications' socket.
+//! What can be checked without a network: the key, file descriptors, the applications' socket and port.
 
 use std::fs::{self, OpenOptions};
 use std::io;
+use std::net::SocketAddr;
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, getrlimit};
+use socket2::{Domain, Socket, Type};
 
 use super::report::{Check, Row};
 use crate::config::Config;
-use crate::config::key::{KeyError, KeyStore};
+use crate::config::key::{ApiKey, KeyError, KeyStore};
 use crate::daemon;
 
 /// Whether there is a key, and where it comes from.
@@ -73,6 +75,47 @@ pub(super) fn socket(config: &Config) -> Row {
         Ok(detail) => Row::ok(Check::Socket, elapsed(since), detail),
         Err((detail, advice)) => Row::failed(Check::Socket, elapsed(since), detail, advice),
     }
+}
+
+/// Whether the daemon can bind the applications' port, or has done so, and read its token. `None` where
+/// `ipc.tcp_listen` sets none.
+pub(super) fn port(config: &Config) -> Option<Row> {
+    let since = clock::now();
+    let addr = config.ipc.tcp_listen?;
+    let found = token(config).and_then(|()| match bound(addr) {
+        Ok(()) => Ok(format!("{addr} can be bound")),
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse && listens(&config.ipc.socket) => {
+            Ok(format!("the daemon is listening on {addr}"))
+        }
+        Err(error) => Err((
+            format!("{addr} cannot be bound: {error}"),
+            "set another ipc.tcp_listen: containers of a pod share their ports".into(),
+        )),
+    });
+    let took = elapsed(since);
+    Some(match found {
+        Ok(detail) => Row::ok(Check::Port, took, detail),
+        Err((detail, advice)) => Row::failed(Check::Port, took, detail, advice),
+    })
+}
+
+fn token(config: &Config) -> Result<(), (String, String)> {
+    let Some(file) = &config.ipc.tcp_token_file else { return Ok(()) };
+    ApiKey::read(file).map(drop).map_err(|error| {
+        let advice = format!(
+            "mount a secret so that {} is a file that holds the token alone, readable by user {}",
+            file.display(),
+            rustix::process::geteuid().as_raw()
+        );
+        (format!("ipc.tcp_token_file: {error}"), advice)
+    })
+}
+
+/// Binds without listening, so that no application can come in.
+fn bound(addr: SocketAddr) -> io::Result<()> {
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&addr.into())
 }
 
 /// What was seen, or that and what to do.

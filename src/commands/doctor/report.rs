@@ -25,6 +25,8 @@ session::vocabulary! {
         Descriptors = "descriptors",
         /// The applications' socket can be bound.
         Socket = "socket",
+        /// The applications' port can be bound, and its token be read; only where there is one.
+        Port = "port",
         /// There are root certificates, and `upstream.ca_file` can be read.
         Roots = "roots",
         /// The host of `upstream.url` has an address.
