@@ -5,6 +5,8 @@ CARGO := cargo
 TOOLS := .tools
 PROMETHEUS_VERSION := 2.42.0+ds-5+deb12u1
 ALERTMANAGER_VERSION := 0.25.0-1+b4
+# The newest Python of a Debian release.
+CLIENT_PYTHON_VERSION := 3.13.5-2+deb13u5
 CARGO_FUZZ_VERSION := 0.13.2
 # Where `make pictures` asks, and further arguments of it, such as PICTURES='--window 3600'.
 PROMETHEUS := http://127.0.0.1:9090
@@ -23,7 +25,7 @@ BENCHES := $(basename $(notdir $(wildcard benches/*.rs)))
 
 .PHONY: help demo test format lint rules unit docs scenarios bench load fuzz tools
 .PHONY: dashboards check-dashboards pictures
-.PHONY: chart image supply vad-figures autobahn
+.PHONY: chart image supply vad-figures autobahn clients
 
 help: ## List the tasks
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -31,7 +33,7 @@ help: ## List the tasks
 demo: ## A real recording through app, sidecar and emulated Deepgram: 45 seconds
 	$(CARGO) run --locked --release -- demo
 
-test: format lint supply rules check-dashboards unit chart docs ## Everything a change must pass, exactly as in CI
+test: format lint supply rules check-dashboards unit clients chart docs ## Everything a change must pass, exactly as in CI
 
 format:
 	$(CARGO) fmt --all --check
@@ -66,6 +68,24 @@ rules: ## Alert rules: syntax, behaviour over time, and the Alertmanager example
 		$(AMTOOL) config routes test --config.file=alerts/alertmanager.example.yaml \
 			--verify.receivers="$${route#*=}" "severity=$${route%=*}" alertname=DeepgramSidecarDown; \
 	done
+
+CLIENT := $(TOOLS)/client
+CLIENT_TEST := PYTHONPATH=$(CURDIR)/$(CLIENT)/wheel BINARIES=$(CURDIR)/target/debug
+
+# What is tested is the wheel, on the oldest Python that it is for and on the newest, side by side, since they mostly wait. The
+# binaries are those that `unit` has built.
+clients: $(CLIENT)/checks.txt $(CLIENT)/requirements.txt $(TOOLS)/client-newest/requirements.txt
+clients: ## The Python client: lint, types, and its wheel against the real daemon and emulator, on two Pythons
+	$(CARGO) test --locked --workspace --all-features --test it --no-run
+	$(CLIENT)/bin/ruff check --no-cache clients/python
+	$(CLIENT)/bin/ruff format --no-cache --check clients/python
+	cd clients/python && $(CURDIR)/$(CLIENT)/bin/mypy --cache-dir=$(CURDIR)/$(CLIENT)/mypy
+	$(CLIENT)/bin/basedpyright --project clients/python --pythonpath $(CLIENT)/bin/python
+	rm -rf $(CLIENT)/wheel
+	$(CLIENT)/bin/pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir $(CLIENT)/wheel ./clients/python
+	$(CLIENT)/bin/python -m zipfile --extract $(CLIENT)/wheel/*.whl $(CLIENT)/wheel
+	cd clients/python; $(CLIENT_TEST) $(CURDIR)/$(CLIENT)/bin/python -B -m pytest & oldest=$$!; \
+		$(CLIENT_TEST) $(CURDIR)/$(TOOLS)/client-newest/bin/python -B -m pytest; newest=$$?; wait $$oldest && exit $$newest
 
 DEPLOY_RUFF := RUFF_NO_CACHE=true $(TOOLS)/helm/bin/ruff
 
@@ -132,6 +152,7 @@ tools: $(TOOLS)/bin/otelcol $(TOOLS)/dashboards/requirements.txt
 tools: $(TOOLS)/prometheus/$(PROMETHEUS_VERSION) $(TOOLS)/alertmanager/$(ALERTMANAGER_VERSION)
 tools: $(TOOLS)/helm/requirements.txt $(TOOLS)/bin/helm $(TOOLS)/bin/kube-score $(TOOLS)/schemas/versions
 tools: $(TOOLS)/bin/alertmanager $(TOOLS)/autobahn/requirements.txt
+tools: $(CLIENT)/checks.txt $(CLIENT)/requirements.txt $(TOOLS)/client-newest/requirements.txt
 tools: ## Install what the tests need besides Rust into .tools, at pinned versions
 
 # The copy of the list says what is installed, and is written last.
@@ -173,6 +194,23 @@ $(TOOLS)/supply/requirements.txt: tests/supply/requirements.txt
 	$(TOOLS)/supply/bin/pip install --quiet --disable-pip-version-check --no-deps -r $<
 	cp $< $@
 
+# What tests the client, on both Pythons.
+$(CLIENT)/requirements.txt: clients/python/tests/requirements.txt
+	python3 -m venv --clear $(CLIENT)
+	$(CLIENT)/bin/pip install --quiet --disable-pip-version-check --no-deps -r $<
+	cp $< $@
+
+# The venv has no pip of its own, because Debian's Python has none.
+$(TOOLS)/client-newest/requirements.txt: $(CLIENT)/requirements.txt $(TOOLS)/python/$(CLIENT_PYTHON_VERSION)
+	$(TOOLS)/python/usr/bin/python -m venv --clear --without-pip $(TOOLS)/client-newest
+	$(CLIENT)/bin/pip --python $(TOOLS)/client-newest/bin/python install --quiet --disable-pip-version-check --no-deps -r $<
+	cp $< $@
+
+# What checks and builds the client.
+$(CLIENT)/checks.txt: clients/python/checks.txt $(CLIENT)/requirements.txt
+	$(CLIENT)/bin/pip install --quiet --disable-pip-version-check --no-deps -r $<
+	cp $< $@
+
 # What draws them: only the documentation needs it.
 $(TOOLS)/pictures/requirements.txt: dashboards/src/pictures/requirements.txt
 	python3 -m venv --clear $(TOOLS)/pictures
@@ -201,6 +239,10 @@ endef
 
 $(TOOLS)/prometheus/$(PROMETHEUS_VERSION):
 	$(call unpack,prometheus,$(PROMETHEUS_VERSION),prometheus)
+
+$(TOOLS)/python/$(CLIENT_PYTHON_VERSION): clients/python/tests/fetch-python
+	APT='$(APT)' clients/python/tests/fetch-python $(CURDIR)/$(TOOLS)/python $(CLIENT_PYTHON_VERSION)
+	touch $@
 
 # Recordings from Debian, decoded by the machine's ffmpeg.
 $(TOOLS)/speech/complete: crates/vad/tests/figures/fetch

@@ -1,0 +1,51 @@
+"""Client of deepgram-sidecar, the daemon that holds an application's Deepgram streams.
+
+`SidecarSession` and `AsyncSidecarSession` speak the sidecar's own protocol.
+"""
+
+from .aio import AsyncSidecarSession
+from .errors import (
+    BrokenProtocol,
+    ConnectFailed,
+    InvalidRequest,
+    PeerNotAllowed,
+    ProtocolError,
+    SendBlocked,
+    SessionDead,
+    SessionEnded,
+    SessionFailed,
+    SessionIdInUse,
+    SidecarBusy,
+    SidecarError,
+    SidecarGone,
+)
+from .messages import Death, Event, Message, Opened, Summary
+from .options import Prelude, SessionOptions
+from .session import SidecarSession
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AsyncSidecarSession",
+    "BrokenProtocol",
+    "ConnectFailed",
+    "Death",
+    "Event",
+    "InvalidRequest",
+    "Message",
+    "Opened",
+    "PeerNotAllowed",
+    "Prelude",
+    "ProtocolError",
+    "SendBlocked",
+    "SessionDead",
+    "SessionEnded",
+    "SessionFailed",
+    "SessionIdInUse",
+    "SessionOptions",
+    "SidecarBusy",
+    "SidecarError",
+    "SidecarGone",
+    "SidecarSession",
+    "Summary",
+]
