@@ -14,7 +14,7 @@ import deepgram_sidecar
 
 README = ROOT / "clients" / "python" / "README.md"
 FOUND = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
-EXAMPLES = dict(zip(("threads", "asyncio"), FOUND, strict=True))
+EXAMPLES = dict(zip(("threads", "asyncio", "sdk"), FOUND, strict=True))
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
@@ -37,5 +37,5 @@ def test_an_example_transcribes(name: str, sidecar: Sidecar, tmp_path: pathlib.P
 def test_every_name_that_the_readme_gives_is_there() -> None:
     exceptions = set(re.findall(r"`(S\w+|\w+Error|\w+Failed|\w+Request|\w+Protocol)`", README.read_text()))
     assert exceptions >= {"SidecarGone", "SessionDead", "SendBlocked"}
-    foreign = {"TimeoutError"}
+    foreign = {"ApiError", "TimeoutError"}
     assert [name for name in exceptions - foreign if not hasattr(deepgram_sidecar, name)] == []

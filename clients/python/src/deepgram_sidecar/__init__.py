@@ -1,6 +1,7 @@
 """Client of deepgram-sidecar, the daemon that holds an application's Deepgram streams.
 
-`SidecarSession` and `AsyncSidecarSession` speak the sidecar's own protocol.
+`SidecarSession` and `AsyncSidecarSession` speak the sidecar's own protocol. `transport_factory` and
+`async_transport_factory` lead Deepgram's own SDK through the sidecar's socket.
 """
 
 from .aio import AsyncSidecarSession
@@ -22,11 +23,19 @@ from .errors import (
 from .messages import Death, Event, Message, Opened, Summary
 from .options import Prelude, SessionOptions
 from .session import SidecarSession
+from .transport import (
+    AsyncSidecarTransport,
+    SidecarTransport,
+    async_transport_factory,
+    transport_factory,
+    use_socket,
+)
 
 __version__ = "0.1.0"
 
 __all__ = [
     "AsyncSidecarSession",
+    "AsyncSidecarTransport",
     "BrokenProtocol",
     "ConnectFailed",
     "Death",
@@ -47,5 +56,9 @@ __all__ = [
     "SidecarError",
     "SidecarGone",
     "SidecarSession",
+    "SidecarTransport",
     "Summary",
+    "async_transport_factory",
+    "transport_factory",
+    "use_socket",
 ]
