@@ -1,7 +1,8 @@
 """Client of deepgram-sidecar, the daemon that holds an application's Deepgram streams.
 
 `SidecarSession` and `AsyncSidecarSession` speak the sidecar's own protocol. `transport_factory` and
-`async_transport_factory` lead Deepgram's own SDK through the sidecar's socket.
+`async_transport_factory` lead Deepgram's own SDK through the sidecar's socket. `deepgram_sidecar.legacy` has the
+surface of that SDK's versions 3 and 4.
 """
 
 from .aio import AsyncSidecarSession
