@@ -25,7 +25,7 @@ BENCHES := $(basename $(notdir $(wildcard benches/*.rs)))
 
 .PHONY: help demo test format lint rules unit docs scenarios bench load fuzz tools
 .PHONY: dashboards check-dashboards pictures
-.PHONY: chart image supply vad-figures autobahn clients
+.PHONY: chart image supply vad-figures autobahn clients examples
 
 help: ## List the tasks
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -33,7 +33,7 @@ help: ## List the tasks
 demo: ## A real recording through app, sidecar and emulated Deepgram: 45 seconds
 	$(CARGO) run --locked --release -- demo
 
-test: format lint supply rules check-dashboards unit clients chart docs ## Everything a change must pass, exactly as in CI
+test: format lint supply rules check-dashboards unit clients examples chart docs ## Everything a change must pass, exactly as in CI
 
 format:
 	$(CARGO) fmt --all --check
@@ -97,6 +97,17 @@ chart: tools ## Charts, kustomize, compose: lint, goldens, schemas, policies, an
 	$(DEPLOY_RUFF) check tests/deploy && $(DEPLOY_RUFF) format --check tests/deploy
 	$(DEPLOY_RUFF) check --config tests/deploy/ruff.toml helm && $(DEPLOY_RUFF) format --check --config tests/deploy/ruff.toml helm
 	$(TOOLS)/helm/bin/python -B -m pytest --quiet tests/deploy
+
+EXAMPLES := $(TOOLS)/examples
+PYTHON_EXAMPLES := fastapi
+
+# The binaries are those that `unit` has built.
+examples: $(PYTHON_EXAMPLES:%=$(EXAMPLES)/%/requirements.txt) $(EXAMPLES)/browser/complete
+examples: $(TOOLS)/helm/requirements.txt ## Every example against the emulator, the pages in a real browser: a minute, and five to install
+	$(CARGO) test --locked --workspace --all-features --no-run
+	$(DEPLOY_RUFF) check tests/examples && $(DEPLOY_RUFF) format --check tests/examples
+	$(DEPLOY_RUFF) check --config tests/examples/ruff.toml examples && $(DEPLOY_RUFF) format --check --config tests/examples/ruff.toml examples
+	$(TOOLS)/helm/bin/python -B -m pytest --quiet tests/examples
 
 image: $(TOOLS)/helm/requirements.txt ## The image's root, without Docker: its size, and time until ready
 	$(CARGO) build --locked --release --no-default-features --bin deepgram-sidecar
@@ -259,6 +270,26 @@ $(TOOLS)/helm/requirements.txt: tests/deploy/requirements.txt
 	python3 -m venv --clear $(TOOLS)/helm
 	$(TOOLS)/helm/bin/pip install --quiet --disable-pip-version-check --no-deps -r $<
 	cp $< $@
+
+# The lists are whole, so that what an example was tested with is what its user gets.
+$(EXAMPLES)/%/requirements.txt: examples/%/requirements.txt
+	python3 -m venv --clear $(@D)
+	$(@D)/bin/pip install --quiet --disable-pip-version-check --no-deps -r $<
+	cp $< $@
+
+# Chromium from an npm package: every security update replaces Debian's, which needs 130 more packages for its libraries.
+$(EXAMPLES)/browser/complete: $(addprefix tests/examples/browser/,package.json package-lock.json install.mjs)
+	$(call packages,tests/examples/browser,$(@D))
+	node tests/examples/browser/install.mjs $(@D)
+	rm -r $(@D)/node_modules/@sparticuz
+	touch $@
+
+# Installs what the lock file in folder $(1) pins into folder $(2).
+define packages
+	rm -rf $(2) && mkdir -p $(2)
+	cp $(1)/package.json $(1)/package-lock.json $(2)
+	npm ci --silent --ignore-scripts --prefix $(2)
+endef
 
 # One module for all that shares Kubernetes' libraries, so that they are compiled once. Helm takes the cluster's version,
 # where there is no cluster, from how it is linked.

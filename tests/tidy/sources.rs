@@ -58,6 +58,7 @@ fn paths_under(directory: &str) -> Vec<String> {
 }
 
 /// Directories that are no part of the project.
-const MADE: [&str; 6] = [".git", ".tools", "target", "artifacts", "corpus", "coverage"];
+const MADE: [&str; 8] =
+    [".git", ".tools", ".venv", "node_modules", "target", "artifacts", "corpus", "coverage"];
 
 const TEXTS: [&str; 7] = [".rs", ".md", ".toml", ".yaml", ".ci/run", "Makefile", ".gitignore"];
