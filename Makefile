@@ -102,7 +102,7 @@ EXAMPLES := $(TOOLS)/examples
 PYTHON_EXAMPLES := fastapi
 
 # The binaries are those that `unit` has built.
-examples: $(PYTHON_EXAMPLES:%=$(EXAMPLES)/%/requirements.txt) $(EXAMPLES)/browser/complete
+examples: $(PYTHON_EXAMPLES:%=$(EXAMPLES)/%/requirements.txt) $(EXAMPLES)/node/complete $(EXAMPLES)/browser/complete
 examples: $(TOOLS)/helm/requirements.txt ## Every example against the emulator, the pages in a real browser: a minute, and five to install
 	$(CARGO) test --locked --workspace --all-features --no-run
 	$(DEPLOY_RUFF) check tests/examples && $(DEPLOY_RUFF) format --check tests/examples
@@ -276,6 +276,11 @@ $(EXAMPLES)/%/requirements.txt: examples/%/requirements.txt
 	python3 -m venv --clear $(@D)
 	$(@D)/bin/pip install --quiet --disable-pip-version-check --no-deps -r $<
 	cp $< $@
+
+# The empty file says that all is there.
+$(EXAMPLES)/node/complete: examples/node/package.json examples/node/package-lock.json
+	$(call packages,examples/node,$(@D))
+	touch $@
 
 # Chromium from an npm package: every security update replaces Debian's, which needs 130 more packages for its libraries.
 $(EXAMPLES)/browser/complete: $(addprefix tests/examples/browser/,package.json package-lock.json install.mjs)

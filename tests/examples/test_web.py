@@ -9,6 +9,7 @@ from processes import EXAMPLES, ROOT, TOOLS, Process, python
 # How each is started, and what its line says that tells its address. Port 0 is one of the system's choice.
 APPLICATIONS = {
     "fastapi": ([*python("fastapi"), "-m", "uvicorn", "app:app", "--port", "0"], "Uvicorn running on "),
+    "node": (["node", "server.js"], "Open "),
 }
 
 
