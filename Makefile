@@ -99,7 +99,7 @@ chart: tools ## Charts, kustomize, compose: lint, goldens, schemas, policies, an
 	$(TOOLS)/helm/bin/python -B -m pytest --quiet tests/deploy
 
 EXAMPLES := $(TOOLS)/examples
-PYTHON_EXAMPLES := fastapi pipecat
+PYTHON_EXAMPLES := fastapi pipecat livekit
 
 # The binaries are those that `unit` has built.
 examples: $(PYTHON_EXAMPLES:%=$(EXAMPLES)/%/requirements.txt) $(EXAMPLES)/node/complete $(EXAMPLES)/browser/complete

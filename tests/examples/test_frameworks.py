@@ -8,7 +8,7 @@ import pytest
 
 from processes import EXAMPLES, PATIENCE, python
 
-FRAMEWORKS = ("pipecat",)
+FRAMEWORKS = ("pipecat", "livekit")
 
 
 def transcribe(name, recording, address):
