@@ -101,7 +101,7 @@ chart: tools ## Charts, kustomize, compose: lint, goldens, schemas, policies, an
 EXAMPLES := $(TOOLS)/examples
 PYTHON_EXAMPLES := fastapi pipecat livekit
 
-# The binaries are those that `unit` has built.
+# The binaries and the Rust example are those that `unit` has built.
 examples: $(PYTHON_EXAMPLES:%=$(EXAMPLES)/%/requirements.txt) $(EXAMPLES)/node/complete $(EXAMPLES)/browser/complete
 examples: $(TOOLS)/helm/requirements.txt ## Every example against the emulator, the pages in a real browser: a minute, and five to install
 	$(CARGO) test --locked --workspace --all-features --no-run
