@@ -75,7 +75,7 @@ section! {
         /// OPEN is its first write, so this is generous.
         open_timeout: Duration = seconds(10), within(MOMENT..=DAY);
         /// An address for the Deepgram-compatible dialect over TCP, for SDKs that cannot use a Unix
-        /// socket, such as `127.0.0.1:7071`. Every process in the pod can reach it. Null: none.
+        /// socket, such as `127.0.0.1:7070`. Every process in the pod can reach it. Null: none.
         tcp_listen: Option<SocketAddr> = None, checked("a loopback address", loopback);
         /// A file that contains the token which the port asks for and nothing else; SDKs send it as
         /// their API key. Null: the port serves whoever reaches it. Read once, at the start.
@@ -350,7 +350,7 @@ fn socket_path(path: &PathBuf) -> Result<(), &'static str> {
 fn loopback(addr: &Option<SocketAddr>) -> Result<(), &'static str> {
     match addr {
         Some(addr) if !addr.ip().is_loopback() => {
-            Err("must be a loopback address, such as 127.0.0.1:7071 or [::1]:7071")
+            Err("must be a loopback address, such as 127.0.0.1:7070 or [::1]:7070")
         }
         _ => Ok(()),
     }

@@ -1,14 +1,21 @@
 import json
+import re
 import subprocess
 import urllib.request
 import wave
+from collections import Counter
 from types import SimpleNamespace
 
 import pytest
 
-from processes import BINARIES, PATIENCE, ROOT, Process, python
+from processes import BINARIES, PATIENCE, ROOT, Process, python, wait_until
 
 RECORDING = ROOT / "tests" / "recordings" / "sense_and_sensibility_01_austen_64kb-0880.wav"
+
+ENDED = re.compile(r'^deepgram_sidecar_sessions_ended_total\{outcome="(\w+)"} (\d+)$', re.MULTILINE)
+
+# What the environment says of proxies is not for this machine's own addresses.
+OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 @pytest.fixture(scope="session")
@@ -70,13 +77,31 @@ def truth(emulator, recording):
 
 @pytest.fixture
 def streams(emulator):
-    """What Deepgram has got since the test began, one entry for each stream; the order is that of their requests."""
+    """What Deepgram has got since the test began, one entry for each stream."""
     address = f"http://{emulator}/emulator/connections"
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    opener.open(urllib.request.Request(address, method="DELETE"), timeout=PATIENCE).close()
+    ask(address, method="DELETE")
+    return lambda: json.loads(ask(address))["connections"]
+
+
+@pytest.fixture
+def outcomes(sidecar):
+    """How the sessions have ended since the test began, once one has: Deepgram's side looks the same for all."""
+
+    def count():
+        return Counter(
+            {outcome: int(ended) for outcome, ended in ENDED.findall(ask(f"http://{sidecar.admin}/metrics"))}
+        )
+
+    before = count()
 
     def look():
-        with opener.open(address, timeout=PATIENCE) as answer:
-            return json.load(answer)["connections"]
+        wait_until(lambda: count() - before, "the end of a session")
+        return dict(count() - before)
 
     return look
+
+
+def ask(address, method="GET"):
+    request = urllib.request.Request(address, method=method)
+    with OPENER.open(request, timeout=PATIENCE) as answer:
+        return answer.read().decode()

@@ -40,26 +40,25 @@ def name(request):
     return request.param
 
 
-def test_the_page_shows_what_deepgram_says(name, sidecar, spoken, truth, streams):
+def test_the_page_shows_what_deepgram_says(name, sidecar, spoken, truth, outcomes, streams):
     with Application(name, sidecar.url) as application, Browser(application.url, spoken) as browser:
         browser.do(click="#toggle")
         assert browser.do(wait=["final", truth])["final"] == truth
         end = browser.do(click="#toggle", wait=["toggle", "Start"])
         assert end == {"final": truth, "interim": "", "status": "Press Start and speak.", "toggle": "Start"}
+    assert outcomes() == {"finished": 1}
     [stream] = streams()
-    assert stream["end"] == "close_stream"
     assert "sample_rate=44100" in stream["query"]
 
 
-def test_a_session_ends_properly_when_the_application_is_stopped(name, sidecar, spoken, truth, streams):
+def test_a_session_ends_properly_when_the_application_is_stopped(name, sidecar, spoken, outcomes):
     with Application(name, sidecar.url) as application, Browser(application.url, spoken) as browser:
         browser.do(click="#toggle")
         browser.do(wait=["final", "He was"])
         # uvicorn ends by the signal that it has handled.
         assert application.stop() in (0, -15)
         assert browser.do(wait=["toggle", "Start"])["status"] == "The application has stopped."
-    [stream] = streams()
-    assert stream["end"] == "close_stream"
+    assert outcomes() == {"finished": 1}
 
 
 def test_the_page_says_that_no_sidecar_is_there(name, nowhere, spoken):
@@ -69,3 +68,11 @@ def test_the_page_says_that_no_sidecar_is_there(name, nowhere, spoken):
         assert status.endswith("Is it running, with ipc.tcp_listen set?")
         assert browser.do(wait=["toggle", "Start"])["toggle"] == "Start"
         assert status in application.line("Cannot reach")
+
+
+def test_a_session_ends_properly_when_the_page_is_gone(name, sidecar, spoken, outcomes):
+    with Application(name, sidecar.url) as application:
+        with Browser(application.url, spoken) as browser:
+            browser.do(click="#toggle")
+            browser.do(wait=["final", "He was"])
+        assert outcomes() == {"finished": 1}

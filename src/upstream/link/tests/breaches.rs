@@ -180,6 +180,8 @@ async fn what_is_no_breach_ends_nothing() {
     let UpstreamInput::Message { text, .. } = next(&mut link).await else { panic!("no text") };
     assert_eq!(text, "\u{e9}");
     assert!(matches!(next(&mut link).await, UpstreamInput::Pong));
-    assert!(matches!(next(&mut link).await, UpstreamInput::Binary { payload } if payload.is_empty()));
+    assert!(
+        matches!(next(&mut link).await, UpstreamInput::Binary { payload } if payload.is_empty())
+    );
     assert!(matches!(next(&mut link).await, UpstreamInput::Closed { .. }));
 }
