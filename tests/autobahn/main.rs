@@ -1,26 +1,39 @@
-//! The WebSocket codec, judged by the cases of the Autobahn suite.
+//! The WebSocket codec, judged by the cases of the Autobahn suite through both of the doors that
+//! applications come in by; and what stands on it in a session, by those cases that it can play.
 //!
 //! The suite itself is Python 2 and a client of its own; `suite.py` reads its cases, and `client.py`
 //! plays them. `UPDATE_DOCS=1` writes the page that says what came of them.
 
 #![allow(clippy::unwrap_used, reason = "a test's helpers may panic as its tests do")]
 
+mod doors;
 mod echo;
+mod echoing;
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread;
 
 use serde::Deserialize;
+use tokio::runtime::Runtime;
 
-const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+use doors::{Doors, Server};
+use echo::Echo;
+use echoing::EchoingSession;
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 const PAGE: &str = "docs/autobahn.md";
 
 /// All of the suite's but those of compression, which is never agreed on.
 const CASES: usize = 301;
+
+/// Those that need no binary message back, by how they begin.
+const OF_TEXT: [&str; 12] =
+    ["1.1.", "2.", "3.", "4.", "5.", "6.", "7.", "9.1.", "9.3.", "9.5.", "9.7.", "10."];
 
 /// What a case may come to: as the standard has it, or where the standard leaves a choice.
 const GOOD: [&str; 3] = ["OK", "NON-STRICT", "INFORMATIONAL"];
@@ -31,14 +44,18 @@ const HEAD: &str = "\
 # Autobahn
 
 What the cases of the [Autobahn test suite](https://github.com/crossbario/autobahn-testsuite) 25.10.1 say of the WebSocket codec
-towards applications. They judge an echo on top of it, since that is what they need of a server; `make autobahn` plays them. The
-cases of compression are left out: it is never agreed on.
+towards applications. They judge an echo on top of it, since that is what they need of a server; `make autobahn` plays them, once
+through a Unix socket and once through a loopback port, and both must come to the same. The cases of compression are left out: it
+is never agreed on.
+
+Sessions send no binary messages. The cases that want none back are also played against the socket of a session, with its
+handshake, its Pongs and its closes, in front of an echo; it too must come to the same.
 
 The suite takes a connection that just ends for a right answer to a breach. Here there must be a close frame, and the codes are
 all that have been received.
 
-| cases | what of | verdicts | the server's close codes |
-| --- | --- | --- | --- |
+| cases | what of | verdicts | the server's close codes | a session's socket |
+| --- | --- | --- | --- | --- |
 ";
 
 /// What the player writes.
@@ -48,7 +65,7 @@ struct Played {
     cases: Vec<Case>,
 }
 
-#[derive(Deserialize)]
+#[derive(Debug, PartialEq, Deserialize)]
 struct Case {
     case: String,
     behavior: String,
@@ -73,19 +90,35 @@ impl Case {
 }
 
 #[test]
-fn the_codec_passes_the_autobahn_suite() {
-    let played = play();
-    assert_eq!(played.cases.len(), CASES);
-    let bad = played.cases.iter().filter(|it| !it.is_good());
-    let bad: Vec<_> = bad.map(|it| format!("{}: {} ({:?})", it.case, it.result, it.code)).collect();
-    assert!(bad.is_empty(), "{}", bad.join("\n"));
-    check_page(&page(&played));
+fn the_codec_and_a_sessions_socket_pass_the_autobahn_suite() {
+    let runtime = Runtime::new().unwrap();
+    let played = thread::scope(|scope| {
+        let codec = scope.spawn(|| play_both::<Echo>(&runtime, &[]));
+        let sessions = scope.spawn(|| play_both::<EchoingSession>(&runtime, &OF_TEXT));
+        [codec.join().unwrap(), sessions.join().unwrap()]
+    });
+    let [codec, sessions] = played;
+    assert_eq!(codec.cases.len(), CASES);
+    assert!(sessions.cases.iter().all(|it| codec.cases.contains(it)), "a session's differs");
+    check_page(&page(&codec, &sessions));
 }
 
-fn play() -> Played {
-    let address = echo::start();
+/// Plays the cases through either door, which must make no difference.
+fn play_both<S: Server + 'static>(runtime: &Runtime, prefixes: &[&str]) -> Played {
+    let doors = runtime.block_on(async { Doors::open::<S>() });
+    let [socket, port] = doors.addresses();
+    let (socket, port) = (play(&socket, prefixes), play(&port, prefixes));
+    assert_eq!(socket.cases, port.cases);
+    let bad = socket.cases.iter().filter(|it| !it.is_good());
+    let bad: Vec<_> = bad.map(|it| format!("{}: {} ({:?})", it.case, it.result, it.code)).collect();
+    assert!(bad.is_empty(), "{}", bad.join("\n"));
+    socket
+}
+
+fn play(address: &str, prefixes: &[&str]) -> Played {
     let output = Command::new(python())
-        .args(["-B", "crates/protocol/tests/autobahn/play.py", &address.port().to_string()])
+        .args(["-B", "tests/autobahn/play.py", address])
+        .args(prefixes)
         .current_dir(ROOT)
         .stderr(Stdio::inherit())
         .output()
@@ -101,19 +134,21 @@ fn python() -> PathBuf {
     python
 }
 
-fn page(played: &Played) -> String {
+fn page(codec: &Played, sessions: &Played) -> String {
     let mut page = HEAD.to_owned();
-    for cases in played.cases.chunk_by(|one, next| one.group() == next.group()) {
+    for cases in codec.cases.chunk_by(|one, next| one.group() == next.group()) {
         let group = cases[0].group();
-        let title = played.groups[group].as_str();
+        let title = codec.groups[group].as_str();
         let verdicts = tally(cases.iter().map(|it| it.behavior.as_str()));
         let verdicts = verdicts.iter().map(|(verdict, count)| format!("{count} {verdict}"));
         let codes =
             tally(cases.iter().map(|it| it.code.map_or("none".into(), |it| it.to_string())));
         let codes: Vec<_> = codes.into_keys().collect();
         let verdicts: Vec<_> = verdicts.collect();
-        writeln!(page, "| {group} | {title} | {} | {} |", verdicts.join(", "), codes.join(", "))
-            .unwrap();
+        let of_session = sessions.cases.iter().filter(|it| it.group() == group).count();
+        let of_session = if of_session == 0 { "–" } else { "the same" };
+        let (verdicts, codes) = (verdicts.join(", "), codes.join(", "));
+        writeln!(page, "| {group} | {title} | {verdicts} | {codes} | {of_session} |").unwrap();
     }
     page
 }
