@@ -71,14 +71,13 @@ section! {
         /// Maximum payload of a frame from an application, in bytes; larger ones are refused
         /// before memory is allocated. The default holds 32 s of 16 kHz linear16.
         max_frame_bytes: u32 = 1 << 20, within(1 << 10..=16 << 20);
-        /// An application that has not sent OPEN within this time of connecting is disconnected.
-        /// OPEN is its first write, so this is generous.
+        /// An application that has not sent OPEN, or its request, within this time is disconnected.
         open_timeout: Duration = seconds(10), within(MOMENT..=DAY);
-        /// An address for the Deepgram-compatible dialect over TCP, for SDKs that cannot use a Unix
-        /// socket, such as `127.0.0.1:7070`. Every process in the pod can reach it. Null: none.
+        /// An address for the Deepgram-compatible dialect over TCP, such as `127.0.0.1:7071`, for SDKs
+        /// that cannot use a Unix socket. Every process in the pod can reach it. Null: none.
         tcp_listen: Option<SocketAddr> = None, checked("a loopback address", loopback);
-        /// A file that contains the token which the port asks for and nothing else; SDKs send it as
-        /// their API key. Null: the port serves whoever reaches it. Read once, at the start.
+        /// A file with the token that the port asks for, and nothing else; SDKs send it as their API
+        /// key. Null: the port serves whoever reaches it. Read once, at the start.
         tcp_token_file: Option<PathBuf> = None, any();
     }
 }
@@ -348,12 +347,8 @@ fn socket_path(path: &PathBuf) -> Result<(), &'static str> {
 
 /// Whoever is on the network must not reach Deepgram with our key.
 fn loopback(addr: &Option<SocketAddr>) -> Result<(), &'static str> {
-    match addr {
-        Some(addr) if !addr.ip().is_loopback() => {
-            Err("must be a loopback address, such as 127.0.0.1:7070 or [::1]:7070")
-        }
-        _ => Ok(()),
-    }
+    let is_near = addr.is_none_or(|addr| addr.ip().is_loopback());
+    is_near.then_some(()).ok_or("must be a loopback address, such as 127.0.0.1:7071 or [::1]:7071")
 }
 
 /// Never repeats the URL: it may contain credentials.
