@@ -84,7 +84,7 @@ pub(super) fn port(config: &Config) -> Option<Row> {
     let addr = config.ipc.tcp_listen?;
     let found = token(config).and_then(|()| match bound(addr) {
         Ok(()) => Ok(format!("{addr} can be bound")),
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse && listens(&config.ipc.socket) => {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_served(&config.ipc.socket) => {
             Ok(format!("the daemon is listening on {addr}"))
         }
         Err(error) => Err((
@@ -130,7 +130,12 @@ fn bindable(path: &Path) -> Result<String, (String, String)> {
     }
 }
 
-/// A full backlog or a missing permission means that something listens, too.
+/// Whether a daemon has the socket, and so the port as well.
+fn is_served(path: &Path) -> bool {
+    path.exists() && listens(path)
+}
+
+/// Of a file that is there: a full backlog or a missing permission means that something listens, too.
 fn listens(path: &Path) -> bool {
     let refused = |error: io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
     !UnixStream::connect(path).is_err_and(refused)
