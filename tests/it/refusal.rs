@@ -4,6 +4,8 @@ use bytes::BytesMut;
 use client::Refusal;
 use protocol::frame;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
 
 use crate::support::{App, Config, Emulator, Sidecar, listen};
 
@@ -282,4 +284,33 @@ async fn a_finalize_on_flux_is_unexpected() {
     wire.extend_from_slice(&framed(FINALIZE, b""));
     app.sender.send_bytes(&wire).await.unwrap();
     assert_eq!(app.refusal().await.code, "unexpected_frame");
+}
+
+/// What a request is answered in the compatible dialect.
+async fn answer_to(sidecar: &Sidecar, request: &str) -> String {
+    let mut app = UnixStream::connect(sidecar.socket()).await.unwrap();
+    app.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    app.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+#[tokio::test]
+async fn a_refused_request_is_counted_by_its_status_and_as_what_it_asked_for() {
+    let emulator = Emulator::start().await;
+    let sidecar = Sidecar::start(&emulator).await;
+    let answer = answer_to(&sidecar, "GET /v1/speak HTTP/1.1\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
+    let upgrade = "upgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-version: 13\r\n\
+                   sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    let request = format!("GET /v1/listen?sidecar_vad=loud HTTP/1.1\r\n{upgrade}");
+    let answer = answer_to(&sidecar, &request).await;
+    assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+    let metrics = sidecar.metrics().await;
+    for status in ["404", "400"] {
+        assert_eq!(metrics.sum("app_requests_refused_total", &[("status", status)]), 1.0);
+    }
+    assert_eq!(metrics.sum("app_connections_total", &[("result", "error")]), 1.0);
+    assert_eq!(metrics.sum("sessions_rejected_total", &[("reason", "invalid_request")]), 1.0);
+    assert_eq!(metrics.sum("sessions_opened_total", &[]), 0.0);
 }
