@@ -13,8 +13,8 @@ from charts import CHARTS, Release, pod, release, sidecar
 SCHEMA = json.loads((CHARTS / "deepgram-sidecar" / "values.schema.json").read_text())
 # What the chart decides itself.
 OWN = {
-    "ipc.socket", "ipc.max_sessions", "admin.listen", "upstream.api_key_file", "upstream.ca_file", "drain.timeout",
-    "drain.linger",
+    "ipc.socket", "ipc.max_sessions", "ipc.tcp_token_file", "admin.listen", "upstream.api_key_file", "upstream.ca_file",
+    "drain.timeout", "drain.linger",
 }  # fmt: skip
 
 
@@ -48,7 +48,7 @@ def test_the_schema_knows_the_keys_of_the_sidecar_less_the_charts_own():
 
 def test_the_configuration_that_sets_every_key_sets_every_key():
     config = release("app-every-setting").values["deepgram-sidecar"]["config"]
-    assert {path for path, _ in leaves(config)} | {"ipc.tcp_listen"} == set(defaults()) - OWN
+    assert {path for path, _ in leaves(config)} == set(defaults()) - OWN
 
 
 def test_the_schema_takes_the_sidecars_own_defaults():

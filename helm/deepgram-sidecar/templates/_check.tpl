@@ -2,6 +2,7 @@
 {{- define "deepgram-sidecar.check" -}}
 {{- include "deepgram-sidecar.checkPod" . -}}
 {{- include "deepgram-sidecar.checkKey" . -}}
+{{- include "deepgram-sidecar.checkPort" . -}}
 {{- include "deepgram-sidecar.checkUpstream" . -}}
 {{- include "deepgram-sidecar.checkMonitoring" . -}}
 {{- end -}}
@@ -34,6 +35,17 @@
 {{- end -}}
 {{- if and $key.create (not (include "deepgram-sidecar.wantsKey" .)) -}}
 {{- fail "config.upstream.auth is none, so no key is used: set apiKey.create to false." -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "deepgram-sidecar.checkPort" -}}
+{{- $port := include "deepgram-sidecar.tcpListen" . -}}
+{{- if and .Values.tcpToken.secretName (not $port) -}}
+{{- fail "tcpToken.secretName is set but there is no port that would ask for it: set config.ipc.tcp_listen, or remove tcpToken.secretName." -}}
+{{- end -}}
+{{- $isListed := or (dig "ipc" "allow_uids" list .Values.config) (dig "ipc" "allow_gids" list .Values.config) -}}
+{{- if and $port $isListed (not .Values.tcpToken.secretName) -}}
+{{- fail "config.ipc.tcp_listen would let in whom config.ipc.allow_uids and allow_gids keep out: set tcpToken.secretName, or remove one of the two." -}}
 {{- end -}}
 {{- end -}}
 

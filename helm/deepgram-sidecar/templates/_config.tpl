@@ -6,6 +6,7 @@
 
 {{- define "deepgram-sidecar.configDirectory" -}}/etc/deepgram-sidecar{{- end -}}
 {{- define "deepgram-sidecar.keyDirectory" -}}/var/run/secrets/deepgram{{- end -}}
+{{- define "deepgram-sidecar.tokenDirectory" -}}/var/run/secrets/deepgram-sidecar{{- end -}}
 {{- define "deepgram-sidecar.caDirectory" -}}/etc/deepgram-ca{{- end -}}
 
 {{/* "true" if Deepgram requires a key. */}}
@@ -13,11 +14,19 @@
 {{- if ne (dig "upstream" "auth" "token" .Values.config) "none" -}}true{{- end -}}
 {{- end -}}
 
+{{/* The address of the port for Deepgram's SDKs; empty if there is none. */}}
+{{- define "deepgram-sidecar.tcpListen" -}}
+{{- dig "ipc" "tcp_listen" "" .Values.config | default "" -}}
+{{- end -}}
+
 {{/* Settings that the chart derives from the pod. */}}
 {{- define "deepgram-sidecar.ownConfig" -}}
 ipc:
   socket: {{ include "deepgram-sidecar.socket" . }}
   max_sessions: {{ .Values.sessions }}
+  {{- if .Values.tcpToken.secretName }}
+  tcp_token_file: {{ include "deepgram-sidecar.tokenDirectory" . }}/token
+  {{- end }}
 admin:
   listen: {{ include "deepgram-sidecar.adminAddress" . | quote }}
 drain:

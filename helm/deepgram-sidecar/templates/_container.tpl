@@ -32,6 +32,11 @@
       mountPath: {{ include "deepgram-sidecar.keyDirectory" . }}
       readOnly: true
     {{- end }}
+    {{- if .Values.tcpToken.secretName }}
+    - name: deepgram-sidecar-token
+      mountPath: {{ include "deepgram-sidecar.tokenDirectory" . }}
+      readOnly: true
+    {{- end }}
     {{- if .Values.upstreamCA.configMapName }}
     - name: deepgram-sidecar-ca
       mountPath: {{ include "deepgram-sidecar.caDirectory" . }}

@@ -32,6 +32,15 @@ Templates for an application's pod. They may render nothing, so guard the key wi
     items: [{key: {{ .Values.apiKey.secretKey }}, path: api-key}]
     defaultMode: 0440
 {{- end }}
+{{- with .Values.tcpToken }}
+{{- if .secretName }}
+- name: deepgram-sidecar-token
+  secret:
+    secretName: {{ .secretName }}
+    items: [{key: {{ .secretKey }}, path: token}]
+    defaultMode: 0440
+{{- end }}
+{{- end }}
 {{- with .Values.upstreamCA }}
 {{- if .configMapName }}
 - name: deepgram-sidecar-ca
@@ -46,6 +55,10 @@ Templates for an application's pod. They may render nothing, so guard the key wi
 {{- define "deepgram-sidecar.appEnv" -}}
 - name: DEEPGRAM_SIDECAR_IPC_SOCKET
   value: {{ include "deepgram-sidecar.socket" . }}
+{{- with include "deepgram-sidecar.tcpListen" . }}
+- name: DEEPGRAM_SIDECAR_IPC_TCP_LISTEN
+  value: {{ . | quote }}
+{{- end }}
 {{- end -}}
 
 {{/* For the application's container: `volumeMounts`. Connecting to a socket needs no write access to its directory. */}}
