@@ -60,6 +60,7 @@ pub fn kind_of(text: &[u8]) -> MessageKind {
         },
         "SpeechStarted" => MessageKind::SpeechStarted { at: time(envelope.timestamp) },
         "UtteranceEnd" => MessageKind::UtteranceEnd { end: time(envelope.last_word_end) },
+        "ConfigureSuccess" | "ConfigureFailure" => MessageKind::Configured,
         "Error" => MessageKind::Error,
         _ => MessageKind::Other,
     }
@@ -163,6 +164,14 @@ mod tests {
             kind_of(text),
             MessageKind::TurnInfo { end_of_turn: true, end: Duration::from_millis(6_800) }
         );
+    }
+
+    #[test]
+    fn flux_answers_each_configure() {
+        for kind in ["ConfigureSuccess", "ConfigureFailure"] {
+            let text = format!(r#"{{"type":"{kind}","sequence_id":7}}"#);
+            assert_eq!(kind_of(text.as_bytes()), MessageKind::Configured);
+        }
     }
 
     #[test]

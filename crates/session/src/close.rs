@@ -50,6 +50,11 @@ impl DeepgramError {
         Self { code: code.map(bounded), description: bounded(description) }
     }
 
+    /// Whether it is about a text of the application's that Deepgram cannot read, which is fatal.
+    pub fn is_of_text(&self) -> bool {
+        self.code.as_deref() == Some("UNPARSABLE_CLIENT_MESSAGE")
+    }
+
     /// The cause of an end that names none itself.
     pub fn reason(&self) -> Reason {
         let is_account = [self.code.as_deref(), Some(&self.description)]

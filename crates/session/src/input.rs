@@ -171,6 +171,8 @@ pub enum MessageKind {
         /// `last_word_end`; zero if it says none.
         end: Duration,
     },
+    /// Flux's answer to a `Configure`, whether it takes effect or not.
+    Configured,
     /// An `Error` message; what follows decides its meaning.
     Error,
     /// Any other message, including text that is not JSON.
@@ -185,7 +187,7 @@ impl MessageKind {
             | Self::TurnInfo { .. }
             | Self::SpeechStarted { .. }
             | Self::UtteranceEnd { .. } => true,
-            Self::Metadata { .. } | Self::Error | Self::Other => false,
+            Self::Metadata { .. } | Self::Configured | Self::Error | Self::Other => false,
         }
     }
 
@@ -196,7 +198,7 @@ impl MessageKind {
             | Self::TurnInfo { end, .. }
             | Self::SpeechStarted { at: end }
             | Self::UtteranceEnd { end } => Some(end),
-            Self::Metadata { .. } | Self::Error | Self::Other => None,
+            Self::Metadata { .. } | Self::Configured | Self::Error | Self::Other => None,
         }
     }
 }

@@ -65,6 +65,7 @@ fn result_kind(kind: &MessageKind) -> Option<ResultKind> {
         MessageKind::Metadata { .. }
         | MessageKind::SpeechStarted { .. }
         | MessageKind::UtteranceEnd { .. }
+        | MessageKind::Configured
         | MessageKind::Error
         | MessageKind::Other => None,
     }

@@ -50,7 +50,7 @@ impl WireMessage {
             MessageKind::SpeechStarted { .. } => Self::SpeechStartedReceived,
             MessageKind::UtteranceEnd { .. } => Self::UtteranceEndReceived,
             MessageKind::Error => Self::ErrorReceived,
-            MessageKind::Other => Self::OtherReceived,
+            MessageKind::Configured | MessageKind::Other => Self::OtherReceived,
         }
     }
 }

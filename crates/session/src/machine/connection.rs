@@ -94,6 +94,8 @@ pub(super) struct Connection {
     audio_sent: bool,
     /// A text of the application's is with the kernel.
     text_written: bool,
+    /// So many of its texts Deepgram has certainly read, by its answers: the first ones.
+    texts_read: u64,
     spoken: bool,
     answered: bool,
     /// CloseStream is with the kernel.
@@ -178,6 +180,7 @@ impl Connection {
             stream: Stream::new(cx.config.audio),
             audio_sent: false,
             text_written: false,
+            texts_read: 0,
             spoken: false,
             answered: false,
             close_written: false,

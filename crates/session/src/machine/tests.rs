@@ -8,6 +8,7 @@ mod drain;
 mod endings;
 mod endpoints;
 mod exactly_once;
+mod flux;
 mod gate;
 mod keepalives;
 mod liveness;

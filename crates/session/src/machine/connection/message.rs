@@ -102,6 +102,7 @@ impl Connection {
             MessageKind::Metadata { processed } if self.close_written => {
                 self.metadata = Some(processed);
             }
+            MessageKind::Configured => self.texts_read += 1,
             MessageKind::TurnInfo { end_of_turn: false, .. }
             | MessageKind::Metadata { .. }
             | MessageKind::SpeechStarted { .. }

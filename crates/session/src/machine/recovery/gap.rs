@@ -105,6 +105,9 @@ impl Session {
         self.timers.clear(SessionTimer::Replay);
         remember(&mut recovery.known, connection);
         recovery.marks.settle_finalizes(connection.unanswered_finalizes());
+        if let Some(read) = connection.texts_before_bad() {
+            recovery.marks.forget_texts_behind(read);
+        }
         recovery.marks.rewind(connection.unwritten_finalizes());
         recovery.ring.trim(position);
         let unwritten = connection.unwritten();

@@ -16,6 +16,8 @@ pub(in crate::machine) struct Marks {
     sent: VecDeque<Mark>,
     sent_finalizes: u64,
     sent_text_bytes: usize,
+    /// How many texts that connection has been handed.
+    sent_texts: u64,
     /// Those that come behind them.
     waiting: VecDeque<Mark>,
     bytes: usize,
@@ -35,7 +37,11 @@ enum MarkKind {
         /// It was with the kernel once, and is counted as sent.
         written: bool,
     },
-    Text(Bytes),
+    Text {
+        text: Bytes,
+        /// Which of the live connection's texts it is, from 1; 0 if it has not been handed it.
+        number: u64,
+    },
 }
 
 impl Marks {
@@ -69,7 +75,7 @@ impl Marks {
     }
 
     pub(in crate::machine) fn push_text(&mut self, position: u64, text: &Bytes) {
-        self.push(position, MarkKind::Text(Bytes::copy_from_slice(text)));
+        self.push(position, MarkKind::Text { text: Bytes::copy_from_slice(text), number: 0 });
     }
 
     fn push(&mut self, position: u64, kind: MarkKind) {
@@ -81,7 +87,11 @@ impl Marks {
     /// The next that waits, if it stands at or before `position`.
     pub(in crate::machine) fn send_next(&mut self, position: u64) -> Option<Outgoing> {
         self.waiting.front().filter(|it| it.position <= position)?;
-        let mark = self.waiting.pop_front()?;
+        let mut mark = self.waiting.pop_front()?;
+        if let MarkKind::Text { number, .. } = &mut mark.kind {
+            self.sent_texts += 1;
+            *number = self.sent_texts;
+        }
         let outgoing = mark.outgoing();
         let text_bytes = if mark.is_finalize() { 0 } else { mark.bytes() };
         self.sent_finalizes += u64::from(mark.is_finalize());
@@ -122,6 +132,12 @@ impl Marks {
         }
     }
 
+    /// One of the live connection's texts was its death, and none of the first so many: the others are
+    /// not sent again, as each connection would die of it.
+    pub(in crate::machine) fn forget_texts_behind(&mut self, read: u64) {
+        self.forget_sent(|it| matches!(it.kind, MarkKind::Text { number, .. } if number > read));
+    }
+
     /// Drops those of the sent ones that `goes` names.
     fn forget_sent(&mut self, mut goes: impl FnMut(&Mark) -> bool) {
         self.sent.retain(|it| {
@@ -148,7 +164,7 @@ impl Marks {
             }
             self.waiting.push_front(mark);
         }
-        (self.sent_finalizes, self.sent_text_bytes) = (0, 0);
+        (self.sent_finalizes, self.sent_text_bytes, self.sent_texts) = (0, 0, 0);
     }
 
     /// Gives up what the session has not sent, and every Finalize: how many Finalizes never reached
@@ -159,7 +175,7 @@ impl Marks {
             match mark.kind {
                 MarkKind::Finalize { written: false, .. } => given_up.finalizes += 1,
                 MarkKind::Finalize { written: true, .. } => given_up.unanswered += 1,
-                MarkKind::Text(_) => given_up.texts += 1,
+                MarkKind::Text { .. } => given_up.texts += 1,
             }
         }
         given_up
@@ -191,7 +207,7 @@ impl Mark {
         ENTRY_BYTES
             + match &self.kind {
                 MarkKind::Finalize { .. } => 0,
-                MarkKind::Text(text) => text.len(),
+                MarkKind::Text { text, .. } => text.len(),
             }
     }
 
@@ -200,7 +216,7 @@ impl Mark {
             MarkKind::Finalize { channel, written } => {
                 Outgoing::Finalize { channel: *channel, again: *written }
             }
-            MarkKind::Text(text) => Outgoing::Text(text.clone()),
+            MarkKind::Text { text, .. } => Outgoing::Text(text.clone()),
         }
     }
 }
@@ -262,6 +278,21 @@ mod tests {
         (0..waiting).for_each(|_| marks.push_text(0, &text));
         assert!(marks.is_full());
         assert_eq!(marks.give_up(), GivenUp { texts: waiting, ..GivenUp::default() });
+    }
+
+    #[test]
+    fn behind_a_death_by_a_text_only_those_are_kept_that_were_read() {
+        let mut marks = Marks::default();
+        let texts = ["a", "b", "c"].map(Bytes::from);
+        texts.iter().for_each(|text| marks.push_text(0, text));
+        let next = |marks: &mut Marks| marks.send_next(EVERYWHERE);
+        (next(&mut marks), next(&mut marks));
+        marks.forget_texts_behind(1);
+        marks.rewind(0);
+        assert_eq!(next(&mut marks), Some(Outgoing::Text(texts[0].clone())));
+        assert_eq!(next(&mut marks), Some(Outgoing::Text(texts[2].clone())), "it was never sent");
+        marks.forget_texts_behind(0);
+        assert_eq!((marks.bytes(), next(&mut marks)), (0, None));
     }
 
     #[test]
