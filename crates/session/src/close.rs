@@ -10,6 +10,10 @@ use crate::death::Reason;
 const ACCOUNT_WORDS: [&str; 9] =
     ["credit", "credits", "balance", "key", "keys", "limit", "limits", "quota", "payment"];
 
+/// Codes of errors that end a connection on which nothing was sent: of `/v2/listen`, `/v2/speak` and
+/// the Voice Agent.
+const IDLE_CODES: [&str; 3] = ["INACTIVE_CLIENT", "NET-0004", "CLIENT_MESSAGE_TIMEOUT"];
+
 crate::vocabulary! {
     /// Deepgram's own codes in the text of a close frame.
     pub enum DgCode: "dg_code" {
@@ -53,6 +57,11 @@ impl DeepgramError {
     /// Whether it is about a text of the application's that Deepgram cannot read, which is fatal.
     pub fn is_of_text(&self) -> bool {
         self.code.as_deref() == Some("UNPARSABLE_CLIENT_MESSAGE")
+    }
+
+    /// Whether Deepgram has waited in vain for a word of ours.
+    pub fn is_of_idling(&self) -> bool {
+        self.code.as_deref().is_some_and(|code| IDLE_CODES.contains(&code))
     }
 
     /// The cause of an end that names none itself.

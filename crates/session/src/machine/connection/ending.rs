@@ -7,7 +7,7 @@ use super::writing::GAP_LONG;
 use super::{Connection, Context, Event, State, Timer};
 use crate::audio::AudioFormat;
 use crate::close::DgCode;
-use crate::death::{Death, Reason, Trigger};
+use crate::death::{Class, Death, Reason, Trigger};
 use crate::fact::{
     CloseReceived, ConnectionClosed, ConnectionDied, ConnectionEnd, Fact, SkipCause, Stage,
     StallOutcome, StreamClosing,
@@ -21,6 +21,10 @@ const NO_FRAME: u16 = 1006;
 /// For so long after Deepgram's error, or after a pause of ours, it explains an end that says nothing
 /// itself. What Deepgram does of it, it does at once; what we are late for shows when we go on.
 const ERROR_RELEVANT: Duration = Duration::from_secs(5);
+
+/// Our clock began when its answer had come, and Deepgram's when it was asked; what it says before it
+/// closes takes its time.
+const AGE_SLACK: Duration = Duration::from_secs(10);
 
 /// How a connection's audio ended.
 #[derive(Clone, Copy, Debug)]
@@ -122,7 +126,8 @@ impl Connection {
     }
 
     /// What an end is really due to: what Deepgram said before it where the end says nothing itself,
-    /// and ourselves where Deepgram waited in vain for a keepalive of ours.
+    /// ourselves where Deepgram waited in vain for a keepalive of ours, and its age where Deepgram bears
+    /// no older one.
     fn true_cause(
         &self,
         cx: &Context<'_>,
@@ -130,18 +135,33 @@ impl Connection {
         detail: String,
         says_why: bool,
     ) -> (Reason, String) {
-        if reason == Reason::Net0001Idle
+        let is_recent = |at: &Instant| cx.now.duration_since(*at) <= ERROR_RELEVANT;
+        let error = self.error.as_ref().filter(|(at, _)| is_recent(at)).map(|(_, error)| error);
+        let (reason, detail) = match error {
+            Some(error) if !says_why => {
+                (error.reason(), format!("{detail}; Deepgram's error: {error}"))
+            }
+            _ => (reason, detail),
+        };
+        let is_idle = reason == Reason::Net0001Idle || error.is_some_and(|it| it.is_of_idling());
+        if is_idle
+            && self.owes_keepalives(cx)
             && let Some(gap) = self.stood_still(cx.now)
         {
             let detail = format!("{detail}; the sidecar had sent nothing for {} ms", millis(gap));
             return (Reason::KeepaliveLate, bounded(detail));
         }
-        match &self.error {
-            Some((at, error)) if !says_why && cx.now.duration_since(*at) <= ERROR_RELEVANT => {
-                (error.reason(), bounded(format!("{detail}; Deepgram's error: {error}")))
-            }
-            _ => (reason, detail),
+        match self.age_reached(cx).filter(|_| reason.class() != Class::Network) {
+            Some(age) => (Reason::ProviderError, bounded(format!("{detail}; {}", told(cx, age)))),
+            None => (reason, bounded(detail)),
         }
+    }
+
+    /// The age that Deepgram's connections to this endpoint end with, if this one has it.
+    fn age_reached(&self, cx: &Context<'_>) -> Option<Duration> {
+        let age_max = cx.config.endpoint.traits().age_max?;
+        let age = cx.now.duration_since(self.up_since);
+        (age.abs_diff(age_max) <= AGE_SLACK).then_some(age_max)
     }
 
     /// How many of its texts Deepgram has certainly read, if it died of one that Deepgram could not.
@@ -278,4 +298,10 @@ impl Connection {
             },
         }));
     }
+}
+
+/// What is told of a connection that has reached Deepgram's age.
+fn told(cx: &Context<'_>, age_max: Duration) -> String {
+    let (endpoint, minutes) = (cx.config.endpoint, age_max.as_secs() / 60);
+    format!("Deepgram ends each connection to {endpoint} after {minutes} minutes")
 }

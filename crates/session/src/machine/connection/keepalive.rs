@@ -17,17 +17,23 @@ const PRIME_STEP: Duration = Duration::from_millis(100);
 impl Connection {
     /// Starts the keepalive clock anew. None is sent after CloseStream.
     pub(super) fn arm_keepalive(&mut self, cx: &mut Context<'_>) {
-        let traits = cx.config.endpoint.traits();
-        let is_early = traits.begins_with_text && !self.text_written;
         if self.state == State::Open {
-            if traits.keepalive.is_some() && !is_early {
-                let interval = cx.config.keepalive_interval.min(traits.keepalive_max);
+            if self.owes_keepalives(cx) {
+                let keepalive_max = cx.config.endpoint.traits().keepalive_max;
+                let interval = cx.config.keepalive_interval.min(keepalive_max);
                 self.timers.set(Timer::Keepalive, cx.now + interval);
             }
             if !self.timers.is_running(Timer::Park) {
                 self.arm_parking(cx);
             }
         }
+    }
+
+    /// Whether it is kept alive: not where nothing needs to, nor before what must come first.
+    pub(super) fn owes_keepalives(&self, cx: &Context<'_>) -> bool {
+        let traits = cx.config.endpoint.traits();
+        let is_early = traits.begins_with_text && !self.text_written;
+        traits.keepalive.is_some() && !is_early
     }
 
     /// Starts the keepalive budget anew.

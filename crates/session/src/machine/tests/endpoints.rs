@@ -3,7 +3,8 @@
 use super::*;
 use crate::EndKind;
 use crate::RecoveryConfig;
-use crate::close::CloseFrame;
+use crate::close::{CloseFrame, DeepgramError};
+use crate::death::Reason;
 use crate::fact::NotRecoverable;
 use crate::summary::EndCause;
 
@@ -134,7 +135,7 @@ fn the_end_of_the_stream_behind_our_close_frame_is_no_death() {
     for endpoint in [Endpoint::V1Converse, Endpoint::V1Speak] {
         let mut world = waiting(endpoint);
         world.app(AppInput::Finish);
-        world.fail(crate::death::Reason::EofWithoutClose, Trigger::Read);
+        world.fail(Reason::EofWithoutClose, Trigger::Read);
         let expected = match endpoint.traits().end {
             EndKind::Frame => Outcome::Finished,
             EndKind::Close | EndKind::CloseStream => Outcome::Dead,
@@ -156,4 +157,57 @@ fn a_close_without_a_code_on_flux_is_the_end_or_a_death_by_who_asked() {
     let mut world = World::connected(at(Endpoint::V2Listen));
     world.close(None, "");
     assert_eq!(world.summary().outcome, Outcome::Dead);
+}
+
+/// A connection of this age, which Deepgram closes.
+fn closed_at(endpoint: Endpoint, age: Duration, code: Option<u16>, text: &str) -> Death {
+    let mut world = waiting(endpoint);
+    world.now += age;
+    world.close(code, text);
+    world.deaths()[0].clone()
+}
+
+#[test]
+fn a_death_of_old_age_says_so() {
+    for endpoint in Endpoint::ALL {
+        let old = endpoint.traits().age_max.unwrap_or(secs(3_600));
+        // What Deepgram says of it may speak of a limit, which is none of the account's.
+        for (code, text) in [(Some(1011), "NET-0003"), (None, ""), (Some(1011), "a limit")] {
+            let named = |age| {
+                let death = closed_at(endpoint, age, code, text);
+                let named = death.detail.contains("Deepgram ends each connection to");
+                assert!(!named || death.reason == Reason::ProviderError, "{death:?}");
+                named
+            };
+            let has_age = endpoint.traits().age_max.is_some();
+            let ages = [old / 2, old - secs(1), old + secs(1), old + secs(60)];
+            assert_eq!(ages.map(named), [false, has_age, has_age, false], "{endpoint}");
+        }
+    }
+    let hour = secs(3_600);
+    let death = closed_at(Endpoint::V1Speak, hour, Some(1011), "NET-0003");
+    assert_eq!(
+        death.detail,
+        "NET-0003; Deepgram ends each connection to /v1/speak after 60 minutes"
+    );
+    let mut world = waiting(Endpoint::V1Speak);
+    world.now += hour;
+    world.fail(Reason::ConnectionReset, Trigger::Read);
+    assert_eq!(world.deaths()[0].detail, "test", "a reset may have any cause");
+}
+
+#[test]
+fn an_agent_that_hears_nothing_of_its_settings_blames_nobody_else() {
+    for (has_settings, reason) in [(false, Reason::ProviderError), (true, Reason::KeepaliveLate)] {
+        let mut world = waiting(Endpoint::V1Converse);
+        if has_settings {
+            world.app(AppInput::Text(Bytes::from_static(b"{}")));
+        }
+        world.now += secs(20);
+        let error = DeepgramError::new(Some("CLIENT_MESSAGE_TIMEOUT".to_owned()), String::new());
+        let error = Box::new(error);
+        world.upstream(UpstreamInput::ErrorMessage { text: Bytes::from_static(b"{}"), error });
+        world.close(None, "");
+        assert_eq!(world.deaths()[0].reason, reason);
+    }
 }

@@ -142,3 +142,17 @@ fn after_any_other_death_the_texts_are_sent_again() {
     world.speak(secs(1));
     assert_eq!(texts_since(&world, since), [GOOD.as_bytes()]);
 }
+
+#[test]
+fn a_client_that_was_inactive_is_we_only_if_we_have_stood_still() {
+    let mut world = flux(config());
+    world.speak(secs(20));
+    fatal(&mut world, "INACTIVE_CLIENT");
+    let death = world.deaths()[0];
+    assert_eq!(death.reason, Reason::ProviderError);
+    assert!(death.detail.ends_with("Deepgram's error: INACTIVE_CLIENT: Oh."), "{}", death.detail);
+    let mut world = flux(config());
+    world.now += secs(61);
+    fatal(&mut world, "INACTIVE_CLIENT");
+    assert_eq!(world.deaths()[0].reason, Reason::KeepaliveLate);
+}
