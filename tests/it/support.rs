@@ -3,6 +3,7 @@
 
 mod app;
 mod collector;
+mod dialect;
 mod emulator;
 mod http;
 mod log;
@@ -19,6 +20,7 @@ use std::time::Duration;
 
 pub(crate) use app::{App, Reader, SAMPLES_PER_FRAME, frame_bytes, listen, speech};
 pub(crate) use collector::{Collector, Span};
+pub(crate) use dialect::{DialectApp, json};
 pub(crate) use emulator::Emulator;
 pub(crate) use metrics::Metrics;
 pub(crate) use namespace::Pod;

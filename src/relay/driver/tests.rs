@@ -1,6 +1,7 @@
 //! Whole sessions over the real codecs, application, sidecar and emulator in one runtime whose
 //! clock is virtual.
 
+mod endpoints;
 mod gate;
 
 use std::sync::Mutex;
