@@ -307,7 +307,7 @@ impl Upstream {
     pub fn agent_url(&self) -> Url {
         match &self.agent_url {
             Some(url) => url.clone(),
-            None if self.url.host_str() == Some("api.deepgram.com") => {
+            None if self.url == Self::default().url => {
                 AGENT_URL.parse().expect("the literal is a URL")
             }
             None => self.url.clone(),

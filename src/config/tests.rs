@@ -23,6 +23,7 @@ ipc:
   tcp_listen: null
 upstream:
   url: wss://api.deepgram.com
+  agent_url: null
   auth: token
   api_key_file: null
   ca_file: null
@@ -388,6 +389,35 @@ fn plaintext_takes_two_settings() {
     assert!(setup.message().contains("upstream.allow_plaintext to true"));
     let setup = setup.variable("DEEPGRAM_SIDECAR_UPSTREAM_ALLOW_PLAINTEXT", "true");
     assert_eq!(setup.load().unwrap().upstream.url.scheme(), "ws");
+}
+
+#[test]
+fn the_agent_has_a_host_of_its_own_at_deepgram_and_nowhere_else() {
+    let agent_url = |text: &str| Setup::file(text).load().unwrap().upstream.agent_url().to_string();
+    for (text, url) in [
+        ("", "wss://agent.deepgram.com/"),
+        ("upstream: {url: 'wss://api.deepgram.com:443'}", "wss://agent.deepgram.com/"),
+        ("upstream: {url: 'wss://api.deepgram.com:8443'}", "wss://api.deepgram.com:8443/"),
+        ("upstream: {url: 'wss://api.eu.deepgram.com'}", "wss://api.eu.deepgram.com/"),
+        ("upstream: {agent_url: 'wss://agents'}", "wss://agents/"),
+        ("upstream: {url: 'wss://deepgram', agent_url: 'wss://agents'}", "wss://agents/"),
+        ("upstream: {url: 'ws://deepgram:8080', allow_plaintext: true}", "ws://deepgram:8080/"),
+    ] {
+        assert_eq!(agent_url(text), url, "{text}");
+    }
+}
+
+#[test]
+fn the_agents_url_is_checked_as_the_other_is() {
+    let plain = "upstream:\n  agent_url: ws://agents\n";
+    assert_eq!(told(plain), [at(2, "upstream.agent_url")]);
+    assert!(Setup::file(plain).message().contains("upstream.allow_plaintext to true"));
+    let allowed = Setup::file(format!("{plain}  allow_plaintext: true\n"));
+    assert_eq!(allowed.load().unwrap().upstream.agent_url().scheme(), "ws");
+    for wrong in ["https://agents", "wss://agents/v1", "wss://agents?key=k", "7"] {
+        let text = format!("upstream: {{agent_url: '{wrong}'}}");
+        assert_eq!(told(&text), [at(1, "upstream.agent_url")], "{wrong}");
+    }
 }
 
 #[test]
