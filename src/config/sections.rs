@@ -73,7 +73,7 @@ section! {
         max_frame_bytes: u32 = 1 << 20, within(1 << 10..=16 << 20);
         /// An application that has not sent OPEN, or its request, within this time is disconnected.
         open_timeout: Duration = seconds(10), within(MOMENT..=DAY);
-        /// An address for the Deepgram-compatible dialect over TCP, such as `127.0.0.1:7071`, for SDKs
+        /// An address for the Deepgram-compatible dialect over TCP, such as `127.0.0.1:7070`, for SDKs
         /// that cannot use a Unix socket. Every process in the pod can reach it. Null: none.
         tcp_listen: Option<SocketAddr> = None, checked("a loopback address", loopback);
         /// A file with the token that the port asks for, and nothing else; SDKs send it as their API
@@ -348,7 +348,7 @@ fn socket_path(path: &PathBuf) -> Result<(), &'static str> {
 /// Whoever is on the network must not reach Deepgram with our key.
 fn loopback(addr: &Option<SocketAddr>) -> Result<(), &'static str> {
     let is_near = addr.is_none_or(|addr| addr.ip().is_loopback());
-    is_near.then_some(()).ok_or("must be a loopback address, such as 127.0.0.1:7071 or [::1]:7071")
+    is_near.then_some(()).ok_or("must be a loopback address, such as 127.0.0.1:7070 or [::1]:7070")
 }
 
 /// Never repeats the URL: it may contain credentials.

@@ -6,6 +6,7 @@
 mod alerts;
 mod catalogue;
 mod documents;
+mod endpoints;
 mod layers;
 mod lint;
 mod promql;

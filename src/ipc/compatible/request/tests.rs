@@ -6,7 +6,7 @@ use session::gate::VadMode;
 
 /// Deepgram's SDKs, each by the head that it was seen to send, with the key left out.
 const PYTHON: &str = "GET /v1/listen?encoding=linear16&model=nova-3&sample_rate=16000&tag=a+b HTTP/1.1\r\n\
-    Host: 127.0.0.1:7071\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+    Host: 127.0.0.1:7070\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\
     Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=12; \
     client_max_window_bits=12\r\nUser-Agent: deepgram-sdk/7.17.0\r\nX-Fern-Language: Python\r\n\
@@ -25,7 +25,7 @@ const GO: &str = "GET /v1/listen?model=nova-3&tag=a+b HTTP/1.1\r\nHost: \r\n\
     User-Agent: @deepgram/sdk/v1.4.0 go/1.26.8\r\nAuthorization: token KEY\r\n\
     Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
     Sec-WebSocket-Version: 13\r\nUpgrade: websocket\r\n\r\n";
-const RUST: &str = "GET /v1/listen?model=nova-3&keywords=a+b HTTP/1.1\r\nhost: localhost:7071\r\n\
+const RUST: &str = "GET /v1/listen?model=nova-3&keywords=a+b HTTP/1.1\r\nhost: localhost:7070\r\n\
     authorization: Token KEY\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
     connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
     user-agent: deepgram/0.14.0 rust\r\n\r\n";
@@ -101,7 +101,7 @@ fn no_host_is_as_good_as_any_and_two_slashes_are_one() {
 
 #[test]
 fn other_paths_are_told_which_ones_are_served() {
-    for path in ["/", "/v1", "/v1/listen/", "/v1//listen", "/v1/speak", "/prefix/v1/listen", "*"] {
+    for path in ["/", "/v1", "/v1/listen/", "/v1//listen", "/v1/read", "/prefix/v1/listen", "*"] {
         let refused = ask(path, "").unwrap_err();
         assert_eq!(refused.status, 404, "{path}");
         assert!(refused.refusal.message.contains("/v1/listen and /v2/listen"), "{refused:?}");
