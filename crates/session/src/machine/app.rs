@@ -314,20 +314,19 @@ impl Session {
         if self.app.gone || self.app.eof || self.phase == Phase::Ending {
             return;
         }
+        let Some(since) = self.app.ping_since else {
+            self.app.ping_since = Some(now);
+            self.deliver(now, AppFrame::Ping);
+            return self.ask_app_later(now);
+        };
+        let is_evidence = !self.books.is_too_late(lateness) && self.wants_app_input();
+        let since = if is_evidence { since } else { now };
         let patience = self.config.app_stall_timeout;
-        match self.app.ping_since {
-            Some(_) if self.books.is_too_late(lateness) || !self.wants_app_input() => {
-                self.app.ping_since = Some(now);
-            }
-            Some(since) if now.duration_since(since) >= patience => return self.app_stalled(now),
-            Some(_) => {}
-            None => {
-                self.app.ping_since = Some(now);
-                self.deliver(now, AppFrame::Ping);
-            }
+        if now.duration_since(since) >= patience {
+            return self.app_stalled(now);
         }
-        let due = self.app.ping_since.map_or(now, |since| since + patience);
-        self.timers.set(SessionTimer::AppPing, due);
+        self.app.ping_since = Some(since);
+        self.timers.set(SessionTimer::AppPing, since + patience);
     }
 }
 

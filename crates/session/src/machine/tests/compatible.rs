@@ -192,6 +192,7 @@ fn one_that_answers_or_speaks_is_there() {
             world.app(input.clone());
         }
         assert!(!world.is_finished(), "{input:?}");
+        assert_eq!(pings(&world)[..3], [20, 40, 60], "{input:?}");
     }
 }
 
