@@ -95,7 +95,7 @@ pub(super) struct Connection {
     /// A text of the application's is with the kernel.
     text_written: bool,
     /// So many of its texts Deepgram has certainly read, by its answers: the first ones.
-    texts_read: u64,
+    texts_read: u32,
     spoken: bool,
     answered: bool,
     /// CloseStream is with the kernel.

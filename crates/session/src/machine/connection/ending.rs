@@ -167,7 +167,7 @@ impl Connection {
     /// How many of its texts Deepgram has certainly read, if it died of one that Deepgram could not.
     pub(in crate::machine) fn texts_before_bad(&self) -> Option<u64> {
         let is_bad = self.error.as_ref().is_some_and(|(_, error)| error.is_of_text());
-        is_bad.then_some(self.texts_read)
+        is_bad.then_some(self.texts_read.into())
     }
 
     /// For how long we sent nothing, if Deepgram had to give up: until now, or until what left just
