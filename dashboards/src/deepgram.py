@@ -369,7 +369,13 @@ def _traffic() -> list:
             units.Seconds,
             Query(total(select("audio_in_flight_seconds")), "in flight"),
             links=[to.to_page("session", NAME)],
-            width=12,
+        ),
+        series(
+            "Deepgram's voice",
+            "Bytes per second of Deepgram's binary messages, by endpoint: what applications are given to play.",
+            units.BytesPerSecondIEC,
+            Query(moved(total(rate("upstream_voice_bytes_total"), "endpoint")), "{{endpoint}}"),
+            none="no endpoint speaks",
         ),
         bars(
             "API key reloads",
@@ -377,6 +383,5 @@ def _traffic() -> list:
             units.Short,
             Query(total(increase("api_key_reloads_total"), "result"), "{{result}}"),
             links=[to.to_logs()],
-            width=12,
         ),
     ]

@@ -11,7 +11,7 @@ use session::fact::{
 };
 use session::gate::{GateState, VadMode, VadUnavailable};
 use session::summary::{EndCause, Outcome};
-use session::{KeepaliveKind, LossCause, Side, Vocabulary};
+use session::{Endpoint, KeepaliveKind, LossCause, Side, Vocabulary};
 
 mod composite;
 mod message;
@@ -74,6 +74,7 @@ labels!(
     DgCode,
     DialReason,
     EndCause,
+    Endpoint,
     Flush,
     GapLevel,
     GateState,

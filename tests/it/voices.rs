@@ -115,6 +115,11 @@ async fn an_agent_hears_and_speaks_and_is_left_with_a_close_frame() {
     assert!(audio.len() > 32_000, "{texts:?}");
     assert_eq!(audio, position::encode(0, audio.len() / 2));
     app.close().await;
+    let metrics = sidecar.metrics().await;
+    let bytes = metrics.sum("upstream_voice_bytes_total", &[("endpoint", AGENT)]);
+    assert_eq!(bytes, audio.len() as f64);
+    let pieces = messages.iter().filter(|it| it.is_binary()).count();
+    assert_eq!(metrics.sum("upstream_messages_total", &[("type", "binary")]), pieces as f64);
     let end = sidecar.session_end("agent").await;
     assert_eq!((&end["outcome"], &end["death"]), (&json!("finished"), &Value::Null), "{end}");
     let heard = emulator.ended_connection().await;

@@ -21,10 +21,12 @@ pub(crate) enum WireMessage {
     TurnInfoReceived,
     ErrorReceived,
     OtherReceived,
+    /// Deepgram's voice.
+    BinaryReceived,
 }
 
 impl WireMessage {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 15] = [
         Self::AudioSent,
         Self::KeepaliveSent,
         Self::FinalizeSent,
@@ -39,6 +41,7 @@ impl WireMessage {
         Self::TurnInfoReceived,
         Self::ErrorReceived,
         Self::OtherReceived,
+        Self::BinaryReceived,
     ];
 
     pub(crate) fn received(kind: &MessageKind) -> Self {
@@ -84,6 +87,7 @@ impl Label for WireMessage {
             Self::TurnInfoReceived => vec!["received", "turn_info"],
             Self::ErrorReceived => vec!["received", "error"],
             Self::OtherReceived => vec!["received", "other"],
+            Self::BinaryReceived => vec!["received", "binary"],
         }
     }
 }

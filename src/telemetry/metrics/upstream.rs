@@ -7,6 +7,7 @@ use crate::telemetry::family::{Children, ChildrenOnDemand, Families, bounds};
 use crate::telemetry::label::{
     CloseCode, ConnectResult, DeathLabels, DialPhase, Direction, KeyReload, WireMessage,
 };
+use session::Endpoint;
 use session::close::DgCode;
 use session::death::{Class, Reason};
 use session::dial::{Blocker, DialReason};
@@ -25,6 +26,7 @@ pub(crate) struct UpstreamMetrics {
     pub(crate) closes: Children<(CloseCode, DgCode), IntCounter>,
     pub(crate) bytes: Children<Direction, IntCounter>,
     pub(crate) messages: Children<WireMessage, IntCounter>,
+    pub(crate) voice_bytes: Children<Endpoint, IntCounter>,
     pub(crate) ping_rtt: Histogram,
     pub(crate) ping_pending_max: Gauge,
     pub(crate) write_blocked_max: Gauge,
@@ -73,6 +75,10 @@ impl UpstreamMetrics {
             messages: families.counters(
                 "upstream_messages_total",
                 "Messages to and from Deepgram, by type.",
+            ),
+            voice_bytes: families.counters(
+                "upstream_voice_bytes_total",
+                "Bytes of Deepgram's binary messages, which are its voice, by endpoint.",
             ),
             ping_rtt: families.histogram(
                 "upstream_ping_rtt_seconds",

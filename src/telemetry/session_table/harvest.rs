@@ -9,9 +9,9 @@ use super::Record;
 use crate::live::LiveSession;
 use crate::telemetry::label::{Account, Direction, Listening, Queue, WireMessage};
 use crate::telemetry::metrics::Metrics;
-use session::State;
 use session::counts::Count;
 use session::gate::{GateSnapshot, GateState, VadMode};
+use session::{Endpoint, State};
 
 /// The queues, each with its count.
 pub(super) const QUEUES: [(Queue, Count); 3] = [
@@ -21,7 +21,7 @@ pub(super) const QUEUES: [(Queue, Count); 3] = [
 ];
 
 /// The totals, each with the count that feeds it.
-const FEEDS: [(Count, Feed); 24] = [
+const FEEDS: [(Count, Feed); 26] = [
     (Count::FinalizesRequested, |to, it| to.finalize.requests.inc_by(it.count)),
     (Count::Frames, |to, it| to.audio.frames_received.inc_by(it.count)),
     (Count::BytesReceived, |to, it| {
@@ -45,6 +45,8 @@ const FEEDS: [(Count, Feed); 24] = [
     (Count::CloseStreamsSent, |to, it| messages(to, WireMessage::CloseStreamSent, it)),
     (Count::PingsSent, |to, it| messages(to, WireMessage::PingSent, it)),
     (Count::AppKeepalives, |to, it| to.app.keepalives.inc_by(it.count)),
+    (Count::BinaryMessages, |to, it| messages(to, WireMessage::BinaryReceived, it)),
+    (Count::BinaryBytes, |to, it| to.upstream.voice_bytes[it.endpoint].inc_by(it.count)),
     (Count::VadOpens, |to, it| to.vad.opens.inc_by(it.count)),
     (Count::VadFinalizes, |to, it| to.vad.finalizes.inc_by(it.count)),
     (Count::VadSilenceBytes, |to, it| judged(to, GateState::Silence, it)),
@@ -61,6 +63,7 @@ type Feed = fn(&Metrics, Fresh);
 #[derive(Clone, Copy)]
 struct Fresh {
     count: u64,
+    endpoint: Endpoint,
     /// The same as time, if it is bytes of audio; `None` where the encoding tells no time.
     seconds: Option<f64>,
 }
@@ -89,7 +92,7 @@ impl Record {
             let now = self.live.counters.get(*count);
             let count = now.saturating_sub(harvested.fetch_max(now, Relaxed));
             let seconds = self.live.audio.map(|format| format.duration(count).as_secs_f64());
-            feed(metrics, Fresh { count, seconds });
+            feed(metrics, Fresh { count, endpoint: self.live.endpoint, seconds });
         }
     }
 }

@@ -115,6 +115,7 @@ upstream_messages_total counter direction,type
 upstream_ping_pending_max_seconds gauge
 upstream_ping_rtt_seconds histogram
 upstream_reconnects_total counter
+upstream_voice_bytes_total counter endpoint
 upstream_write_blocked_max_seconds gauge
 vad_audio_seconds_total counter gate_state
 vad_faults_total counter

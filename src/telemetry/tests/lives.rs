@@ -119,6 +119,8 @@ fn a_scrape_brings_totals_up_to_date_and_counts_nothing_twice() {
         ("upstream_messages_total{direction=sent,type=close_stream}", 1.0),
         ("upstream_messages_total{direction=sent,type=ping}", 8.0),
         ("app_keepalives_total", 9.0),
+        ("upstream_messages_total{direction=received,type=binary}", 9.0),
+        ("upstream_voice_bytes_total{endpoint=/v1/listen}", 28_800.0),
         ("queue_bytes{queue=to_upstream}", 100.0),
         ("queue_bytes{queue=to_app}", 200.0),
         ("queue_session_max_bytes{queue=to_upstream}", 100.0),
@@ -149,6 +151,8 @@ fn a_scrape_brings_totals_up_to_date_and_counts_nothing_twice() {
         counters.set(Count::CloseStreamsSent, 1);
         counters.set(Count::PingsSent, 8);
         counters.set(Count::AppKeepalives, 9);
+        counters.set(Count::BinaryMessages, 9);
+        counters.set(Count::BinaryBytes, 28_800);
         counters.set(Count::UpstreamQueueBytes, 100);
         counters.set(Count::AppQueueBytes, 200);
     });
