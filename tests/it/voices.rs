@@ -1,6 +1,7 @@
 //! `/v1/speak`, `/v2/speak` and `/v1/agent/converse` in Deepgram's dialect, with real processes.
 
 use emulator::position;
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use session::bound::APP_UNWRITTEN_BYTES_MAX;
 use tokio_tungstenite::tungstenite::Message;
@@ -244,6 +245,32 @@ async fn an_application_that_reads_slowly_holds_deepgrams_voice_back_and_misses_
     app.say(CLOSE).await;
     app.rest().await;
     assert_eq!(sidecar.session_end("slow").await["outcome"], "finished");
+}
+
+#[tokio::test]
+async fn shutdown_ends_each_voice_in_its_own_way_and_the_application_hears_of_it() {
+    let emulator = voice(json!({}), &[]).await;
+    let sidecar = Sidecar::start(&emulator).await;
+    let targets = [AURA, FLUX, AGENT];
+    let mut apps = Vec::new();
+    for (number, target) in targets.iter().enumerate() {
+        apps.push(DialectApp::open(&sidecar, &named(target, &format!("drain-{number}"))).await);
+    }
+    sidecar.process.signal(Signal::TERM);
+    for (number, app) in apps.iter_mut().enumerate() {
+        let (_, (code, _)) = app.rest().await;
+        assert_eq!(code, Some(1001), "{}", targets[number]);
+        let end = sidecar.session_end(&format!("drain-{number}")).await;
+        assert_eq!((&end["outcome"], &end["cut"]), (&json!("drained"), &json!(false)), "{end}");
+    }
+    let connections = emulator.connections().await;
+    let closes: Vec<_> = connections.iter().map(|it| it["client_close"].clone()).collect();
+    // After Close it is Deepgram that closes, and is answered in kind.
+    assert_eq!(closes[2], 1000, "{closes:?}");
+    let texts: Vec<_> = connections.iter().map(|it| it["other_texts"].clone()).collect();
+    assert_eq!(texts[2], json!([]), "an agent knows no Close");
+    let ends: Vec<_> = connections.iter().map(|it| it["end"].clone()).collect();
+    assert_eq!(ends[..2], ["close_stream", "close_stream"]);
 }
 
 #[tokio::test]
