@@ -286,7 +286,8 @@ mod tests {
         let texts = ["a", "b", "c"].map(Bytes::from);
         texts.iter().for_each(|text| marks.push_text(0, text));
         let next = |marks: &mut Marks| marks.send_next(EVERYWHERE);
-        (next(&mut marks), next(&mut marks));
+        let sent = [next(&mut marks), next(&mut marks)];
+        assert!(sent.iter().all(Option::is_some));
         marks.forget_texts_behind(1);
         marks.rewind(0);
         assert_eq!(next(&mut marks), Some(Outgoing::Text(texts[0].clone())));
