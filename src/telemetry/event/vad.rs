@@ -27,7 +27,7 @@ impl Measure for VadNotAvailable {
                 "no VAD gate: it can hear at most 8 channels, so everything is sent"
             }
             VadUnavailable::Endpoint => {
-                "no VAD gate: /v2/listen needs the silence to end its turns, so everything is sent"
+                "no VAD gate: it is for /v1/listen alone, so everything is sent"
             }
             VadUnavailable::Callback => {
                 "no VAD gate: the times of results that go to a callback cannot be moved, so everything is sent"

@@ -92,7 +92,9 @@ impl VadUnavailable {
             }
             Self::SampleRate => "it can hear only sample rates from 8000 to 48000",
             Self::Channels => "it can hear at most 8 channels",
-            Self::Endpoint => "/v2/listen needs the silence to end its turns",
+            Self::Endpoint => {
+                "it is for /v1/listen alone; /v2/listen needs the silence to end its turns"
+            }
             Self::Callback => "with a callback nobody could move the times of the results",
         }
     }
