@@ -18,7 +18,7 @@ PROMETHEUS_OPERATOR := github.com/prometheus-operator/prometheus-operator@v0.92.
 COMPOSE_SPECIFICATION := github.com/compose-spec/compose-go/v2@v2.16.2
 # What each fuzz target gets, in seconds.
 FUZZ_SECONDS := 60
-FUZZ_TARGETS := frame_decoder open deepgram_message websocket
+FUZZ_TARGETS := frame_decoder open deepgram_message websocket upgrade
 
 # The load harness is a folder; the other files measure one thing each.
 BENCHES := $(basename $(notdir $(wildcard benches/*.rs)))

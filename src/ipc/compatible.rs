@@ -11,6 +11,6 @@ mod sdk;
 mod socket;
 mod text;
 
-pub use request::{HttpRefusal, Request};
+pub use request::{HttpRefusal, Request, read as read_request};
 pub use response::refusal;
 pub use socket::{CompatibleSocket, Unserved};

@@ -73,7 +73,10 @@ impl From<Refusal> for HttpRefusal {
 }
 
 /// Takes a request off the front of what has come; `None` means more bytes are needed.
-pub(super) fn read(inbound: &mut BytesMut) -> Result<Option<Request>, HttpRefusal> {
+///
+/// # Errors
+/// Why it is no request for a session, and the status that says so.
+pub fn read(inbound: &mut BytesMut) -> Result<Option<Request>, HttpRefusal> {
     let mut headers = [EMPTY_HEADER; HEADERS_MAX];
     let mut head = httparse::Request::new(&mut headers);
     match head.parse(inbound) {
