@@ -164,8 +164,9 @@ impl Listener for TcpListener {
 
     async fn next(&self) -> io::Result<(TcpStream, Door)> {
         let (stream, _) = self.accept().await?;
-        // Captions are short, and each is wanted at once.
-        stream.set_nodelay(true)?;
+        // Captions are short, and each is wanted at once. A socket that has failed already is its own
+        // reader's to notice.
+        let _ = stream.set_nodelay(true);
         Ok((stream, Door::Port))
     }
 }
