@@ -28,7 +28,7 @@ const BACKLOG: i32 = 1024;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// How long an application waits for a place before a silent one loses its own.
-const EVICT_AFTER: Duration = Duration::from_millis(10);
+const EVICT_AFTER: Duration = Duration::from_millis(50);
 
 /// Why the socket cannot be bound.
 #[derive(Debug, thiserror::Error)]
