@@ -4,6 +4,7 @@ use clap::ValueEnum;
 
 use super::figures::{Figures, Gate};
 use super::quantity::{bytes, time_or_dash};
+use session::Endpoint;
 use session::counts::Count;
 
 /// Every column, from left to right.
@@ -53,6 +54,7 @@ pub enum SortKey {
 #[derive(Clone, Copy)]
 pub(crate) struct Row<'a> {
     pub(crate) session_id: &'a str,
+    pub(crate) endpoint: &'a str,
     pub(crate) state: &'a str,
     /// The reason of the first death of a connection.
     pub(crate) death: Option<&'a str>,
@@ -180,7 +182,9 @@ impl Row<'_> {
 
     pub(crate) fn tone(&self) -> Tone {
         let is_held = ["open", "finalizing", "closing"].contains(&self.state);
-        let is_late = is_held && self.figures.send_age_ms >= Some(NEAR_MISS_MS);
+        let endpoint = Endpoint::ALL.into_iter().find(|it| it.as_str() == self.endpoint);
+        let is_kept = endpoint.is_none_or(|it| it.traits().keepalive.is_some());
+        let is_late = is_held && is_kept && self.figures.send_age_ms >= Some(NEAR_MISS_MS);
         if self.state == "dead" || self.is_stalled {
             Tone::Alarm
         } else if self.state == "reconnecting" || is_late {
@@ -250,13 +254,18 @@ mod tests {
         assert_eq!(values, [Some(5), Some(7), None, None, Some(3), Some(0), None, None]);
     }
 
+    fn row(figures: &Figures) -> Row<'_> {
+        let (session_id, endpoint, state) = ("s", "/v1/listen", "open");
+        Row { session_id, endpoint, state, death: None, is_stalled: false, sdk: None, figures }
+    }
+
     #[test]
     fn a_death_is_told_until_it_is_recovered_from() {
         let condition = |state: &str, recoveries| {
             let mut figures = Figures::default();
             figures.set(Count::Recoveries, recoveries);
-            let (session_id, death, is_stalled, sdk) = ("s", Some("ping_timeout"), false, None);
-            Row { session_id, state, death, is_stalled, sdk, figures: &figures }.condition()
+            let death = Some("ping_timeout");
+            Row { state, death, ..row(&figures) }.condition()
         };
         assert_eq!(condition("reconnecting", 0), "reconnecting: ping_timeout");
         assert_eq!(condition("open", 1), "open, 1 recovered");
@@ -267,8 +276,7 @@ mod tests {
     #[test]
     fn the_dead_alarm_and_a_late_keepalive_warns() {
         let tone = |state: &str, send_age_ms, is_stalled| {
-            let (session_id, death, sdk, figures) = ("s", None, None, &figures(send_age_ms));
-            Row { session_id, state, death, is_stalled, sdk, figures }.tone()
+            Row { state, is_stalled, ..row(&figures(send_age_ms)) }.tone()
         };
         assert_eq!(tone("open", 7_999, false), Tone::Calm);
         assert_eq!(tone("open", 8_000, false), Tone::Warning);
@@ -276,5 +284,8 @@ mod tests {
         assert_eq!(tone("reconnecting", 0, false), Tone::Warning);
         assert_eq!(tone("open", 0, true), Tone::Alarm);
         assert_eq!(tone("dead", 0, false), Tone::Alarm);
+        let idle = figures(60_000);
+        let voice = Row { endpoint: "/v1/speak", ..row(&idle) };
+        assert_eq!(voice.tone(), Tone::Calm, "nothing is due there");
     }
 }

@@ -101,6 +101,7 @@ impl Session {
     fn row(&self) -> Row<'_> {
         Row {
             session_id: &self.session_id,
+            endpoint: &self.endpoint,
             state: &self.state,
             death: self.death.as_ref().map(|death| &*death.reason),
             is_stalled: self.stalled,

@@ -24,8 +24,8 @@ use view::{Pressed, View};
 
 /// Show the live sessions of a running daemon, and keep showing them.
 ///
-/// Red sessions are dead or stalled. Yellow ones are reconnecting, or have sent nothing for 8 s:
-/// Deepgram closes after 10 s. Keys choose the sort order: they are listed in the last line. NO_COLOR is honoured.
+/// Red sessions are dead or stalled. Yellow ones are reconnecting, or have sent nothing for 8 s
+/// where Deepgram closes after 10 s. Keys choose the sort order: they are listed in the last line. NO_COLOR is honoured.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]

@@ -65,6 +65,7 @@ impl<'a> View<'a> {
     pub(super) fn row(&self) -> Row<'_> {
         Row {
             session_id: self.session_id.as_str(),
+            endpoint: self.endpoint.as_str(),
             state: self.state.as_str(),
             death: self.death.as_ref().map(|died| died.death.reason.as_str()),
             is_stalled: self.stalled,

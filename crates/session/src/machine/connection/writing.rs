@@ -26,9 +26,8 @@ impl Connection {
         self.pings_written(cx, written.pings);
         self.finalizes_written(cx, written.finalizes, written.finalizes_again);
         self.keepalives_written(cx, written.keepalives);
-        self.text_written |= written.texts > 0;
         if written.is_activity() {
-            self.sent(cx);
+            self.sent(cx, &written);
         }
         if written.has_audio() || written.texts + written.finalizes > 0 {
             self.active_at = cx.now;
@@ -57,14 +56,19 @@ impl Connection {
     }
 
     /// A text or binary message is with the kernel: the keepalive clock starts anew.
-    fn sent(&mut self, cx: &mut Context<'_>) {
+    fn sent(&mut self, cx: &mut Context<'_>, written: &Written) {
         self.end_gap(cx);
+        self.text_written |= written.texts > 0;
         self.last_send = cx.now;
         self.arm_keepalive(cx);
     }
 
-    /// The silence since the last send is over, by a send or by the connection's death.
+    /// The silence since the last send is over, by a send or by the connection's death. Where nothing
+    /// was to be sent it is no gap.
     pub(super) fn end_gap(&mut self, cx: &mut Context<'_>) {
+        if !self.owes_keepalives(cx) {
+            return;
+        }
         let gap = cx.now.duration_since(self.last_send);
         cx.books.send_gap_max = cx.books.send_gap_max.max(gap);
         cx.books.segment.send_gap_max = cx.books.segment.send_gap_max.max(gap);

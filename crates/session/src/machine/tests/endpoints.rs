@@ -211,3 +211,21 @@ fn an_agent_that_hears_nothing_of_its_settings_blames_nobody_else() {
         assert_eq!(world.deaths()[0].reason, reason);
     }
 }
+
+#[test]
+fn a_silence_is_a_gap_only_where_a_keepalive_was_owed() {
+    for endpoint in [Endpoint::V1Speak, Endpoint::V1Converse] {
+        let mut world = waiting(endpoint);
+        stay(&mut world, 17);
+        world.app(AppInput::Text(Bytes::from_static(br#"{"type":"Settings"}"#)));
+        let gaps = world.facts.iter().filter(|fact| matches!(fact, Fact::KeepaliveGap(_)));
+        assert_eq!(gaps.count(), 0, "{endpoint}");
+    }
+    let mut world = waiting(Endpoint::V1Converse);
+    world.app(AppInput::Text(Bytes::from_static(br#"{"type":"Settings"}"#)));
+    // We stand still.
+    world.now += secs(12);
+    world.timeout();
+    let gaps = world.facts.iter().filter(|fact| matches!(fact, Fact::KeepaliveGap(_)));
+    assert_eq!(gaps.count(), 1);
+}
