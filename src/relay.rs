@@ -7,3 +7,4 @@ mod hearing;
 mod links;
 pub mod listener;
 pub mod reception;
+mod turn;

@@ -16,6 +16,7 @@ use tokio::time::{Sleep, sleep};
 use super::alarm::Alarm;
 use super::hearing::{Hearing, Piece};
 use super::links::Links;
+use super::turn::Turn;
 use crate::ipc::app::App;
 use crate::live::registry::Slot;
 use crate::live::{Call, Inspection, LiveSession};
@@ -28,10 +29,6 @@ use session::fact::{Fact, Observer};
 use session::machine::{Output, Session};
 use session::summary::Outcome;
 use session::{AppFrame, AppInput, ConnectionId, Dialect, TimeMap, UpstreamInput};
-
-/// After so many inputs from the sockets in a row the clock is looked at first, so that a flood
-/// cannot starve the timers.
-const STREAK_MAX: u32 = 64;
 
 /// How much audio that was read together is handed on before the sockets are polled again: a TLS
 /// record's worth.
@@ -54,7 +51,7 @@ pub struct Driver<A, D: Dial, O> {
     draining: bool,
     /// How the session ended, if shutdown ended it.
     drained: Option<(Outcome, Drained)>,
-    streak: u32,
+    turn: Turn,
     /// A pause of ours whose deadlines have not been handled.
     pause: Option<Pause>,
 }
@@ -126,7 +123,7 @@ where
             observer,
             draining: false,
             drained: None,
-            streak: 0,
+            turn: Turn::default(),
             pause: None,
         }
     }
@@ -149,13 +146,17 @@ where
 
     /// Evidence before verdicts: what the sockets already hold comes before the clock.
     fn poll_input(&mut self, cx: &mut Context<'_>) -> Poll<Input> {
+        if self.turn.give_way() {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         if let Poll::Ready(call) = self.live.poll_call(cx, !self.draining) {
             return Poll::Ready(Input::Call(call));
         }
         if self.is_catching_up(cx) {
             return self.poll_upstream(cx);
         }
-        if self.streak >= STREAK_MAX && self.poll_alarm(cx).is_ready() {
+        if self.turn.is_streak() && self.poll_alarm(cx).is_ready() {
             return Poll::Ready(Input::Timeout);
         }
         if self.app.unwritten_bytes() >= APP_UNWRITTEN_BYTES_MAX
@@ -179,7 +180,7 @@ where
             return Poll::Ready(Input::App(AppInput::Emptied));
         }
         // Both sockets are empty: there is no flood.
-        self.streak = 0;
+        self.turn.end();
         self.poll_alarm(cx).map(|()| Input::Timeout)
     }
 
@@ -228,8 +229,7 @@ where
 
     fn handle(&mut self, input: Input) {
         let now = clock::now();
-        self.streak =
-            if matches!(input, Input::Timeout) { 0 } else { self.streak.saturating_add(1) };
+        self.turn.count(matches!(input, Input::Timeout));
         if matches!(input, Input::Timeout) {
             self.pause = None;
         }
@@ -264,8 +264,9 @@ where
             };
             self.hand_on(now, input);
             self.perform();
+            self.turn.count_buffered();
             let is_free = self.machine.wants_app_input() && !self.hearing.is_busy();
-            let more = batch_bytes < BATCH_BYTES_MAX && is_free;
+            let more = batch_bytes < BATCH_BYTES_MAX && is_free && !self.turn.is_over();
             next = if more { self.app.next_buffered() } else { None };
         }
     }

@@ -63,6 +63,8 @@ struct Record {
     harvested: Harvested,
     /// Whether it is on the page: a slot is kept to the end.
     is_listed: AtomicBool,
+    /// Another session has its name: it is on the page no longer.
+    is_superseded: AtomicBool,
     end: OnceLock<Ending>,
 }
 
@@ -88,6 +90,7 @@ impl SessionTable {
             live,
             harvested: Harvested::default(),
             is_listed: AtomicBool::new(table.listed() < room),
+            is_superseded: AtomicBool::new(false),
             end: OnceLock::new(),
         });
         let ticket = table.next_ticket;
@@ -136,9 +139,14 @@ impl Table {
         self.records.values().filter(|record| record.is_listed()).count()
     }
 
-    /// The id is in use again: two series of one name would be one too many.
+    /// The id is in use again: two series of one name would be one too many. One that still flushes has
+    /// given its name up.
     fn replace(&mut self, id: &SessionId) {
-        self.records.retain(|_, record| record.end.get().is_none() || record.live.id != *id);
+        self.records.retain(|_, record| {
+            let is_same = record.live.id == *id;
+            record.is_superseded.fetch_or(is_same, Relaxed);
+            !is_same || record.end.get().is_none()
+        });
     }
 
     /// Removes those that have lingered long enough.
@@ -153,7 +161,7 @@ impl Table {
 
 impl Record {
     fn is_listed(&self) -> bool {
-        self.is_listed.load(Relaxed)
+        self.is_listed.load(Relaxed) && !self.is_superseded.load(Relaxed)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::HeaderValue;
 
 /// A shorter text is no key, and may be part of any word.
@@ -36,6 +37,16 @@ impl Secret {
             _ => text,
         }
     }
+
+    /// A body without it; otherwise as it came.
+    pub fn hide_in(&self, body: Bytes) -> Bytes {
+        let Some(key) = &self.0 else { return body };
+        let holds_it = body.windows(key.len()).any(|window| window == key.as_bytes());
+        if !holds_it {
+            return body;
+        }
+        self.hide(String::from_utf8_lossy(&body).into_owned()).into()
+    }
 }
 
 #[cfg(test)]
@@ -50,5 +61,9 @@ mod tests {
         let short = Secret::of(Some(&HeaderValue::from_static("Token the")));
         assert_eq!(short.hide("the end".to_owned()), "the end");
         assert_eq!(Secret::default().hide("the end".to_owned()), "the end");
+        let body = secret.hide_in(Bytes::from_static(b"\xff sk-SECRETKEY"));
+        assert_eq!(body, "\u{fffd} [hidden]");
+        let innocent = Bytes::from_static(b"\xff\xfe");
+        assert_eq!(secret.hide_in(innocent.clone()), innocent);
     }
 }

@@ -146,31 +146,26 @@ async fn refusal(response: http::Response<Incoming>, secret: &Secret) -> DialFai
     let status = response.status().as_u16();
     let request_id = request_id(response.headers());
     let dg_error = text_of(response.headers(), "dg-error").map(|it| secret.hide(it));
-    let content_type = text_of(response.headers(), "content-type");
+    let content_type = text_of(response.headers(), "content-type").map(|it| secret.hide(it));
     let is_told_when = matches!(status, 429 | 503);
     let retry_after = is_told_when.then(|| retry_after(response.headers())).flatten();
     // Status and id are reported in any case: an endless body must not turn them into a timeout.
     let body = Limited::new(response.into_body(), BODY_BYTES_MAX).collect();
-    let body = match timeout(BODY_TIMEOUT, body).await {
-        Ok(Ok(body)) => body.to_bytes(),
-        Ok(Err(_)) | Err(_) => Bytes::new(),
+    let whole = match timeout(BODY_TIMEOUT, body).await {
+        Ok(Ok(body)) => Some(body.to_bytes()),
+        Ok(Err(_)) | Err(_) => None,
     };
+    let body = whole.clone().unwrap_or_default();
     let detail = detail_of(&body).or(dg_error.clone()).unwrap_or_else(|| format!("HTTP {status}"));
     let request_id = request_id.or_else(|| request_id_of(&body));
     DialFailure {
         status: Some(status),
         request_id: request_id.map(|id| secret.hide(id)),
         retry_after,
-        answer: Some(Arc::new(Answer { content_type, dg_error, body: without(secret, body) })),
+        // Half a body would be none to whoever parses it.
+        answer: whole
+            .map(|body| Arc::new(Answer { content_type, dg_error, body: secret.hide_in(body) })),
         ..DialFailure::before_answer(DialReason::of_status(status), secret.hide(detail))
-    }
-}
-
-/// A body as it came, unless the credential is in it.
-fn without(secret: &Secret, body: Bytes) -> Bytes {
-    match std::str::from_utf8(&body) {
-        Ok(text) => Bytes::from(secret.hide(text.to_owned())),
-        Err(_) => Bytes::from(secret.hide(String::from_utf8_lossy(&body).into_owned())),
     }
 }
 

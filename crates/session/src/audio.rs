@@ -61,7 +61,7 @@ impl AudioFormat {
     pub fn new(encoding: &str, sample_rate: u32, channels: u32) -> Option<Self> {
         let encoding = Encoding::of(encoding)?;
         let sane = (1..=768_000).contains(&sample_rate) && (1..=64).contains(&channels);
-        sane.then_some(Self {
+        sane.then(|| Self {
             encoding,
             block_bytes: encoding.sample_bytes() * channels,
             sample_rate,
@@ -108,6 +108,14 @@ mod tests {
         assert_eq!(format.bytes_per_second(), 32_000);
         assert_eq!(format.duration(3_200), Duration::from_millis(100));
         assert_eq!(format.bytes(Duration::from_millis(100)), 3_200);
+    }
+
+    #[test]
+    fn absurd_numbers_are_no_format() {
+        for channels in [0, 65, u32::MAX] {
+            assert_eq!(AudioFormat::new("linear16", 16_000, channels), None);
+        }
+        assert_eq!(AudioFormat::new("linear32", u32::MAX, 1 << 31), None);
     }
 
     #[test]

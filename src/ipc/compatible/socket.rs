@@ -263,6 +263,8 @@ impl<S: AppStream> App for CompatibleSocket<S> {
         if !matches!(self.writer, Writer::Ended { .. }) {
             self.write(frame, session);
         }
+        // What is not told to this application is as good as written: the session waits for that.
+        self.outbox.append(|_| {});
     }
 
     fn abandon(&mut self) {

@@ -284,6 +284,27 @@ async fn a_name_can_be_used_again_at_once() {
     }
 }
 
+/// A pipe full of the smallest messages is much work, and one poll must not do it all.
+#[tokio::test(start_paused = true)]
+async fn a_flood_of_small_messages_lets_others_have_their_turn() {
+    const FRAMES: usize = 100_000;
+    let (ours, _deepgram) = tokio::io::duplex(1 << 20);
+    let (mut app, app_end) = tokio::io::duplex(1 << 20);
+    let flood = [2_u8, 0, 0, 0, 0].repeat(FRAMES);
+    tokio::io::AsyncWriteExt::write_all(&mut app, &flood).await.unwrap();
+    let (live, driver) = driver(app_end, Flooded(Mutex::new(Some(ours))));
+    let mut session = std::pin::pin!(driver.run());
+    let mut cx = Context::from_waker(std::task::Waker::noop());
+    let mut polls = 0;
+    while live.counters.get(Count::Frames) < FRAMES as u64 {
+        let before = live.counters.get(Count::Frames);
+        assert!(session.as_mut().poll(&mut cx).is_pending());
+        assert!(live.counters.get(Count::Frames) - before <= 2_048);
+        polls += 1;
+    }
+    assert!(polls >= FRAMES / 2_048);
+}
+
 /// Deepgram was read on while it had anything to say, and nothing was written meanwhile.
 #[tokio::test(start_paused = true)]
 async fn a_flood_of_messages_does_not_pile_up() {

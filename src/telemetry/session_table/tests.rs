@@ -34,6 +34,22 @@ fn open(telemetry: &Telemetry, count: usize) -> Vec<SessionTelemetry> {
     (0..count).map(|number| telemetry.session(live(&format!("s{number}")))).collect()
 }
 
+/// One that gave its name up and still flushes, and the next one of that name.
+#[test]
+fn a_name_that_was_given_up_is_on_the_page_once() {
+    let telemetry = telemetry(8, Duration::from_secs(60));
+    let flushing = telemetry.session(live("same"));
+    let next = telemetry.session(live("same"));
+    flushing.record(&died(Reason::ConnectionReset));
+    assert_eq!(listed(&telemetry), ["same"]);
+    flushing.record(&session_ended());
+    drop(flushing);
+    assert_eq!(listed(&telemetry), ["same"], "it does not linger beside its successor");
+    next.record(&session_ended());
+    drop(next);
+    assert_eq!(listed(&telemetry), ["same"]);
+}
+
 /// The ids on the page, by what the info series say.
 fn listed(telemetry: &Telemetry) -> Vec<String> {
     let page = telemetry.scrape_sessions(Format::Text);

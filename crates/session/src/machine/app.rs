@@ -292,12 +292,13 @@ impl Session {
     }
 
     fn app_stalled(&mut self, now: Instant) {
-        self.abandon_app(now);
         if self.phase == Phase::Ending {
-            return;
+            return self.abandon_app(now);
         }
         self.record(Fact::AppStalled(AppStalled));
+        // Before it is gone, which may be the end by itself.
         self.intent = Some(Intent::Abort(EndCause::AppStalled));
+        self.abandon_app(now);
         self.pursue_intent(now);
     }
 

@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use bytes::Bytes;
+
 use session::AppInput;
 
 /// How much is read of an application that is not to be read, so that its Pings are found: half a
@@ -18,7 +20,13 @@ pub(super) struct Ahead {
 }
 
 impl Ahead {
+    /// A message shares the whole buffer that it was read into: kept, it is copied out of it.
     pub(super) fn push(&mut self, input: AppInput) {
+        let input = match input {
+            AppInput::Audio(payload) => AppInput::Audio(Bytes::copy_from_slice(&payload)),
+            AppInput::Text(payload) => AppInput::Text(Bytes::copy_from_slice(&payload)),
+            other => other,
+        };
         self.bytes += weight(&input);
         self.inputs.push_back(input);
     }

@@ -323,3 +323,30 @@ async fn an_idle_application_costs_no_buffer() {
     app.write_all(&client_frame(BINARY, b"pcm")).await.unwrap();
     assert!(matches!(next(&mut socket).await, AppInput::Audio(audio) if audio == "pcm"));
 }
+
+/// The session waits for every frame that it hands in to be written, or gives the application up.
+#[tokio::test]
+async fn what_is_not_told_is_as_good_as_written() {
+    let event = || AppFrame::Event { at_ms: 7, event: Event::Draining { deadline_ms: 1 } };
+    let (mut socket, _app) = upgraded(1 << 10, "").await;
+    socket.send(&event(), &live());
+    assert!(matches!(poll(&mut socket, true), Poll::Ready(AppInput::WriteDrained)));
+    let (mut socket, _app) = asked(1 << 10, "sidecar_events=true").await;
+    socket.send(&event(), &live());
+    assert!(
+        matches!(poll(&mut socket, true), Poll::Ready(AppInput::WriteDrained)),
+        "before the 101"
+    );
+}
+
+/// A message shares the buffer that it was read into, and small ones would pin a hundred times their size.
+#[tokio::test]
+async fn what_is_read_ahead_is_kept_without_its_buffer() {
+    let (mut socket, mut app) = upgraded(64 << 10, "").await;
+    let mut wire = client_frame(BINARY, b"x");
+    wire.extend(client_frame(TEXT, &[b' '; 4_000]));
+    app.write_all(&wire).await.unwrap();
+    work(&mut socket);
+    let AppInput::Audio(first) = next(&mut socket).await else { panic!() };
+    assert!(first.try_into_mut().is_ok_and(|it| it.capacity() < 64));
+}

@@ -274,3 +274,16 @@ fn an_answer_to_a_ping_of_its_own_that_it_does_not_take_is_a_stall() {
     world.advance(secs(31));
     assert_eq!(end_cause(&world), Some(EndCause::AppStalled));
 }
+
+#[test]
+fn one_that_is_given_up_while_its_session_recovers_is_named_as_stalled() {
+    let mut world = World::connected(recovering());
+    world.speak(secs(2));
+    world.app_writes = false;
+    world.message(MessageKind::Other);
+    world.app(AppInput::WriteBlocked);
+    world.fail(Reason::ConnectionReset, Trigger::Read);
+    world.advance(secs(40));
+    assert_eq!(end_cause(&world), Some(EndCause::AppStalled));
+    assert!(world.facts.iter().any(|fact| matches!(fact, Fact::AppStalled(_))));
+}
