@@ -19,6 +19,9 @@ RECORDING = ROOT / "tests" / "recordings" / "sense_and_sensibility_01_austen_64k
 # Whatever has not happened by then does not happen: the limit of all that the tests wait for.
 PATIENCE = 30
 
+# One name for the daemon and its applications.
+SOCKET_VARIABLE = "DEEPGRAM_SIDECAR_IPC_SOCKET"
+
 PARAMS = {"encoding": "linear16", "sample_rate": 16000, "channels": 1, "interim_results": True}
 
 
@@ -95,14 +98,14 @@ class Sidecar(Process):
 
     def __init__(self, socket: pathlib.Path, emulator: Emulator, **settings: object) -> None:
         settings = {
-            "ipc.socket": socket,
             "upstream.url": f"ws://{emulator.address}",
             "upstream.allow_plaintext": "true",
             "admin.listen": "127.0.0.1:0",
             **{name.replace("__", "."): value for name, value in settings.items()},
         }
         arguments = [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
-        super().__init__(BINARIES / "deepgram-sidecar", "run", *arguments, env={"DEEPGRAM_API_KEY": "any"})
+        env = {"DEEPGRAM_API_KEY": "any", SOCKET_VARIABLE: str(socket)}
+        super().__init__(BINARIES / "deepgram-sidecar", "run", *arguments, env=env)
         self.socket = socket
         self.told("listening")
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 import pytest
-from peers import PATIENCE, RECORDING, ROOT, Sidecar
+from peers import PATIENCE, RECORDING, ROOT, SOCKET_VARIABLE, Sidecar
 
 import deepgram_sidecar
 
@@ -23,7 +23,7 @@ def test_an_example_transcribes(name: str, sidecar: Sidecar, tmp_path: pathlib.P
     printed = subprocess.run(
         [sys.executable, "-c", EXAMPLES[name]],
         cwd=tmp_path,
-        env={**os.environ, "DEEPGRAM_SIDECAR_SOCKET": str(sidecar.socket)},
+        env={**os.environ, SOCKET_VARIABLE: str(sidecar.socket)},
         stdout=subprocess.PIPE,
         text=True,
         timeout=PATIENCE,

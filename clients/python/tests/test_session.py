@@ -3,7 +3,7 @@
 import pathlib
 
 import pytest
-from peers import PARAMS, PATIENCE, Emulator, Sidecar, speech
+from peers import PARAMS, PATIENCE, SOCKET_VARIABLE, Emulator, Sidecar, speech
 from shells import Shells
 
 from deepgram_sidecar import Event, InvalidRequest, Message, Prelude, SessionEnded, SessionIdInUse, SessionOptions
@@ -179,6 +179,6 @@ def test_nothing_can_be_sent_after_the_end(new_session: Shells, sidecar: Sidecar
 def test_the_environment_names_the_socket(
     new_session: Shells, sidecar: Sidecar, monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
 ) -> None:
-    monkeypatch.setenv("DEEPGRAM_SIDECAR_SOCKET", str(sidecar.socket))
+    monkeypatch.setenv(SOCKET_VARIABLE, str(sidecar.socket))
     with new_session(OPTIONS) as session:
         assert session.session_id == "call-7"

@@ -9,7 +9,8 @@ from typing import Any
 from .frames import FromApp, encode
 
 DEFAULT_SOCKET = "/run/deepgram-sidecar/sidecar.sock"
-SOCKET_VARIABLE = "DEEPGRAM_SIDECAR_SOCKET"
+# The daemon's own, since the two may share an environment, and it refuses variables of this kind that it does not know.
+SOCKET_VARIABLE = "DEEPGRAM_SIDECAR_IPC_SOCKET"
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def to_json(members: Mapping[str, Any]) -> bytes:
 
 
 def socket_path(given: str | os.PathLike[str] | None = None) -> str:
-    """The socket to use: the one given, or DEEPGRAM_SIDECAR_SOCKET's, or where the daemon listens by default."""
+    """The socket to use: the one given, or DEEPGRAM_SIDECAR_IPC_SOCKET's, or where the daemon listens by default."""
     return os.fspath(given) if given is not None else os.environ.get(SOCKET_VARIABLE) or DEFAULT_SOCKET
 
 

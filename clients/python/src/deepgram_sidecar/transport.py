@@ -31,7 +31,7 @@ _socket: str | os.PathLike[str] | None = None
 
 
 def use_socket(path: str | os.PathLike[str] | None) -> None:
-    """The socket for sessions that begin from now on; None for DEEPGRAM_SIDECAR_SOCKET or the default."""
+    """The socket for sessions that begin from now on; None for DEEPGRAM_SIDECAR_IPC_SOCKET or the default."""
     global _socket
     _socket = path
 
