@@ -1,8 +1,10 @@
 """Sidecars that go away, refuse, restart or drain, and deaths of the connection."""
 
+import contextlib
 import pathlib
 import signal
 import threading
+from collections.abc import Callable, Iterator
 
 import pytest
 from fake import FakeSidecar, opened
@@ -19,6 +21,7 @@ from deepgram_sidecar import (
     SessionOptions,
     SidecarBusy,
     SidecarGone,
+    SidecarSession,
 )
 
 OPTIONS = SessionOptions(params=PARAMS)
@@ -40,8 +43,6 @@ def test_a_restarted_sidecar_is_told_and_the_session_reopened(
         with pytest.raises(SidecarGone, match="restarted or killed"):
             for _ in session:
                 pass
-        with pytest.raises(SessionEnded, match="restarted or killed"):
-            session.send(speech())
         with pytest.raises(SidecarGone, match="no sidecar is listening"):
             session.reopen()
     with Sidecar(socket, emulator), session:
@@ -49,6 +50,36 @@ def test_a_restarted_sidecar_is_told_and_the_session_reopened(
         session.finish()
         assert any(message.is_final for message in session)
     assert session.failure is None
+
+
+SENDING: dict[str, Callable[[SidecarSession], None]] = {
+    "send": lambda session: session.send(speech()),
+    "send_text": lambda session: session.send_text("{}"),
+    "finalize": lambda session: session.finalize(),
+    "update": lambda session: session.update(vad="off"),
+    "prelude": lambda session: session.prelude(speech()),
+    "end_prelude": lambda session: session.end_prelude(),
+    "finish": lambda session: session.finish(),
+}
+
+
+@pytest.mark.parametrize("name", SENDING)
+def test_whatever_is_sent_to_a_killed_sidecar_is_told(new_session: Shells, fake: FakeSidecar, name: str) -> None:
+    session = new_session(OPTIONS, socket_path=fake.path)
+    session.open(wait=False)
+    fake.accept().say(opened())
+    fake.leave()
+    assert list(take_until_gone(session)) == []
+    for _ in range(2):
+        with pytest.raises(SidecarGone, match="restarted or killed"):
+            SENDING[name](session)
+    with pytest.raises(SidecarGone):
+        session.wait(PATIENCE)
+
+
+def take_until_gone(session: SidecarSession) -> Iterator[Message]:
+    with contextlib.suppress(SidecarGone):
+        yield from session
 
 
 def test_a_killed_sidecar_is_raised_once_where_the_block_is_left(
@@ -74,6 +105,8 @@ def test_deepgrams_refusal_is_passed_on(new_session: Shells, sidecar: Sidecar, e
         new_session(OPTIONS, socket_path=sidecar.socket).open()
     assert (refused.value.reason, refused.value.status) == ("http_401", 401)
     assert refused.value.request_id is not None
+    assert refused.value.detail
+    assert str(refused.value).endswith(f"; request_id: {refused.value.request_id}; detail: {refused.value.detail}")
 
 
 def test_an_answer_that_does_not_come_is_not_waited_for_longer(
@@ -152,3 +185,7 @@ def test_a_sidecar_that_drains_says_so_and_ends_the_session(new_session: Shells,
     sidecar.signal(signal.SIGTERM)
     assert [item.name for item in items if isinstance(item, Event)] == ["draining"]
     assert session.wait(PATIENCE).outcome == "drained"
+    with pytest.raises(SessionEnded, match="outcome drained"):
+        session.send(speech())
+    with pytest.raises(SessionEnded, match="outcome drained"):
+        session.finish()

@@ -1,16 +1,17 @@
 """The surface of the SDK's versions 3 and 4, with handlers as applications have them."""
 
 import asyncio
+import contextlib
 import pathlib
 import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from fake import FakeSidecar, finished, message, opened
+from fake import DEAD, FakeSidecar, event, finished, message, opened
 from peers import PATIENCE, Emulator, Sidecar, speech
 
-from deepgram_sidecar import SessionOptions
+from deepgram_sidecar import SessionOptions, SidecarGone
 from deepgram_sidecar.legacy import (
     DeepgramClient,
     DeepgramClientOptions,
@@ -29,8 +30,8 @@ class Heard:
 
     def __init__(self, connection: Any) -> None:
         self.calls: list[tuple[str, Any]] = []
-        for event in LiveTranscriptionEvents:
-            connection.on(event, self._handler(event.name))
+        for kind in LiveTranscriptionEvents:
+            connection.on(kind, self._handler(kind.name))
 
     @property
     def names(self) -> list[str]:
@@ -160,6 +161,50 @@ def test_a_killed_sidecar_is_an_error_and_a_close(sidecar: Sidecar) -> None:
     assert heard.names == ["Open", "Error", "Close"]
     assert heard.one("Error").type == "SidecarGone"
     assert connection.finish() is False
+
+
+# What comes after a death is handled, though finishing the session then fails: the handler waits until there is none.
+LAST_WORDS = [opened(), event(**DEAD), message('{"type": "Metadata"}')]
+HEARD = ["Open", "Error", "Metadata", "Error", "Close"]
+
+
+def leave_after_last_words(fake: FakeSidecar) -> None:
+    fake.accept().say(*LAST_WORDS)
+    fake.leave()
+
+
+def test_a_sidecar_that_goes_away_after_a_death_has_its_last_words_heard(fake: FakeSidecar) -> None:
+    def on_error(connection: Any, *unnamed: Any, **named: Any) -> None:
+        with contextlib.suppress(SidecarGone):
+            connection.session.wait(PATIENCE)
+
+    connection = DeepgramClient(socket_path=fake.path).listen.websocket.v("1")
+    heard = Heard(connection)
+    connection.on(LiveTranscriptionEvents.Error, on_error)
+    leaving = threading.Thread(target=leave_after_last_words, args=[fake])
+    leaving.start()
+    assert connection.start(OPTIONS)
+    assert connection.finish() is False
+    leaving.join(PATIENCE)
+    assert heard.names == HEARD
+
+
+def test_an_asyncio_application_hears_the_last_words_as_well(fake: FakeSidecar) -> None:
+    async def on_error(connection: Any, *unnamed: Any, **named: Any) -> None:
+        with contextlib.suppress(SidecarGone):
+            await connection.session.wait(PATIENCE)
+
+    async def main() -> Heard:
+        connection = DeepgramClient(socket_path=fake.path).listen.asyncwebsocket.v("1")
+        heard = Heard(connection)
+        connection.on(LiveTranscriptionEvents.Error, on_error)
+        leaving = asyncio.create_task(asyncio.to_thread(leave_after_last_words, fake))
+        assert await connection.start(OPTIONS)
+        assert await connection.finish() is False
+        await leaving
+        return heard
+
+    assert asyncio.run(asyncio.wait_for(main(), PATIENCE)).names == HEARD
 
 
 def test_a_handler_that_raises_is_logged_and_the_others_run(

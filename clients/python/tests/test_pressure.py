@@ -10,7 +10,7 @@ from fake import FakeSidecar, message, opened
 from peers import PARAMS, PATIENCE, Emulator, Sidecar
 from shells import Shells
 
-from deepgram_sidecar import SendBlocked, SessionEnded, SessionOptions, SidecarSession
+from deepgram_sidecar import SendBlocked, SessionOptions, SidecarGone, SidecarSession
 
 OPTIONS = SessionOptions(params=PARAMS)
 PIECE = bytes(32_000)
@@ -62,7 +62,7 @@ def test_a_blocked_send_ends_with_the_session(new_session: Shells, fake: FakeSid
     fill(session)
     leaving = threading.Thread(target=fake.leave)
     leaving.start()
-    with pytest.raises(SessionEnded):
+    with pytest.raises(SidecarGone, match="restarted or killed"):
         deque(map(session.send, [PIECE] * ENOUGH))
     leaving.join()
 

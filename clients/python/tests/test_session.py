@@ -182,3 +182,20 @@ def test_the_environment_names_the_socket(
     monkeypatch.setenv(SOCKET_VARIABLE, str(sidecar.socket))
     with new_session(OPTIONS) as session:
         assert session.session_id == "call-7"
+
+
+@pytest.mark.parametrize("options", [{}, {"model": "nova-3"}])
+def test_options_that_are_a_dict_are_refused_with_what_to_pass(new_session: Shells, options: dict[str, str]) -> None:
+    with pytest.raises(TypeError, match=r"SessionOptions, not dict: pass SessionOptions\(params="):
+        new_session(options)
+
+
+def test_a_url_for_the_socket_is_refused_with_what_to_pass(
+    new_session: Shells, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = "ws://127.0.0.1:7070"
+    with pytest.raises(ValueError, match=f"{url} is a URL: give the path of the sidecar's Unix socket"):
+        new_session(OPTIONS, socket_path=url).open()
+    monkeypatch.setenv(SOCKET_VARIABLE, url)
+    with pytest.raises(ValueError, match=url):
+        new_session(OPTIONS).open()

@@ -1,6 +1,7 @@
 """Deepgram's own SDK over a Unix socket: against the sidecar, and against Deepgram's emulator behind a socket."""
 
 import asyncio
+import itertools
 import json
 import pathlib
 import warnings
@@ -18,6 +19,7 @@ from deepgram_sidecar import SidecarGone, async_transport_factory, transport_fac
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # Of the libraries' own, at import.
     from deepgram import AsyncDeepgramClient, DeepgramClient
+    from deepgram.speak.v1.types import SpeakV1Flushed, SpeakV1Text
     from deepgram.transport import restore_transport
 
 OPTIONS: dict[str, Any] = {"model": "nova-3", "encoding": "linear16", "sample_rate": 16000, "keyterm": ["a b", "c"]}
@@ -93,6 +95,23 @@ def test_recv_is_one_message(peer: str) -> None:
         while not (message := connection.recv()).from_finalize:
             pass
     assert message.is_final
+
+
+def test_speak_goes_the_same_way(peer: str) -> None:
+    client = DeepgramClient(api_key="secret", transport_factory=transport_factory)
+    with client.speak.v1.connect(encoding="linear16", sample_rate=16000) as connection:
+        connection.send_text(SpeakV1Text(type="Speak", text="The harbour lights."))
+        connection.send_flush()
+        messages = list(itertools.takewhile(lambda message: not isinstance(message, SpeakV1Flushed), connection))
+    assert sum(len(message) for message in messages if isinstance(message, bytes)) > 0
+
+
+def test_the_new_speak_and_the_agent_go_the_same_way(peer: str) -> None:
+    client = DeepgramClient(api_key="secret", transport_factory=transport_factory)
+    with client.speak.v2.connect(model="flux-haley-en", encoding="linear16", sample_rate="16000") as connection:
+        assert connection.recv().type == "Connected"
+    with client.agent.v1.connect() as connection:
+        assert connection.recv().type == "Welcome"
 
 
 def test_a_death_has_deepgrams_code_and_reason(peer: str, emulator: Emulator) -> None:

@@ -14,7 +14,7 @@ class SidecarError(Exception):
 
 
 class SidecarGone(SidecarError):
-    """No sidecar listens on the socket, or it went away without ending the session.
+    """No sidecar listens on the socket, or it went away without ending the session: whatever is called next raises it.
 
     Nothing is retried. `reopen()` opens a new session; audio without a final result is the application's to send again.
     """
@@ -31,7 +31,7 @@ class SendBlocked(SidecarError, TimeoutError):
 class SessionEnded(SidecarError):
     """The session has ended or was closed, so nothing can be sent.
 
-    `summary` says how it ended, unless the sidecar went away.
+    `wait()` says how it ended: `drained` where the sidecar was shut down. One that went away is `SidecarGone`.
     """
 
 
@@ -86,6 +86,12 @@ class ConnectFailed(SessionFailed):
         self.detail = _text(members, "detail")
         self.request_id = _text(members, "request_id")
         self.retry_after_ms = _integer(members, "retry_after_ms")
+
+    def __str__(self) -> str:
+        """With Deepgram's own words, to which `message` may refer, and the id that its support asks for."""
+        told = super().__str__()
+        told += f"; request_id: {self.request_id}" if self.request_id else ""
+        return told + (f"; detail: {self.detail}" if self.detail else "")
 
 
 _BY_CODE: dict[str, type[SessionFailed]] = {

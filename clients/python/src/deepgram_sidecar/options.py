@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -58,6 +59,18 @@ class SessionOptions:
         return encode(FromApp.OPEN, to_json({name: value for name, value in request.items() if value is not None}))
 
 
+def session_options(given: object) -> SessionOptions:
+    """The options of a session, the sidecar's defaults where none are given."""
+    if given is None:
+        return SessionOptions()
+    if not isinstance(given, SessionOptions):
+        raise TypeError(
+            f"options are SessionOptions, not {type(given).__name__}: "
+            "pass SessionOptions(params={...}), with Deepgram's own parameters in `params`"
+        )
+    return given
+
+
 def to_json(members: Mapping[str, Any]) -> bytes:
     """JSON as the sidecar reads it: without NaN."""
     return json.dumps(members, allow_nan=False, ensure_ascii=False).encode()
@@ -65,7 +78,13 @@ def to_json(members: Mapping[str, Any]) -> bytes:
 
 def socket_path(given: str | os.PathLike[str] | None = None) -> str:
     """The socket to use: the one given, or DEEPGRAM_SIDECAR_IPC_SOCKET's, or where the daemon listens by default."""
-    return os.fspath(given) if given is not None else os.environ.get(SOCKET_VARIABLE) or DEFAULT_SOCKET
+    path = os.fspath(given) if given is not None else os.environ.get(SOCKET_VARIABLE) or DEFAULT_SOCKET
+    if re.match(r"[a-z+]+://", path):
+        raise ValueError(
+            f"{path} is a URL: give the path of the sidecar's Unix socket, such as {DEFAULT_SOCKET}; "
+            "its port is for clients that cannot use the socket"
+        )
+    return path
 
 
 def _present(members: Mapping[str, Any]) -> dict[str, Any] | None:

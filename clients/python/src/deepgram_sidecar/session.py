@@ -9,10 +9,10 @@ from types import TracebackType
 from typing import Any, Self
 
 from . import commands
-from .errors import SessionEnded
+from .errors import SessionEnded, SidecarGone
 from .link import Bounds, Link
 from .messages import Event, Message, Summary
-from .options import SessionOptions, socket_path
+from .options import SessionOptions, session_options, socket_path
 from .state import Facts
 
 
@@ -36,7 +36,7 @@ class SidecarSession(Facts):
         send_buffer: int = commands.SEND_BUFFER,
         receive_buffer: int = commands.RECEIVE_BUFFER,
     ) -> None:
-        self.options = options or SessionOptions()
+        self.options = session_options(options)
         self._socket_path = socket_path
         self._on_message = on_message
         self._on_event = on_event
@@ -71,7 +71,8 @@ class SidecarSession(Facts):
     def send(self, audio: bytes, timeout: float | None = None) -> None:
         """Sends audio.
 
-        While the buffer is full it waits, `timeout` seconds at most; then `SendBlocked`, and nothing was sent.
+        While the buffer is full it waits, `timeout` seconds at most; then `SendBlocked`, and nothing was sent. Raises
+        `SidecarGone` or `SessionEnded` once nothing can be sent, as all that send do.
         """
         self._current.write(commands.audio(audio), timeout)
 
@@ -160,7 +161,7 @@ class SidecarSession(Facts):
 
     def _finish_and_wait(self) -> None:
         self._current.discard()
-        with contextlib.suppress(SessionEnded):  # It has ended by itself, and `wait` knows how.
+        with contextlib.suppress(SessionEnded, SidecarGone):  # It has ended by itself, and `wait` knows how.
             self.finish(commands.FINISH_SECONDS)
         self.wait(commands.FINISH_SECONDS)
 

@@ -57,9 +57,13 @@ class SessionState:
 
     def check_sendable(self) -> None:
         """Raises if nothing can be sent, and says why."""
-        if self.over:
-            self.is_told = True
-            raise SessionEnded(f"the session has ended: {self._end()}") from self.failure
+        if not self.over:
+            return
+        self.is_told = True
+        if isinstance(self.failure, SidecarGone):
+            # A new one: for whoever goes on sending, the same would grow by a traceback each time.
+            raise SidecarGone(*self.failure.args) from self.failure.__cause__
+        raise SessionEnded(f"the session has ended: {self._end()}") from self.failure
 
     def raise_failure(self) -> None:
         """Tells the application why the session failed, if it did."""

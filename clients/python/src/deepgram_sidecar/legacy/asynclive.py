@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from ..aio import AsyncSidecarSession
-from ..errors import SessionEnded, SidecarError
+from ..errors import SessionEnded, SidecarError, SidecarGone
 from ..messages import Death, Event, Message
 from ..options import SessionOptions
 from . import handlers
@@ -129,7 +129,7 @@ class AsyncListenWebSocketClient:
             await self._emit(handlers.of_death(item))
             try:
                 await session.finish()
-            except SessionEnded:
+            except (SessionEnded, SidecarGone):
                 logger.debug("the session has ended by itself")
 
     async def _emit(self, call: Call) -> None:

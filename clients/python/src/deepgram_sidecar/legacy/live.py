@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..errors import SessionEnded, SidecarError
+from ..errors import SessionEnded, SidecarError, SidecarGone
 from ..messages import Death, Event, Message
 from ..options import SessionOptions
 from ..session import SidecarSession
@@ -129,7 +129,7 @@ class ListenWebSocketClient:
             self._emit(handlers.of_death(item))
             try:
                 session.finish()
-            except SessionEnded:
+            except (SessionEnded, SidecarGone):
                 logger.debug("the session has ended by itself")
 
     def _emit(self, call: Call) -> None:
