@@ -57,8 +57,9 @@ async def caption(browser, sample_rate):
             listening = asyncio.create_task(listen(browser, session))
             try:
                 await show(session, browser)
-                # Some closes look like a normal end to the SDK. It is one if we have asked for it.
-                return None if listening.done() else "Deepgram has ended the session. Press Start for another."
+                # Some closes look like a normal end to the SDK, as when the sidecar shuts down. It is one if we
+                # have asked for it.
+                return None if listening.done() else "The session has ended by itself. Press Start for another."
             finally:
                 listening.cancel()
                 await asyncio.gather(listening, return_exceptions=True)
