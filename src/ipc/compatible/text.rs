@@ -12,7 +12,7 @@ use session::{AppInput, EndKind, Endpoint, ErrorCode, Refusal};
 pub(super) fn read(text: Bytes, endpoint: Endpoint) -> Result<AppInput, Refusal> {
     let object = match json::parse_object(&text) {
         Ok(object) => object,
-        Err(complaint) if is_object(&text) => {
+        Err(complaint) if is_object(&text) && may_control(&text) => {
             // It could be a CloseStream to Deepgram and something else to us.
             return Err(Refusal::new(ErrorCode::BadFrame, complaint));
         }
@@ -23,9 +23,14 @@ pub(super) fn read(text: Bytes, endpoint: Endpoint) -> Result<AppInput, Refusal>
         Some("KeepAlive") => Ok(AppInput::KeepAlive),
         Some("CloseStream") if traits.end == EndKind::CloseStream => Ok(AppInput::Finish),
         Some("Close") if traits.end == EndKind::Close => Ok(AppInput::Finish),
-        Some("Finalize") if traits.finalizes => {
-            Ok(AppInput::Finalize { channel: object.get("channel").and_then(Value::as_u64) })
-        }
+        Some("Finalize") if traits.finalizes => match object.get("channel") {
+            None => Ok(AppInput::Finalize { channel: None }),
+            Some(channel) => match channel.as_u64() {
+                Some(channel) => Ok(AppInput::Finalize { channel: Some(channel) }),
+                // Which channel is meant is Deepgram's to say, or that there is none such.
+                None => Ok(AppInput::Text(text)),
+            },
+        },
         Some("Finalize") if traits.transcribes => {
             let message = "/v2/listen has no Finalize; it would end the stream there";
             Err(Refusal::new(ErrorCode::UnexpectedFrame, message))
@@ -38,6 +43,12 @@ pub(super) fn read(text: Bytes, endpoint: Endpoint) -> Result<AppInput, Refusal>
 fn is_object(text: &[u8]) -> bool {
     let is_braced = text.trim_ascii_start().first() == Some(&b'{');
     is_braced && serde_json::from_slice::<IgnoredAny>(text).is_ok()
+}
+
+/// Whether a name of a control message is in it, or could be behind an escape.
+fn may_control(text: &[u8]) -> bool {
+    let names = [&b"KeepAlive"[..], b"Finalize", b"Close", b"\\u"];
+    names.iter().any(|name| text.windows(name.len()).any(|window| window == *name))
 }
 
 #[cfg(test)]
@@ -61,6 +72,11 @@ mod tests {
             (r#"{"type":"\u0043loseStream"}"#, "Finish"),
             (r#"{"type":"Finalize"}"#, "Finalize { channel: None }"),
             (r#"{"channel":1,"type":"Finalize"}"#, "Finalize { channel: Some(1) }"),
+            (r#"{"type":"Finalize","channel":"1"}"#, "text"),
+            (r#"{"type":"Finalize","channel":-1}"#, "text"),
+            (r#"{"type":"Configure","features":1e999}"#, "text"),
+            (r#"{"type":"Configure","type":"Configure"}"#, "text"),
+            (r#"{"type":"CloseStream","x":1e999}"#, "bad_frame"),
             (r#"{"type":"Configure","features":{}}"#, "text"),
             (r#"{"nested":{"type":"CloseStream"}}"#, "text"),
             (r#"["CloseStream"]"#, "text"),
