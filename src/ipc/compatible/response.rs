@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::StatusCode;
 use serde::Serialize;
+use uuid::Uuid;
 
 use super::request::{HttpRefusal, Upgrade};
 use session::dial::{Answer, DialReason};
@@ -14,7 +15,7 @@ use session::{ConnectRefusal, ErrorCode, Refusal, SessionId};
 /// When to ask again where nobody knows better.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// The upgrade itself. Deepgram's id or none: one SDK takes any other for a failure.
+/// The upgrade itself. Deepgram's id or none: one SDK takes any that is no UUID for a failure.
 pub(super) fn upgraded(
     upgrade: &Upgrade,
     session_id: &SessionId,
@@ -28,7 +29,7 @@ pub(super) fn upgraded(
     if let Some(subprotocol) = &upgrade.subprotocol {
         head.add("sec-websocket-protocol", subprotocol);
     }
-    if let Some(request_id) = request_id {
+    if let Some(request_id) = request_id.filter(|it| Uuid::parse_str(it).is_ok()) {
         head.add("dg-request-id", request_id);
     }
     head.add("x-session-id", session_id.as_str());

@@ -166,11 +166,14 @@ fn no_word_of_deepgrams_can_add_a_header() {
 
 #[test]
 fn the_upgrade_repeats_what_it_must_and_makes_nothing_up() {
-    for (subprotocol, request_id) in [(None, None), (Some("token"), Some("0b62"))] {
+    const ID: &str = "01a03ac3-92a1-79f0-8000-000000000000";
+    for (subprotocol, given, request_id) in
+        [(None, None, None), (Some("token"), Some(ID), Some(ID)), (None, Some("no \"uuid\""), None)]
+    {
         let upgrade =
             Upgrade { accept: "accept=".to_owned(), subprotocol: subprotocol.map(Into::into) };
         let mut buffer = BytesMut::new();
-        upgraded(&upgrade, &id(), request_id, &mut buffer);
+        upgraded(&upgrade, &id(), given, &mut buffer);
         let (status, headers, rest) = parts(&buffer);
         assert_eq!((&*status, &*rest), ("HTTP/1.1 101 Switching Protocols", &b""[..]));
         assert_eq!(header(&headers, "sec-websocket-accept"), Some("accept="));
