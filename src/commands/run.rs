@@ -95,8 +95,8 @@ fn load(sources: &config::Sources) -> Result<Loaded, String> {
     let config = config::load(sources).map_err(|error| error.to_string())?;
     let keys = KeyStore::load(&config.upstream, &sources.environment)
         .map_err(|error| error.to_string())?;
-    let token = config.ipc.tcp_token_file.as_deref().map(ApiKey::read).transpose();
-    let token = token.map_err(|error| format!("ipc.tcp_token_file: {error}"))?;
+    let token = config.ipc.tcp_token_file.as_deref().map(ApiKey::read_token).transpose();
+    let token = token.map_err(|error| error.to_string())?;
     let collector = Collector::find(&config.telemetry.otlp, &sources.environment)
         .map_err(|error| error.to_string())?;
     let proxy = Proxy::find(&config.upstream.url, &sources.environment)

@@ -44,12 +44,12 @@ impl ApiKey {
         Ok(Self(Arc::new(key.into())))
     }
 
-    /// Reads a file that contains one and nothing else.
+    /// Reads `ipc.tcp_token_file`: a token is kept like a key, and looks like one.
     ///
     /// # Errors
-    /// See [`KeyError`].
-    pub fn read(path: &Path) -> Result<Self, KeyError> {
-        read_file(path).map(|(key, _)| key)
+    /// See [`TokenError`].
+    pub fn read_token(path: &Path) -> Result<Self, TokenError> {
+        read_file(path).map(|(token, _)| token).map_err(TokenError)
     }
 
     /// The key itself, for the `Authorization` header, and for keeping it out of what is printed.
@@ -90,6 +90,37 @@ pub enum KeyError {
          nothing else"
     )]
     NotPrintable,
+}
+
+/// Why `ipc.tcp_token_file` has no usable token, with the key's name. Never contains any part of it.
+#[derive(Debug)]
+pub struct TokenError(KeyError);
+
+impl fmt::Display for TokenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ipc.tcp_token_file: ")?;
+        match &self.0 {
+            KeyError::Missing => unreachable!("a file has been named"),
+            KeyError::Unreadable(why) => {
+                write!(
+                    f,
+                    "cannot read the token: {why}; check that the file exists and is readable"
+                )
+            }
+            KeyError::Empty => {
+                f.write_str("the token is empty; the file must contain the token and nothing else")
+            }
+            KeyError::TooLong => write!(
+                f,
+                "the token is longer than {KEY_BYTES_MAX} bytes; the file must contain the token and \
+                 nothing else"
+            ),
+            KeyError::NotPrintable => f.write_str(
+                "the token contains spaces, line breaks or non-ASCII characters; the file must \
+                 contain the token and nothing else",
+            ),
+        }
+    }
 }
 
 /// Where the key comes from.

@@ -75,7 +75,8 @@ section! {
         open_timeout: Duration = seconds(10), within(MOMENT..=DAY);
         /// An address for the Deepgram-compatible dialect over TCP, such as `127.0.0.1:7070`, for SDKs
         /// that cannot use a Unix socket. Every process in the pod can reach it. Null: none.
-        tcp_listen: Option<SocketAddr> = None, checked("a loopback address", loopback);
+        tcp_listen: Option<SocketAddr> = None,
+            checked("on loopback, such as 127.0.0.1:7070", loopback);
         /// A file with the token that the port asks for, and nothing else; SDKs send it as their API
         /// key. Null: the port serves whoever reaches it. Read once, at the start.
         tcp_token_file: Option<PathBuf> = None, any();
@@ -235,7 +236,8 @@ section! {
     Admin {
         /// The address to listen on. Loopback by default, because it exposes session ids, tags and
         /// this configuration. For probes and scrapes from outside the pod, use 0.0.0.0:9464.
-        listen: SocketAddr = SocketAddr::from((Ipv4Addr::LOCALHOST, 9464)), any();
+        listen: SocketAddr = SocketAddr::from((Ipv4Addr::LOCALHOST, 9464)),
+            checked("such as 127.0.0.1:9464", |_| Ok(()));
     }
 }
 

@@ -214,7 +214,7 @@ impl Setting for Url {
 
 impl Setting for SocketAddr {
     fn wants() -> String {
-        "an IP address and a port such as 127.0.0.1:9464".into()
+        "an IP address and a port".into()
     }
 
     fn parse(text: &str) -> Option<Self> {

@@ -1,5 +1,6 @@
 //! Whole configurations: what loads, and what each mistake is told as.
 
+mod port;
 mod properties;
 
 use std::time::Duration;
@@ -465,31 +466,6 @@ fn a_contradiction_is_told_beside_other_mistakes_unless_they_are_its_own() {
     assert_eq!(told(both), [at(1, "ipc.max_sessions"), at(2, "upstream.url")]);
     let own = "upstream:\n  url: ws://deepgram\n  allow_plaintext: 7\n";
     assert_eq!(told(own), [at(3, "upstream.allow_plaintext")]);
-}
-
-#[test]
-fn only_this_machine_may_reach_the_port_and_there_is_none_unless_it_is_asked_for() {
-    assert_eq!(Setup::file("").load().unwrap().ipc.tcp_listen, None);
-    for addr in ["127.0.0.1:7070", "[::1]:7070", "127.8.9.10:0"] {
-        let config = Setup::file(format!("ipc: {{tcp_listen: '{addr}'}}")).load().unwrap();
-        assert_eq!(config.ipc.tcp_listen, Some(addr.parse().unwrap()));
-    }
-    for addr in ["0.0.0.0:7070", "10.0.0.7:7070", "[::]:7070"] {
-        let text = format!("ipc: {{tcp_listen: '{addr}'}}");
-        assert_eq!(told(&text), [at(1, "ipc.tcp_listen")]);
-        assert!(Setup::file(text).message().starts_with("must be a loopback address, such as"));
-    }
-}
-
-#[test]
-fn a_list_of_users_is_not_to_be_evaded_through_the_port() {
-    for list in ["allow_uids", "allow_gids"] {
-        let text = format!("ipc:\n  tcp_listen: '127.0.0.1:7070'\n  {list}: [1000]\n");
-        assert!(told(&text).contains(&at(2, "ipc.tcp_listen")));
-        assert!(Setup::file(&text).message().contains("set ipc.tcp_token_file"));
-        let config = Setup::file(format!("{text}  tcp_token_file: /run/token\n")).load();
-        assert_eq!(config.unwrap().ipc.tcp_token_file, Some("/run/token".into()));
-    }
 }
 
 #[test]

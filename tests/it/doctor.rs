@@ -280,6 +280,8 @@ async fn a_port_that_another_has_and_a_token_that_is_missing_are_named() {
     assert!(examine(&on_free, &[]).await.checks("ok").contains(&"port"));
     let found = examine(&on_free.set("ipc.tcp_token_file", "/proc/none"), &[]).await;
     found.assert_only("port", "mount a secret");
+    let row = found.row("port").to_string();
+    assert!(row.contains("cannot read the token") && !row.contains("API key"), "{row}");
 }
 
 #[tokio::test]

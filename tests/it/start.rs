@@ -147,6 +147,16 @@ async fn without_a_key_nothing_starts_and_the_remedy_is_named() {
 }
 
 #[tokio::test]
+async fn a_token_file_that_is_not_there_is_told_of_as_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = idle().with_port().set("ipc.tcp_token_file", "/proc/none");
+    let refused = run(&config, &directory.path().join("sidecar.sock")).await;
+    assert_eq!(refused.status.code(), Some(2));
+    let text = stderr_of(&refused);
+    assert!(text.starts_with("ipc.tcp_token_file: cannot read the token: /proc/none"), "{text}");
+}
+
+#[tokio::test]
 async fn a_command_line_that_makes_no_sense_is_a_usage_error() {
     for arguments in [&["fly"] as &[&str], &["run", "--sett"], &["run", "--set", "ipc"], &[]] {
         let refused = run_to_exit(sidecar_command().args(arguments)).await;

@@ -101,13 +101,13 @@ pub(super) fn port(config: &Config) -> Option<Row> {
 
 fn token(config: &Config) -> Result<(), (String, String)> {
     let Some(file) = &config.ipc.tcp_token_file else { return Ok(()) };
-    ApiKey::read(file).map(drop).map_err(|error| {
+    ApiKey::read_token(file).map(drop).map_err(|error| {
         let advice = format!(
             "mount a secret so that {} is a file that holds the token alone, readable by user {}",
             file.display(),
             rustix::process::geteuid().as_raw()
         );
-        (format!("ipc.tcp_token_file: {error}"), advice)
+        (error.to_string(), advice)
     })
 }
 

@@ -122,3 +122,20 @@ fn a_file_that_fails_keeps_the_old_key_until_it_is_mended() {
     assert!(matches!(store.refresh(), Refresh::Replaced));
     assert_eq!(held(&store), "new-key");
 }
+
+#[test]
+fn a_token_file_is_told_of_as_one() {
+    let told = |text: &str| {
+        ApiKey::read_token(&KeyFile::new(text).path()).map(drop).unwrap_err().to_string()
+    };
+    let longest = "t".repeat(KEY_BYTES_MAX);
+    assert_eq!(
+        ApiKey::read_token(&KeyFile::new(&longest).path()).map(|it| it.expose().len()).ok(),
+        Some(KEY_BYTES_MAX)
+    );
+    let unreadable = ApiKey::read_token(Path::new("/proc/none")).map(drop).unwrap_err().to_string();
+    for text in [unreadable, told(""), told("two words"), told(&format!("{longest}t"))] {
+        assert!(text.starts_with("ipc.tcp_token_file: ") && text.contains("the token"), "{text}");
+        assert!(!text.to_lowercase().contains("key") && !text.contains("words"), "{text}");
+    }
+}
