@@ -29,6 +29,13 @@ use session::{SessionId, millis};
 use sessions::List;
 use view::Detail;
 
+/// Where Deepgram's own paths begin.
+const DEEPGRAMS: [&str; 2] = ["/v1/", "/v2/"];
+
+/// What an SDK is told that has been pointed here.
+const NOT_FOR_SDKS: &str = "this is the admin port; Deepgram's SDKs go to ipc.tcp_listen or the Unix \
+                            socket";
+
 /// The data behind the pages.
 #[derive(Debug)]
 pub(super) struct Pages {
@@ -39,7 +46,11 @@ pub(super) struct Pages {
 impl Pages {
     /// The response to a peer's request. For a HEAD request hyper sends only the head.
     pub(super) async fn answer(&self, peer: IpAddr, request: Request<Incoming>) -> Answer {
-        let Some(page) = Page::of_path(request.uri().path()) else {
+        let path = request.uri().path();
+        let Some(page) = Page::of_path(path) else {
+            if DEEPGRAMS.iter().any(|prefix| path.starts_with(prefix)) {
+                return refused(StatusCode::NOT_FOUND, NOT_FOR_SDKS);
+            }
             let body = format!("no such page\n{}", index::list());
             return with_status(StatusCode::NOT_FOUND, TEXT, body);
         };

@@ -149,6 +149,16 @@ async fn sessions_tell_what_they_are_doing() {
 }
 
 #[tokio::test]
+async fn an_sdk_that_was_pointed_here_is_told_where_to_go() {
+    let mut served = Served::new().await;
+    for (method, path) in [("GET", "/v1/listen?model=nova-3"), ("POST", "/v2/speak")] {
+        let (status, _, body) = served.ask(method, path).await;
+        assert_eq!(status, StatusCode::NOT_FOUND);
+        assert!(body.starts_with("this is the admin port") && body.contains("ipc.tcp_listen"));
+    }
+}
+
+#[tokio::test]
 async fn an_unknown_path_gets_the_list_of_pages() {
     let mut served = Served::new().await;
     let (status, _, body) = served.ask("GET", "/metrix").await;
