@@ -90,7 +90,7 @@ impl DialReason {
             Self::Protocol => {
                 "the response was not a WebSocket upgrade; check what upstream.url points to"
             }
-            Self::Http400 => "Deepgram refused the parameters; see detail and correct params",
+            Self::Http400 => "Deepgram refused the parameters; see detail and correct them",
             Self::Http401 => "Deepgram refused the API key; check the sidecar's key",
             Self::Http402 => "the Deepgram project has no credit",
             Self::Http403 => "the Deepgram project is not allowed to use this model or feature",

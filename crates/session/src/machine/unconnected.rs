@@ -5,10 +5,10 @@ use crate::{ConnectRefusal, ErrorCode, Refusal};
 
 /// What an application is told whose connection died and could not be replaced.
 pub(super) fn not_recovered(failure: DialFailure, attempts: u32) -> Refusal {
-    let tries = tries(attempts - u32::from(failure.withheld));
+    let tries = tries(" ", attempts - u32::from(failure.withheld));
     let advice = failure.advice();
     let message =
-        format!("the connection to Deepgram died, and no other could be opened {tries}: {advice}");
+        format!("the connection to Deepgram died, and no other could be opened{tries}: {advice}");
     connect_failed(failure, message)
 }
 
@@ -25,16 +25,17 @@ pub(super) fn given_up(reconnects: u32) -> Refusal {
 
 /// No connection was ever up. Only the last attempt can have been withheld: that is final.
 pub(super) fn not_connected(failure: DialFailure, attempts: u32) -> Refusal {
-    let tries = tries(attempts - u32::from(failure.withheld));
-    let message = format!("no connection to Deepgram, {tries}: {}", failure.advice());
+    let tries = tries(", ", attempts - u32::from(failure.withheld));
+    let message = format!("no connection to Deepgram{tries}: {}", failure.advice());
     connect_failed(failure, message)
 }
 
-fn tries(dialled: u32) -> String {
+/// That nothing was dialled is for the failure's detail to say, which has the reason as well.
+fn tries(before: &str, dialled: u32) -> String {
     match dialled {
-        0 => "without dialling".to_owned(),
-        1 => "after 1 attempt".to_owned(),
-        _ => format!("after {dialled} attempts"),
+        0 => String::new(),
+        1 => format!("{before}after 1 attempt"),
+        _ => format!("{before}after {dialled} attempts"),
     }
 }
 

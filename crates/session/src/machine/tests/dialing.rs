@@ -99,7 +99,7 @@ fn the_error_counts_what_was_dialled_and_nothing_else() {
     let refused = "Deepgram refused the API key; check the sidecar's key";
     let mut world = World::new(config());
     world.withhold_dial(DialReason::Http401);
-    let expected = format!("no connection to Deepgram, without dialling: {refused}");
+    let expected = format!("no connection to Deepgram: {refused}");
     assert_eq!(message(&world), expected);
 
     let mut world = World::new(config());
