@@ -7,7 +7,7 @@ use tokio::net::{TcpStream, UnixStream};
 
 use crate::live::LiveSession;
 use session::drain::LastFrame;
-use session::{AppFrame, AppInput};
+use session::{AppFrame, AppInput, Refusal};
 
 /// An application's byte stream.
 pub trait AppStream: AsyncRead + AsyncWrite + Unpin {
@@ -56,6 +56,11 @@ pub trait App {
 
     /// Hands a frame in for writing.
     fn send(&mut self, frame: &AppFrame, session: &LiveSession);
+
+    /// With which HTTP status it would be refused this now; `None` if no upgrade waits for its answer.
+    fn refusal_status(&self, _refusal: &Refusal) -> Option<u16> {
+        None
+    }
 
     /// Throws away what waits to be written: the application does not read.
     fn abandon(&mut self);

@@ -4,6 +4,7 @@
 //! Deepgram's form: an upgrade or a refusal instead of OPENED or ERROR, text messages, a close frame
 //! instead of FINISHED.
 
+mod caller;
 mod query;
 mod request;
 mod response;
@@ -11,6 +12,7 @@ mod sdk;
 mod socket;
 mod text;
 
+pub use caller::Caller;
 pub use request::{HttpRefusal, Request, read as read_request};
 pub use response::refusal;
 pub use socket::{CompatibleSocket, Unserved};

@@ -82,7 +82,7 @@ pub fn parse(payload: &[u8]) -> Result<Open, Refusal> {
     let prelude = members.take_object("prelude")?.map(prelude).transpose()?;
     members.finish()?;
     let params = params.as_ref().map(Params::read).transpose()?.unwrap_or_default();
-    check_vad("vad.mode", vad, endpoint, &params)?;
+    check_vad("vad.mode", vad, endpoint, &params, "params")?;
     check_prelude(prelude, endpoint, &params)?;
     Ok(Open {
         session_id,
@@ -174,25 +174,34 @@ fn mode<M: Copy>(members: Option<Members>, known: &[(&str, M)]) -> Result<Option
     }
 }
 
-/// A gate that cannot be had is refused only to an application that asks for it itself.
+/// A gate that cannot be had is refused only to an application that asks for it itself. `place` is where
+/// it has its parameters.
 pub(super) fn check_vad(
     field: &str,
     mode: Option<VadMode>,
     endpoint: Endpoint,
     params: &Params,
+    place: &str,
 ) -> Result<(), Refusal> {
     let asks = mode.is_some_and(|it| it != VadMode::Off);
     let unavailable = VadUnavailable::of(endpoint, params.audio, params.results_elsewhere);
     let Some(cause) = unavailable.filter(|_| asks) else { return Ok(()) };
-    let remedy = match cause {
-        VadUnavailable::Encoding => {
-            "name one of them and its sample_rate in params, or use \"off\""
+    let (cause, remedy) = match cause {
+        // What /v2/listen needs is nothing to who speaks no audio.
+        VadUnavailable::Endpoint if !endpoint.traits().transcribes => {
+            ("it is for /v1/listen alone", "remove it, or use \"off\"".to_owned())
         }
-        VadUnavailable::Endpoint => "use \"off\", or /v1/listen",
-        VadUnavailable::Callback => "remove it, or use \"off\"",
-        VadUnavailable::SampleRate | VadUnavailable::Channels => "use \"off\"",
+        VadUnavailable::Encoding => (
+            cause.in_words(),
+            format!("name one of them and its sample_rate in {place}, or use \"off\""),
+        ),
+        VadUnavailable::Endpoint => (cause.in_words(), "use \"off\", or /v1/listen".to_owned()),
+        VadUnavailable::Callback => (cause.in_words(), "remove it, or use \"off\"".to_owned()),
+        VadUnavailable::SampleRate | VadUnavailable::Channels => {
+            (cause.in_words(), "use \"off\"".to_owned())
+        }
     };
-    let message = format!("the VAD gate is not available: {}; {remedy}", cause.in_words());
+    let message = format!("the VAD gate is not available: {cause}; {remedy}");
     Err(invalid(field, &message))
 }
 

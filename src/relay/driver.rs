@@ -302,7 +302,7 @@ where
                 Output::HangUp(id) => self.links.hang_up(id),
                 Output::Deliver(frame) => {
                     if let AppFrame::Error(refusal) = &frame {
-                        self.observer.refused(refusal);
+                        self.observer.refused(refusal, self.app.refusal_status(refusal));
                     }
                     self.app.send(&in_session_time(frame), &self.live);
                 }

@@ -26,7 +26,7 @@ use crate::live::registry::{Registry, Slot};
 use crate::live::{LiveSession, Speaker};
 use crate::telemetry::Telemetry;
 use crate::telemetry::event::{
-    AppRejected, Emit, OpenMissed, Rejected, SessionReceipt, SessionRejected, SessionsAdmitted,
+    AppRejected, Emit, OpenMissed, SessionReceipt, SessionRejected, SessionsAdmitted,
     TraceparentMalformed,
 };
 use crate::telemetry::label::UnopenedCause;
@@ -161,10 +161,14 @@ impl<D: Dial> Reception<D> {
                 return Err(Rejection::Connection(refusal));
             }
             let request = self.before_shutdown(wait.bound(socket.read_request())).await??;
-            self.peers.check(door, &request).map_err(Rejection::Connection)?;
-            let speaker = request.speaker.clone();
-            let open = socket.opened(request);
-            self.claim(speaker, || Ok(open)).map_err(Rejection::Session)
+            let caller = request.caller();
+            let admitted = self.peers.check(door, &request).map_err(Rejection::Connection);
+            let claimed = admitted.and_then(|()| {
+                let speaker = request.speaker.clone();
+                let open = socket.opened(request);
+                self.claim(speaker, || Ok(open)).map_err(Rejection::Session)
+            });
+            claimed.map_err(|rejection| rejection.told_to(caller))
         };
         match opened.await {
             Ok((open, slot)) => {
@@ -254,14 +258,11 @@ impl<D: Dial> Reception<D> {
         let (told, wants_session) = match rejection {
             Rejection::Connection(refusal) => (Told::of(dialect, refusal), false),
             Rejection::Session(refusal) => (Told::of(dialect, refusal), true),
-            Rejection::Request(refused) => {
-                let wants_session = refused.refusal.code == ErrorCode::InvalidOpen;
-                (Told::Http(refused), wants_session)
-            }
+            Rejection::Request { refused, wants_session } => (Told::Http(refused), wants_session),
             Rejection::Silent(cause) => return OpenMissed { cause }.emit(&self.telemetry),
         };
         let refusal = told.refusal();
-        let rejected = Rejected { refusal, door: door.as_str(), status: told.status() };
+        let rejected = told.rejected(door);
         if wants_session {
             let is_full = refusal.code == ErrorCode::TooManySessions;
             let is_repeated = is_full && self.refused_full.fetch_add(1, Relaxed) > 0;

@@ -154,8 +154,10 @@ impl Observer for SessionTelemetry {
         Observed { observation, trace_id: self.trace_id() }.emit(&self.telemetry);
     }
 
-    fn refused(&self, refusal: &Refusal) {
-        self.span.in_scope(|| FrameRefused { refusal }.emit(&self.telemetry));
+    fn refused(&self, refusal: &Refusal, http_status: Option<u16>) {
+        let dialect = self.live.speaker.dialect;
+        let refused = FrameRefused { refusal, dialect, http_status };
+        self.span.in_scope(|| refused.emit(&self.telemetry));
     }
 
     fn state_changed(&self, from: State, to: State) {

@@ -299,7 +299,7 @@ async fn answer_to(sidecar: &Sidecar, request: &str) -> String {
 async fn a_refused_request_is_counted_by_its_status_and_as_what_it_asked_for() {
     let emulator = Emulator::start().await;
     let sidecar = Sidecar::start(&emulator).await;
-    let answer = answer_to(&sidecar, "GET /v1/speak HTTP/1.1\r\n\r\n").await;
+    let answer = answer_to(&sidecar, "GET /v1/lisen HTTP/1.1\r\n\r\n").await;
     assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
     let upgrade = "upgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-version: 13\r\n\
                    sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";

@@ -129,8 +129,8 @@ pub trait Observer {
     /// look anything up.
     fn observe(&self, observation: &Observation);
 
-    /// The application is sent an ERROR.
-    fn refused(&self, refusal: &Refusal);
+    /// The application is sent an ERROR, or this HTTP status instead of its upgrade.
+    fn refused(&self, refusal: &Refusal, http_status: Option<u16>);
 
     /// The session's state changed.
     fn state_changed(&self, from: State, to: State);

@@ -41,7 +41,8 @@ pub(super) fn read(endpoint: Endpoint, query: &str) -> Result<Asked, Refusal> {
     // An encoding is that of the application's audio where that becomes text.
     let transcribes = endpoint.traits().transcribes;
     let params = Params::of(theirs.join("&"), if transcribes { &params } else { &none });
-    check_vad("sidecar_vad", ours.vad, endpoint, &params)?;
+    check_vad("sidecar_vad", ours.vad, endpoint, &params, "the query")?;
+    check_recovery(ours.recovers, endpoint)?;
     let open = Open {
         session_id: ours.session_id,
         vad: ours.vad,
@@ -49,6 +50,18 @@ pub(super) fn read(endpoint: Endpoint, query: &str) -> Result<Asked, Refusal> {
         ..Open::of(endpoint, params)
     };
     Ok(Asked { open, wants_events: ours.wants_events.unwrap_or_default() })
+}
+
+/// Where a death is final, a session that asks for recovery would be misled.
+fn check_recovery(recovers: Option<bool>, endpoint: Endpoint) -> Result<(), Refusal> {
+    if recovers != Some(true) || endpoint.traits().transcribes {
+        return Ok(());
+    }
+    let complaint = format!(
+        "{} cannot recover, since Deepgram's state is lost with the connection; remove it, or use latch",
+        endpoint.path()
+    );
+    Err(invalid("sidecar_recovery", &complaint))
 }
 
 /// Whether it can stand in our own request as it is. What cannot would fail each dial.

@@ -3,10 +3,12 @@
 use bytes::{Buf, BytesMut};
 use httparse::{EMPTY_HEADER, Header, Status};
 
+use super::caller::{self, Caller};
 use super::query;
 use super::sdk::sdk_of;
 use crate::ipc::open::Open;
 use crate::live::Speaker;
+use protocol::frame::AppFrameType;
 use protocol::websocket;
 use session::trace::TraceContext;
 use session::{Dialect, Endpoint, ErrorCode, Refusal, SessionId};
@@ -17,11 +19,14 @@ pub(super) const HEAD_BYTES_MAX: usize = 16 << 10;
 /// Most headers of a request.
 const HEADERS_MAX: usize = 100;
 
-/// How much of what names the SDK is kept.
-const USER_AGENT_BYTES_MAX: usize = 128;
-
 /// The longest item of `Sec-WebSocket-Protocol` that is repeated in the answer.
 const SUBPROTOCOL_BYTES_MAX: usize = 64;
+
+/// With which byte the native protocol begins: the type of an OPEN.
+const NATIVE_OPEN: u8 = AppFrameType::Open as u8;
+
+/// With which byte a TLS connection begins: a record of its handshake.
+const TLS_HANDSHAKE: u8 = 0x16;
 
 /// A request for a session.
 #[derive(Debug)]
@@ -35,6 +40,13 @@ pub struct Request {
     /// A browser's page has made it.
     pub is_from_page: bool,
     pub(super) upgrade: Upgrade,
+}
+
+impl Request {
+    /// Whose it is, should it be refused.
+    pub fn caller(&self) -> Caller {
+        Caller::new(self.open.endpoint.path(), self.speaker.user_agent())
+    }
 }
 
 /// What the answer to it must repeat.
@@ -51,24 +63,35 @@ pub(super) struct Upgrade {
 pub struct HttpRefusal {
     pub status: u16,
     pub refusal: Refusal,
+    /// `None` if there was not even the first line of a request.
+    pub caller: Option<Box<Caller>>,
 }
 
 impl HttpRefusal {
     pub(super) fn new(status: u16, message: impl Into<String>) -> Self {
-        Self { status, refusal: Refusal::new(ErrorCode::BadFrame, message) }
+        Self { status, refusal: Refusal::new(ErrorCode::BadFrame, message), caller: None }
+    }
+
+    /// The same with the request's sender.
+    pub fn told_to(self, caller: Caller) -> Self {
+        Self { caller: Some(Box::new(caller)), ..self }
     }
 }
 
 impl From<Refusal> for HttpRefusal {
     fn from(refusal: Refusal) -> Self {
-        let status = match refusal.code {
-            ErrorCode::PeerNotAllowed => 403,
-            ErrorCode::SessionIdInUse => 409,
-            ErrorCode::TooManySessions | ErrorCode::Draining => 503,
-            ErrorCode::ConnectFailed => 502,
-            _ => 400,
-        };
-        Self { status, refusal }
+        Self { status: status_of(refusal.code), refusal, caller: None }
+    }
+}
+
+/// The status of a refusal that is not Deepgram's.
+pub(super) fn status_of(code: ErrorCode) -> u16 {
+    match code {
+        ErrorCode::PeerNotAllowed => 403,
+        ErrorCode::SessionIdInUse => 409,
+        ErrorCode::TooManySessions | ErrorCode::Draining => 503,
+        ErrorCode::ConnectFailed => 502,
+        _ => 400,
     }
 }
 
@@ -77,24 +100,63 @@ impl From<Refusal> for HttpRefusal {
 /// # Errors
 /// Why it is no request for a session, and the status that says so.
 pub fn read(inbound: &mut BytesMut) -> Result<Option<Request>, HttpRefusal> {
+    if let Some(complaint) = inbound.first().and_then(|first| other_protocol(*first)) {
+        return Err(HttpRefusal::new(400, complaint));
+    }
     let mut headers = [EMPTY_HEADER; HEADERS_MAX];
     let mut head = httparse::Request::new(&mut headers);
-    match head.parse(inbound) {
+    let parsed = head.parse(inbound);
+    // Of a head that is not whole, it has what came before the mistake.
+    let head = Head::of(&head);
+    let read = match parsed {
         Ok(Status::Complete(length)) if length <= HEAD_BYTES_MAX => {
-            let request = Head::of(&head).request()?;
+            head.request().map(|request| (request, length))
+        }
+        Ok(Status::Partial) if inbound.len() < HEAD_BYTES_MAX => return Ok(None),
+        Ok(_) => Err(HttpRefusal::new(431, "the request's head is over 16 KiB; send less")),
+        Err(error) => Err(malformed(error)),
+    };
+    match read {
+        Ok((request, length)) => {
             inbound.advance(length);
             Ok(Some(request))
         }
-        Ok(Status::Partial) if inbound.len() < HEAD_BYTES_MAX => Ok(None),
-        Ok(_) => Err(HttpRefusal::new(431, "the request's head is over 16 KiB; send less")),
-        Err(httparse::Error::TooManyHeaders) => {
-            Err(HttpRefusal::new(431, format!("over {HEADERS_MAX} headers; send fewer")))
-        }
-        Err(error) => Err(HttpRefusal::new(400, format!("this is no HTTP request: {error}"))),
+        Err(refused) if head.target.is_empty() => Err(refused),
+        Err(refused) => Err(refused.told_to(head.caller())),
     }
 }
 
-/// A complete head.
+/// What is spoken instead of HTTP, if the first byte tells.
+fn other_protocol(first: u8) -> Option<&'static str> {
+    match first {
+        TLS_HANDSHAKE => Some("this is TLS; use ws:// or http:// here"),
+        NATIVE_OPEN => Some(
+            "the native protocol is spoken on the Unix socket only; connect there, or ask for a \
+             WebSocket here",
+        ),
+        _ => None,
+    }
+}
+
+/// The parser's own words would speak of tokens, which here are something else.
+fn malformed(error: httparse::Error) -> HttpRefusal {
+    use httparse::Error;
+    match error {
+        Error::TooManyHeaders => {
+            HttpRefusal::new(431, format!("over {HEADERS_MAX} headers; send fewer"))
+        }
+        Error::HeaderName | Error::HeaderValue => {
+            HttpRefusal::new(400, "a header has a character that may not stand there")
+        }
+        Error::Version => HttpRefusal::new(400, "an upgrade needs HTTP/1.1"),
+        Error::Token | Error::NewLine | Error::Status => HttpRefusal::new(
+            400,
+            "this is no HTTP request; connect with a WebSocket client or one of Deepgram's SDKs",
+        ),
+    }
+}
+
+/// A head, whole if it is to become a request.
 struct Head<'h> {
     method: &'h str,
     target: &'h str,
@@ -130,8 +192,8 @@ impl<'h> Head<'h> {
         open.traceparent = self.header("traceparent").ok().flatten().and_then(TraceContext::parse);
         open.traceparent_malformed =
             self.find("traceparent").is_some() && open.traceparent.is_none();
-        let user_agent = self.header("user-agent").ok().flatten().unwrap_or_default();
-        let end = user_agent.floor_char_boundary(USER_AGENT_BYTES_MAX);
+        let user_agent = self.user_agent().unwrap_or_default();
+        let end = user_agent.floor_char_boundary(caller::BYTES_MAX);
         Ok(Request {
             open,
             wants_events: asked.wants_events,
@@ -144,6 +206,14 @@ impl<'h> Head<'h> {
             is_from_page: self.find("origin").is_some(),
             upgrade,
         })
+    }
+
+    fn user_agent(&self) -> Option<&'h str> {
+        self.header("user-agent").ok().flatten()
+    }
+
+    fn caller(&self) -> Caller {
+        Caller::new(self.target, self.user_agent())
     }
 
     fn check_upgrade(&self) -> Result<(), HttpRefusal> {
@@ -223,9 +293,11 @@ fn endpoint(path: &str) -> Result<Endpoint, HttpRefusal> {
     let path = path.trim_start_matches('/');
     let served = Endpoint::ALL.into_iter().find(|it| it.path().trim_start_matches('/') == path);
     served.ok_or_else(|| {
-        let served = Endpoint::ALL.map(Endpoint::path).join(" and ");
-        let message =
-            format!("there is nothing here; {served} are served, with no path before them");
+        let [others @ .., last] = Endpoint::ALL.map(Endpoint::path);
+        let message = format!(
+            "there is nothing here; {} and {last} are served: check that the address ends after the port",
+            others.join(", ")
+        );
         HttpRefusal::new(404, message)
     })
 }

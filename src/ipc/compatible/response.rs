@@ -8,7 +8,7 @@ use http::StatusCode;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::request::{HttpRefusal, Upgrade};
+use super::request::{self, HttpRefusal, Upgrade};
 use session::dial::{Answer, DialReason};
 use session::{ConnectRefusal, ErrorCode, Refusal, SessionId};
 
@@ -38,7 +38,7 @@ pub(super) fn upgraded(
 
 /// The refusal of a request that never became a session's.
 pub fn refusal(refused: &HttpRefusal) -> Bytes {
-    let HttpRefusal { status, refusal } = refused;
+    let HttpRefusal { status, refusal, .. } = refused;
     let mut head = Head::new(*status);
     match status {
         405 => head.add("allow", "GET"),
@@ -49,6 +49,7 @@ pub fn refusal(refused: &HttpRefusal) -> Bytes {
         503 => head.retry_after(RETRY_AFTER),
         _ => {}
     }
+    head.add("dg-error", &refusal.message);
     head.with_body("application/json", &body_of(&err_code(*status, refusal), &refusal.message))
 }
 
@@ -61,12 +62,17 @@ fn err_code(status: u16, refusal: &Refusal) -> String {
     name.to_ascii_uppercase()
 }
 
+/// With which status a session is refused.
+pub(super) fn status_of(refusal: &Refusal) -> u16 {
+    refusal.connect.as_deref().map_or_else(|| request::status_of(refusal.code), status_of_dial)
+}
+
 /// The refusal of a session: Deepgram's own answer where it has given one.
 pub(super) fn refused(refusal: &Refusal, session_id: &SessionId) -> Bytes {
     let Some(connect) = refusal.connect.as_deref() else {
         return self::refusal(&refusal.clone().into());
     };
-    let status = status_of(connect);
+    let status = status_of_dial(connect);
     let mut head = Head::new(status);
     if let Some(request_id) = &connect.request_id {
         head.add("dg-request-id", request_id);
@@ -99,7 +105,7 @@ fn repeated(mut head: Head, answer: &Answer) -> Bytes {
 }
 
 /// Deepgram's own status, unless it would lead the application elsewhere; a gateway's otherwise.
-fn status_of(connect: &ConnectRefusal) -> u16 {
+fn status_of_dial(connect: &ConnectRefusal) -> u16 {
     match (connect.status, connect.reason) {
         (Some(status @ 400..=599), _) => status,
         (_, Some(DialReason::Timeout)) => 504,

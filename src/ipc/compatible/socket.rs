@@ -267,6 +267,10 @@ impl<S: AppStream> App for CompatibleSocket<S> {
         self.outbox.append(|_| {});
     }
 
+    fn refusal_status(&self, refusal: &Refusal) -> Option<u16> {
+        matches!(self.writer, Writer::Answer(_)).then(|| response::status_of(refusal))
+    }
+
     fn abandon(&mut self) {
         self.outbox.abandon();
     }

@@ -77,8 +77,15 @@ impl Peers {
         if bool::from(told.as_bytes().ct_eq(token.expose_secret().as_bytes())) {
             return Ok(());
         }
-        let message = "this port needs a token: give the SDK the content of ipc.tcp_token_file as its \
-                       API key";
+        let message = match told {
+            "" => {
+                "this port needs a token: give the SDK the content of ipc.tcp_token_file as its API key"
+            }
+            _ => {
+                "the token is not the one in ipc.tcp_token_file; give the SDK that file's content as \
+                 its API key"
+            }
+        };
         Err(Refusal::new(ErrorCode::PeerNotAllowed, message))
     }
 }

@@ -11,7 +11,7 @@ use crate::telemetry::label::{
     ConnectionResult, ProtocolError, RefusedStatus, RejectReason, UnopenedCause,
 };
 use session::members::{Members, Visitor};
-use session::{ErrorCode, Refusal};
+use session::{Dialect, ErrorCode, Refusal};
 
 /// A refusal without a session: where the application came in, and how it was told.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +21,9 @@ pub struct Rejected<'a> {
     pub door: &'static str,
     /// The HTTP status, if it was told in the compatible dialect.
     pub status: Option<u16>,
+    /// What an HTTP request asked for, without its query.
+    pub path: Option<&'a str>,
+    pub user_agent: Option<&'a str>,
 }
 
 impl Rejected<'_> {
@@ -37,6 +40,7 @@ impl Members for Rejected<'_> {
         visitor.flatten(self.refusal);
         // Deepgram's own would be `status`.
         visitor.member("door", self.door).member("http_status", self.status);
+        visitor.member("path", self.path).member("user_agent", self.user_agent);
     }
 }
 
@@ -161,12 +165,33 @@ impl Emit for SessionsAdmitted {
 #[derive(Clone, Copy, Debug)]
 pub struct FrameRefused<'a> {
     pub refusal: &'a Refusal,
+    /// In which dialect it is told.
+    pub dialect: Dialect,
+    /// The HTTP status, if it is told instead of an upgrade.
+    pub http_status: Option<u16>,
+}
+
+impl FrameRefused<'_> {
+    fn message(&self) -> &'static str {
+        match (self.dialect, self.http_status) {
+            (Dialect::Native, _) => "ERROR sent to the application",
+            (Dialect::Compatible, Some(_)) => "HTTP refusal sent to the application",
+            (Dialect::Compatible, None) => "refusal sent to the application in its close frame",
+        }
+    }
+}
+
+impl Members for FrameRefused<'_> {
+    fn visit<'a>(&'a self, visitor: &mut Visitor<'_, 'a>) {
+        visitor.flatten(self.refusal);
+        visitor.member("http_status", self.http_status);
+    }
 }
 
 impl Emit for FrameRefused<'_> {
     fn emit(&self, telemetry: &Telemetry) {
         count_told(telemetry, self.refusal);
-        LogLine::warn("ERROR sent to the application").write("session_error", self.refusal);
+        LogLine::warn(self.message()).write("session_error", self);
     }
 }
 

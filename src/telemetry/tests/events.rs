@@ -10,7 +10,7 @@ use crate::telemetry::log::tests::logged;
 use session::dial::{Blocker, DialFailure, DialReason, ProxyFault, Release};
 use session::drain::{LastFrame, Receipt, Tally};
 use session::fact::{DialFailed, Fact};
-use session::{ErrorCode, Refusal};
+use session::{Dialect, ErrorCode, Refusal};
 
 const MS: fn(u64) -> Duration = Duration::from_millis;
 
@@ -39,7 +39,7 @@ fn events_of_applications() {
         ],
     );
     assert_event(
-        AppRejected(Rejected { refusal: &refusal, door: "port", status: Some(403) }),
+        AppRejected(over_http(&refusal, "port", 403)),
         &[
             ("app_connections_total{result=rejected_peer}", 1.0),
             ("app_protocol_errors_total{code=peer_not_allowed}", 1.0),
@@ -75,7 +75,7 @@ fn events_of_refusals() {
                 (&format!("app_protocol_errors_total{{code={}}}", code.as_str()), 1.0),
             ],
         );
-        let rejected = Rejected { refusal: &refusal, door: "socket", status: Some(409) };
+        let rejected = over_http(&refusal, "socket", 409);
         assert_event(
             SessionRejected { rejected, is_repeated: false },
             &[
@@ -88,13 +88,23 @@ fn events_of_refusals() {
     for code in ErrorCode::ALL {
         let refusal = Refusal::new(code, "no");
         let series = format!("app_protocol_errors_total{{code={}}}", code.as_str());
-        assert_event(FrameRefused { refusal: &refusal }, &[(&series, 1.0)]);
+        let dialect = Dialect::Compatible;
+        for http_status in [None, Some(502)] {
+            let refused = FrameRefused { refusal: &refusal, dialect, http_status };
+            assert_event(refused, &[(&series, 1.0)]);
+        }
     }
 }
 
 /// A refusal that was told in the native dialect.
 fn natively(refusal: &Refusal) -> Rejected<'_> {
-    Rejected { refusal, door: "socket", status: None }
+    Rejected { refusal, door: "socket", status: None, path: None, user_agent: None }
+}
+
+/// One of a request.
+fn over_http<'a>(refusal: &'a Refusal, door: &'static str, status: u16) -> Rejected<'a> {
+    let (path, user_agent) = (Some("/v1/lisen"), Some("deepgram-sdk/7"));
+    Rejected { refusal, door, status: Some(status), path, user_agent }
 }
 
 #[test]
@@ -102,7 +112,7 @@ fn a_refusal_is_logged_with_the_door_and_what_was_answered() {
     let refusal = Refusal::new(ErrorCode::BadFrame, "there is nothing here");
     let lines = logged(Logs::default(), |telemetry, _| {
         AppRejected(natively(&refusal)).emit(telemetry);
-        let rejected = Rejected { refusal: &refusal, door: "port", status: Some(404) };
+        let rejected = over_http(&refusal, "port", 404);
         SessionRejected { rejected, is_repeated: false }.emit(telemetry);
     });
     let [native, http] = &lines.lines()[..] else { panic!("two refusals") };
@@ -110,6 +120,31 @@ fn a_refusal_is_logged_with_the_door_and_what_was_answered() {
     assert_eq!((&native["door"], &native["http_status"]), (&"socket".into(), &Value::Null));
     assert_eq!(http["event"], "session_rejected");
     assert_eq!((&http["door"], &http["http_status"]), (&"port".into(), &404.into()));
+    let from = |line: &Value| ["path", "user_agent"].map(|it| line.get(it).cloned());
+    assert_eq!(from(native), [None, None]);
+    assert_eq!(from(http), [Some("/v1/lisen".into()), Some("deepgram-sdk/7".into())]);
+}
+
+#[test]
+fn a_sessions_refusal_is_logged_as_the_application_gets_it() {
+    let refusal = Refusal::new(ErrorCode::ConnectFailed, "no");
+    let lines = logged(Logs::default(), |telemetry, _| {
+        for (dialect, http_status) in
+            [(Dialect::Native, None), (Dialect::Compatible, Some(502)), (Dialect::Compatible, None)]
+        {
+            FrameRefused { refusal: &refusal, dialect, http_status }.emit(telemetry);
+        }
+    });
+    let told = lines.lines().into_iter().map(|line| {
+        assert_eq!(line["event"], "session_error");
+        (line["msg"].as_str().unwrap().to_owned(), line["http_status"].as_u64())
+    });
+    let expected = [
+        ("ERROR sent to the application", None),
+        ("HTTP refusal sent to the application", Some(502)),
+        ("refusal sent to the application in its close frame", None),
+    ];
+    assert_eq!(told.collect::<Vec<_>>(), expected.map(|(it, status)| (it.to_owned(), status)));
 }
 
 #[test]

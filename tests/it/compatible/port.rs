@@ -51,11 +51,17 @@ async fn the_port_asks_for_its_token_in_each_of_the_three_forms() {
     }
     let open = emulator.connections().await.len();
     let wrong = ["wrong", "", "open-sesame-4", "open-sesame-411", KEY];
-    for (name, value) in wrong.into_iter().flat_map(forms) {
+    for (token, (name, value)) in
+        wrong.into_iter().flat_map(|token| forms(token).map(|form| (token, form)))
+    {
         let request = Request::listen("").header(name, &value);
         let response = Talk::refusal(&sidecar, Door::Port, &request).await;
         assert_eq!(response.status, 403, "{name}: {value}");
         assert!(!String::from_utf8_lossy(&response.body).contains(TOKEN));
+        let message = response.json()["err_msg"].as_str().unwrap().to_owned();
+        let said = if token.is_empty() { "needs a token" } else { "not the one in ipc.tcp_token" };
+        assert!(message.contains(said), "{name}: {value}: {message}");
+        assert_eq!(response.header("dg-error"), Some(&*message));
     }
     let response = Talk::refusal(&sidecar, Door::Port, &Request::listen("")).await;
     assert_eq!((response.status, &response.json()["err_code"]), (403, &"PEER_NOT_ALLOWED".into()));

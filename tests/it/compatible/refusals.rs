@@ -172,3 +172,47 @@ async fn a_name_in_use_is_a_conflict_and_a_full_house_a_matter_of_time() {
         assert!(response.header("retry-after").is_some());
     }
 }
+
+#[tokio::test]
+async fn the_log_says_whose_request_was_refused() {
+    let emulator = Emulator::start().await;
+    let sidecar = start(&emulator).await;
+    let agent = format!("my-app/1\u{202e} {}", "x".repeat(200));
+    for (event, path, request) in [
+        ("app_rejected", "/v1/lisen", Request::to("/v1/lisen?key=secret")),
+        ("app_rejected", "/v1/listen", Request::listen("").header("Origin", "null")),
+        ("session_rejected", "/v1/listen", Request::listen("sidecar_vad=loud&key=secret")),
+    ] {
+        let request = request.header("User-Agent", &agent);
+        refused(&sidecar, Door::Port, &request).await;
+        let line = sidecar.process.log().event_where(event, |line| line["path"] == path).await;
+        let told = line["user_agent"].as_str().unwrap();
+        assert!(told.starts_with("my-app/1? x") && told.len() <= 128, "{line}");
+    }
+    assert!(!sidecar.process.log().lines().join("\n").contains("secret"));
+}
+
+#[tokio::test]
+async fn the_log_says_with_which_status_an_upgrade_was_refused() {
+    let emulator = Emulator::scripted(&["{redirect: {location: 'http://127.0.0.1:1/'}}"]).await;
+    let sidecar = start(&emulator).await;
+    Talk::refusal(&sidecar, Door::Socket, &Request::listen("sidecar_session_id=led")).await;
+    let log = sidecar.process.log();
+    let line = log.event_where("session_error", |line| line["session_id"] == "led").await;
+    assert_eq!((&line["status"], &line["http_status"]), (&json!(302), &json!(502)));
+    assert_eq!(line["msg"], "HTTP refusal sent to the application");
+}
+
+#[tokio::test]
+async fn that_nothing_was_dialled_is_said_once() {
+    let emulator = Emulator::scripted(&["{refuse: {status: 401}}"]).await;
+    let sidecar = start(&emulator).await;
+    Talk::refusal(&sidecar, Door::Port, &Request::listen("")).await;
+    let (status, _, response) = refused(&sidecar, Door::Port, &Request::listen("")).await;
+    assert_eq!((status, emulator.connections().await.len()), (401, 1));
+    let message = response.json()["err_msg"].as_str().unwrap().to_owned();
+    let begins = "no connection to Deepgram: Deepgram refused the API key; check the sidecar's key: not \
+                  dialled, as another session just got: ";
+    assert!(message.starts_with(begins), "{message}");
+    assert_eq!(message.matches("dial").count(), 1, "{message}");
+}

@@ -37,7 +37,7 @@ async fn another_path_is_told_which_one_is_served() {
     let emulator = Emulator::start().await;
     let sidecar = start(&emulator).await;
     for door in Door::BOTH {
-        let response = Talk::refusal(&sidecar, door, &Request::to("/v1/speak")).await;
+        let response = Talk::refusal(&sidecar, door, &Request::to("/v1/lisen")).await;
         assert_eq!((response.status, &response.json()["err_code"]), (404, &json!("NOT_FOUND")));
         let message = response.json()["err_msg"].as_str().unwrap().to_owned();
         assert!(message.contains("/v1/listen"), "{message}");

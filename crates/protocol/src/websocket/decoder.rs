@@ -95,6 +95,11 @@ impl Decoder {
         }
     }
 
+    /// The most bytes of a message.
+    pub fn message_bytes_max(&self) -> usize {
+        self.message_bytes_max
+    }
+
     /// Takes the next event off the front of `buffer`; `None` means more bytes are needed.
     ///
     /// Each header is judged before its payload is waited for. A text is checked as it comes, and a

@@ -104,7 +104,12 @@ fn other_paths_are_told_which_ones_are_served() {
     for path in ["/", "/v1", "/v1/listen/", "/v1//listen", "/v1/read", "/prefix/v1/listen", "*"] {
         let refused = ask(path, "").unwrap_err();
         assert_eq!(refused.status, 404, "{path}");
-        assert!(refused.refusal.message.contains("/v1/listen and /v2/listen"), "{refused:?}");
+        let message = refused.refusal.message;
+        for endpoint in Endpoint::ALL {
+            assert!(message.contains(endpoint.path()), "{message}");
+        }
+        assert_eq!(message.matches(" and ").count(), 1, "{message}");
+        assert!(message.ends_with("check that the address ends after the port"), "{message}");
     }
     assert_eq!(status_of(ask("http://localhost/v1/listen", "")), 404);
     assert_eq!(status_of(ask("/v1/listen#now", "")), 404);
@@ -304,5 +309,88 @@ fn nothing_that_authorizes_is_in_the_query_or_the_name_of_the_sdk() {
     for head in [PYTHON, PYTHON_LEGACY, JAVASCRIPT, GO, RUST] {
         let Request { open, speaker, upgrade, .. } = read_text(head).unwrap();
         assert!(!format!("{open:?}{speaker:?}{upgrade:?}").contains("KEY"));
+    }
+}
+
+#[test]
+fn what_is_no_http_is_told_what_it_is() {
+    for (bytes, said) in [
+        (&b"\x16\x03\x01\x02\0\x01\0\x01"[..], "this is TLS"),
+        (b"\x16", "this is TLS"),
+        (b"\x01\0\0\0\x0e{\"protocol\":1}", "on the Unix socket only"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "this is no HTTP request"),
+        (b"GET /v1/listen HTTP/2.0\r\n\r\n", "needs HTTP/1.1"),
+        (b"GET /v1/listen HTTP/1.1\r\na b: c\r\n\r\n", "a header has a character"),
+    ] {
+        let refused = read(&mut BytesMut::from(bytes)).unwrap_err();
+        assert_eq!(refused.status, 400);
+        let message = refused.refusal.message;
+        assert!(message.contains(said) && !message.contains("token"), "{message}");
+    }
+}
+
+#[test]
+fn a_refusal_knows_whose_request_it_was_once_a_line_of_it_was_read() {
+    let caller = |head: &str| read(&mut BytesMut::from(head)).unwrap_err().caller;
+    let of = |path: &str, user_agent: Option<&str>| {
+        Some(Box::new(Caller { path: path.into(), user_agent: user_agent.map(Into::into) }))
+    };
+    let agent = "User-Agent: deepgram-sdk/7\r\n";
+    let headers = "x: y\r\n".repeat(HEADERS_MAX);
+    for (head, expected) in [
+        (
+            format!("GET /lisen?key=KEY HTTP/1.1\r\n{agent}\r\n"),
+            of("/lisen", Some("deepgram-sdk/7")),
+        ),
+        (
+            format!("POST /v1/listen HTTP/1.1\r\n{agent}\r\n"),
+            of("/v1/listen", Some("deepgram-sdk/7")),
+        ),
+        ("GET /v1/listen HTTP/1.1\r\n\r\n".into(), of("/v1/listen", None)),
+        (format!("GET / HTTP/1.1\r\n{agent}{headers}\r\n"), of("/", Some("deepgram-sdk/7"))),
+        (format!("GET / HTTP/1.1\r\nx: {}", "y".repeat(HEAD_BYTES_MAX)), of("/", None)),
+        ("GET / HTTP/1.1\r\na b: c\r\n\r\n".into(), of("/", None)),
+        ("GIBBERISH\r\n\r\n".into(), None),
+        ("\x16\x03\x01".into(), None),
+    ] {
+        assert_eq!(caller(&head), expected, "{head:.60}");
+    }
+    let request = read_text(PYTHON).unwrap();
+    assert_eq!(Some(Box::new(request.caller())), of("/v1/listen", Some("deepgram-sdk/7.17.0")));
+}
+
+/// The message for a query.
+fn message_for(path: &str, query: &str) -> String {
+    let refused = ask(&format!("{path}?{query}"), "").unwrap_err();
+    assert_eq!(refused.status, 400, "{path}?{query}");
+    refused.refusal.message
+}
+
+#[test]
+fn a_gate_that_cannot_be_had_is_refused_in_words_that_hold_there() {
+    let message = message_for("/v1/listen", "sidecar_vad=active");
+    assert!(message.contains("in the query") && !message.contains("params"), "{message}");
+    assert!(message_for("/v2/listen", "sidecar_vad=shadow").contains("to end its turns"));
+    for endpoint in Endpoint::ALL.into_iter().filter(|it| !it.traits().transcribes) {
+        let message = message_for(endpoint.path(), "sidecar_vad=active");
+        assert!(!message.contains("/v2/listen") && message.contains("remove it"), "{message}");
+        assert!(ask(&format!("{}?sidecar_vad=off", endpoint.path()), "").is_ok());
+    }
+}
+
+#[test]
+fn recovery_is_refused_where_a_death_is_final() {
+    for endpoint in Endpoint::ALL {
+        let asked = |mode: &str| ask(&format!("{}?sidecar_recovery={mode}", endpoint.path()), "");
+        assert!(asked("latch").is_ok());
+        match asked("reconnect") {
+            Ok(request) => assert_eq!(request.open.recovers, Some(true), "{endpoint:?}"),
+            Err(refused) => {
+                assert!(!endpoint.traits().transcribes, "{endpoint:?}");
+                assert_eq!(refused.status, 400);
+                assert_eq!(refused.refusal.field.as_deref(), Some("sidecar_recovery"));
+                assert!(refused.refusal.message.contains(endpoint.path()));
+            }
+        }
     }
 }

@@ -56,6 +56,7 @@ fn a_request_is_refused_by_its_statuss_own_name() {
     ] {
         let (found, headers, body) = whole(&refusal(&HttpRefusal::new(status, "say \"so\"\n")));
         assert_eq!(found, line);
+        assert_eq!(header(&headers, "dg-error"), Some("say \"so\"?"));
         assert_eq!(body, serde_json::json!({"err_code": code, "err_msg": "say \"so\"\n"}));
         if let Some((name, value)) = header_of_it {
             assert_eq!(header(&headers, name), Some(value));
@@ -80,6 +81,7 @@ fn a_session_is_refused_by_the_contracts_code() {
         let (found, headers, body) = whole(&refused(&Refusal::new(code, "why"), &id()));
         assert_eq!((&*found, &body["err_code"]), (line, &err_code.into()));
         assert_eq!(header(&headers, "retry-after"), retry_after, "{err_code}");
+        assert_eq!(header(&headers, "dg-error"), Some("why"));
         assert_eq!(header(&headers, "dg-request-id"), None);
     }
 }

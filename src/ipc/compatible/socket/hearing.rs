@@ -56,12 +56,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> CompatibleSocket<S> {
 
     fn breach(&mut self, breach: Breach) -> AppInput {
         self.reader = Reader::Deaf;
-        self.farewell.close(breach.close_code(), &breach.to_string());
+        let complaint = match breach {
+            Breach::LongMessage => format!(
+                "message over ipc.max_frame_bytes ({}); send smaller ones or raise it",
+                self.decoder.message_bytes_max()
+            ),
+            _ => breach.to_string(),
+        };
+        self.farewell.close(breach.close_code(), &complaint);
         let code = match breach.close_code() {
             1009 => ErrorCode::FrameTooLarge,
             _ => ErrorCode::BadFrame,
         };
-        AppInput::Breach(Box::new(Refusal::new(code, breach.to_string())))
+        AppInput::Breach(Box::new(Refusal::new(code, complaint)))
     }
 
     /// Looks for Pings behind what the session cannot take yet.
