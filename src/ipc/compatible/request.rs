@@ -241,8 +241,12 @@ impl<'h> Head<'h> {
             return Err(HttpRefusal::new(400, "Sec-WebSocket-Key is missing"));
         };
         let subprotocol = self.subprotocols()?.next().map(str::to_owned);
-        if subprotocol.as_ref().is_some_and(|it| it.len() > SUBPROTOCOL_BYTES_MAX) {
-            let message = "the first item of Sec-WebSocket-Protocol is over 64 bytes";
+        // It is repeated in the answer, and must be what was offered there.
+        let is_plain = |it: &str| it.bytes().all(|byte| byte.is_ascii_graphic());
+        if subprotocol.as_ref().is_some_and(|it| it.len() > SUBPROTOCOL_BYTES_MAX || !is_plain(it))
+        {
+            let message =
+                "the first item of Sec-WebSocket-Protocol must be up to 64 bytes of ASCII";
             return Err(HttpRefusal::new(400, message));
         }
         Ok(Upgrade { accept: websocket::accept_key(key), subprotocol })
@@ -290,8 +294,9 @@ impl<'h> Head<'h> {
 
 /// An address with a slash at its end makes two of them.
 fn endpoint(path: &str) -> Result<Endpoint, HttpRefusal> {
-    let path = path.trim_start_matches('/');
-    let served = Endpoint::ALL.into_iter().find(|it| it.path().trim_start_matches('/') == path);
+    let asked = path.trim_start_matches('/');
+    let is_it = |it: &Endpoint| path.starts_with('/') && it.path().trim_start_matches('/') == asked;
+    let served = Endpoint::ALL.into_iter().find(is_it);
     served.ok_or_else(|| {
         let [others @ .., last] = Endpoint::ALL.map(Endpoint::path);
         let message = format!(
