@@ -1,7 +1,6 @@
 //! Deaths that the socket itself tells, and what becomes of their sessions.
 
 use client::{Event, Incoming, Summary};
-use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::support::{App, Config, Emulator, Sidecar, frame_bytes, listen};
@@ -145,7 +144,8 @@ async fn when_deepgrams_host_goes_down_it_is_noticed_and_the_next_dial_says_so()
     let emulator = Emulator::start().await;
     let sidecar = quiet(&emulator).set("upstream.connect_attempts", 1).start().await;
     let mut app = App::open(&sidecar, &listen("host")).await;
-    emulator.process().signal(Signal::KILL);
+    // Until it has exited its listener may accept once more.
+    let _killed = emulator.kill().await;
     assert_eq!(app.event("dead").await.text("class"), Some("network"));
     assert_eq!(app.finish().await.outcome, "dead");
     let refusal = App::dial(&sidecar, &listen("host")).await.refusal().await;
