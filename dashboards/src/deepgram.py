@@ -374,8 +374,7 @@ def _traffic() -> list:
             "Deepgram's voice",
             "Bytes per second of Deepgram's binary messages, by endpoint: what applications are given to play.",
             units.BytesPerSecondIEC,
-            Query(moved(total(rate("upstream_voice_bytes_total"), "endpoint")), "{{endpoint}}"),
-            none="no endpoint speaks",
+            Query(total(rate("upstream_voice_bytes_total"), "endpoint"), "{{endpoint}}"),
         ),
         bars(
             "API key reloads",
