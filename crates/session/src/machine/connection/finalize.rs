@@ -76,7 +76,9 @@ impl Connection {
 
     /// Those that could not be written on a live connection are errors, and nothing else is.
     pub(super) fn fail_unwritten_finalizes(&mut self, cx: &mut Context<'_>) {
-        let count = std::mem::take(&mut self.unwritten.finalizes);
+        let count = self.unwritten_finalizes();
+        // What was answered has been written, whatever came after it.
+        self.unwritten.finalizes -= count;
         if count > 0 {
             cx.books.counts[Count::FinalizeErrors] += count;
             cx.books.record(Fact::FinalizeFailed(FinalizeFailed { count }));

@@ -137,3 +137,23 @@ fn a_failed_write_ends_deliveries_and_not_the_session() {
     assert_eq!((summary.outcome, summary.audio.bytes_sent), (Outcome::Finished, 3_200));
     assert!(world.session.is_closed());
 }
+
+/// Its answer came before its write was known, and then the write of what went along with it failed.
+#[test]
+fn a_finalize_that_was_answered_is_no_error_of_the_write_behind_it() {
+    let mut world = World::connected(config());
+    world.upstream_writes = false;
+    world.app(AppInput::Finalize { channel: None });
+    world.message(MessageKind::Results {
+        start: Duration::ZERO,
+        is_final: true,
+        from_finalize: true,
+        end: Duration::ZERO,
+        channel: 0,
+        channels: 1,
+    });
+    world.fail(crate::death::Reason::BrokenPipe, Trigger::FinalizeWrite);
+    world.app(AppInput::Finish);
+    let finalizes = world.summary().finalizes;
+    assert_eq!((finalizes.sent, finalizes.errors), (1, 0));
+}
