@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
-/// Connections that may wait for their OPEN, on top of the session limit (contract, section 1).
+/// Connections that may wait for their OPEN, on top of `ipc.max_sessions` (contract, section 1).
 const EXTRA: usize = 128;
 
 /// Connections that have not sent OPEN. At the limit the oldest is closed, so that silent ones
