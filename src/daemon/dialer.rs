@@ -12,7 +12,6 @@ use crate::config::{Auth, Config, Proxy};
 use crate::upstream::dial::{Attempt, Dial, Dialed, Dialer};
 use crate::upstream::tls::{self, TlsError};
 use crate::upstream::tunnel;
-use session::Endpoint;
 use session::dial::DialFailure;
 
 /// How long the kernel may leave sent bytes unacknowledged beyond our own timeouts, which name the
@@ -60,10 +59,8 @@ impl<D: Dial> Dial for ByEndpoint<D> {
     type Stream = D::Stream;
 
     async fn dial(self: Arc<Self>, attempt: Attempt) -> Result<Dialed<Self::Stream>, DialFailure> {
-        let dialer = match attempt.endpoint {
-            Endpoint::V1Converse => &self.agent,
-            _ => &self.others,
-        };
+        let has_own_host = attempt.endpoint.traits().has_own_host;
+        let dialer = if has_own_host { &self.agent } else { &self.others };
         dialer.clone().dial(attempt).await
     }
 }

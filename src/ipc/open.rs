@@ -141,11 +141,9 @@ fn session_id(value: Value) -> Result<SessionId, Refusal> {
 }
 
 fn endpoint(value: Value) -> Result<Endpoint, Refusal> {
-    match value.as_str() {
-        Some("/v1/listen") => Ok(Endpoint::V1Listen),
-        Some("/v2/listen") => Ok(Endpoint::V2Listen),
-        _ => Err(invalid("path", "must be \"/v1/listen\" or \"/v2/listen\"")),
-    }
+    let mut native = Endpoint::ALL.into_iter().filter(|it| it.traits().is_native);
+    let named = native.find(|it| value.as_str() == Some(it.path()));
+    named.ok_or_else(|| invalid("path", "must be \"/v1/listen\" or \"/v2/listen\""))
 }
 
 fn keepalive(mut members: Members) -> Result<Option<Duration>, Refusal> {

@@ -64,6 +64,10 @@ pub struct Traits {
     pub speaks: bool,
     /// Deepgram ends a connection of this age.
     pub age_max: Option<Duration>,
+    /// The native dialect has it too.
+    pub is_native: bool,
+    /// Deepgram serves it on a host of its own.
+    pub has_own_host: bool,
 }
 
 /// Deepgram loses patience with a silent `/v1/listen` after 10 s.
@@ -83,6 +87,8 @@ impl Traits {
         names_speakers: true,
         speaks: false,
         age_max: None,
+        is_native: true,
+        has_own_host: false,
     };
 
     /// JSON KeepAlive and Finalize are fatal there.
@@ -101,6 +107,7 @@ impl Traits {
         transcribes: false,
         speaks: true,
         age_max: Some(HOUR),
+        is_native: false,
         ..Self::FLUX
     };
 
@@ -113,6 +120,7 @@ impl Traits {
         begins_with_text: true,
         end: EndKind::Frame,
         age_max: Some(Duration::from_secs(2 * 60 * 60)),
+        has_own_host: true,
         ..Self::AURA
     };
 }
